@@ -1,0 +1,309 @@
+"""Every exception of this package, in one tree.
+
+::
+
+    PrivateClientError (BotoCoreError)
+    ├── ConfigurationError (also ValueError)     an argument, variable or profile key is wrong
+    ├── RoutingError                             no way to the service can be given
+    │   ├── NoPrivateRouteError                  .attempts
+    │   ├── AmbiguousVpcEndpointError            .candidates
+    │   ├── VpcEndpointUnavailableError          .state
+    │   ├── FipsUnavailableError
+    │   └── DiscoveryError                       EC2 could not be asked
+    ├── PublicAddressError                       .host .address: refused before a byte was sent
+    ├── StreamError
+    │   └── StreamInterruptedError               .parts_received
+    ├── PayloadError (also ValueError)           encoding, decoding, size
+    ├── JobError
+    │   ├── JobFailedError
+    │   └── JobTimeoutError
+    ├── PolicyError (also ValueError)
+    └── MissingExtraError (also ImportError)     .extra
+
+Each is a ``botocore.exceptions.BotoCoreError``, so code that catches boto's errors keeps
+catching; none is an ``HTTPClientError``, which botocore would retry. The message of each has
+what happened, the cause (or possible causes) and the remedy; ``reference`` is an anchor of
+``docs/errors.md``. All of them pickle. None holds a payload, a credential or a signature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from botocore.exceptions import BotoCoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "AmbiguousVpcEndpointError",
+    "ConfigurationError",
+    "DiscoveryError",
+    "FipsUnavailableError",
+    "JobError",
+    "JobFailedError",
+    "JobTimeoutError",
+    "MissingExtraError",
+    "NoPrivateRouteError",
+    "PayloadError",
+    "PolicyError",
+    "PrivateClientError",
+    "PublicAddressError",
+    "RoutingError",
+    "StreamError",
+    "StreamInterruptedError",
+    "VpcEndpointUnavailableError",
+]
+
+
+class Attempt(Protocol):
+    """One step that was tried on the way to a route (``privatelink.records.Evidence``)."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Candidate(Protocol):
+    """One VPC endpoint that could have been meant (``privatelink.records.VpcEndpoint``)."""
+
+    @property
+    def vpc_endpoint_id(self) -> str: ...
+    @property
+    def vpc_id(self) -> str: ...
+
+
+class PrivateClientError(BotoCoreError):
+    """The root of the tree; see the module docstring.
+
+    Args:
+        what: What happened, with names and values.
+        cause: Why, if that is known.
+        possible_causes: Used when it is not.
+        remedy: What to do about it, in the imperative; several are tried in order.
+    """
+
+    reference: ClassVar[str] = "private-client-error"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        cause: str = "",
+        possible_causes: Sequence[str] = (),
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        lines = [what]
+        if cause:
+            lines.append(f"Cause: {cause}")
+        if possible_causes:
+            lines.append("Possible causes: " + "; ".join(possible_causes) + ".")
+        remedies = (remedy,) if isinstance(remedy, str) else tuple(remedy)
+        if len(remedies) == 1:
+            lines.append(f"Remedy: {remedies[0]}")
+        elif remedies:
+            lines.append("Remedies, in order:")
+            lines.extend(f"  {number}. {text}" for number, text in enumerate(remedies, 1))
+        lines.append(f"See docs/errors.md#{self.reference}")
+        Exception.__init__(self, "\n".join(lines))
+        self.kwargs: dict[str, Any] = {}  # BotoCoreError's attribute, read by botocore's loggers
+        self.what = what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    cls: type[PrivateClientError], args: tuple[Any, ...], state: dict[str, Any]
+) -> PrivateClientError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(PrivateClientError, ValueError):
+    """An argument, an environment variable or a profile key cannot be used as it is."""
+
+    reference = "configuration"
+
+
+class RoutingError(PrivateClientError):
+    """No route to the service can be given."""
+
+    reference = "routing"
+
+
+class NoPrivateRouteError(RoutingError):
+    """Every step was tried and none led to the service privately.
+
+    Attributes:
+        attempts: The steps in the order they were tried, with what each saw.
+    """
+
+    reference = "no-private-route"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        attempts: Iterable[Attempt] = (),
+        cause: str = "",
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.attempts = tuple(attempts)
+        tried = "".join(f"\n  {a.step} ({a.outcome}): {a.detail}" for a in self.attempts)
+        super().__init__(
+            f"{what}{' Tried, in order:' if tried else ''}{tried}", cause=cause, remedy=remedy
+        )
+
+
+class AmbiguousVpcEndpointError(RoutingError):
+    """VPC endpoints in several VPCs could be meant, and which VPC this is is not known.
+
+    Attributes:
+        candidates: The VPC endpoints found.
+    """
+
+    reference = "ambiguous-vpc-endpoint"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        candidates: Iterable[Candidate],
+        cause: str = "",
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.candidates = tuple(candidates)
+        listed = "".join(f"\n  {c.vpc_endpoint_id} in {c.vpc_id}" for c in self.candidates)
+        super().__init__(f"{what}{listed}", cause=cause, remedy=remedy)
+
+
+class VpcEndpointUnavailableError(RoutingError):
+    """The VPC endpoint exists but is not in the state ``available``.
+
+    Attributes:
+        state: The state EC2 gives, in lower case.
+    """
+
+    reference = "vpc-endpoint-unavailable"
+
+    def __init__(
+        self, what: str, *, state: str, cause: str = "", remedy: str | Sequence[str] = ()
+    ) -> None:
+        self.state = state
+        super().__init__(what, cause=cause, remedy=remedy)
+
+
+class FipsUnavailableError(RoutingError):
+    """FIPS was asked for and no private FIPS route exists; it is never dropped silently."""
+
+    reference = "fips-unavailable"
+
+
+class DiscoveryError(RoutingError):
+    """EC2 could not be asked about VPC endpoints."""
+
+    reference = "discovery"
+
+
+class PublicAddressError(PrivateClientError):
+    """A host resolved to an address that is not private for this VPC; nothing was sent.
+
+    Attributes:
+        host: The host name that was looked up.
+        address: The address that was refused.
+    """
+
+    reference = "public-address"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        host: str,
+        address: str,
+        cause: str = "",
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.host = host
+        self.address = address
+        super().__init__(what, cause=cause, remedy=remedy)
+
+
+class StreamError(PrivateClientError):
+    """A response stream ended in an error."""
+
+    reference = "stream"
+
+
+class StreamInterruptedError(StreamError):
+    """A response stream was cut.
+
+    Attributes:
+        parts_received: How many payload parts had arrived.
+    """
+
+    reference = "stream-interrupted"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        parts_received: int,
+        cause: str = "",
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.parts_received = parts_received
+        super().__init__(what, cause=cause, remedy=remedy)
+
+
+class PayloadError(PrivateClientError, ValueError):
+    """A payload cannot be encoded, decoded or sent at its size."""
+
+    reference = "payload"
+
+
+class JobError(PrivateClientError):
+    """An asynchronous inference job did not give a result."""
+
+    reference = "job"
+
+
+class JobFailedError(JobError):
+    """The job wrote a failure object."""
+
+    reference = "job-failed"
+
+
+class JobTimeoutError(JobError):
+    """The job wrote neither output nor failure in the time given."""
+
+    reference = "job-timeout"
+
+
+class PolicyError(PrivateClientError, ValueError):
+    """A policy document is not valid."""
+
+    reference = "policy"
+
+
+class MissingExtraError(PrivateClientError, ImportError):
+    """An optional dependency is not installed.
+
+    Attributes:
+        extra: The extra that brings it.
+    """
+
+    reference = "missing-extra"
+
+    def __init__(self, feature: str, *, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{feature} needs the optional dependencies of the extra {extra!r}.",
+            cause="they are not installed in this environment.",
+            remedy=f"run: pip install 'sm-private-client[{extra}]'",
+        )

@@ -1,0 +1,162 @@
+"""AddressPolicy: is this address private *for this VPC*, and by which rule."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["AddressPolicy", "Network", "Verdict", "is_loopback_host", "parse_allowed_networks"]
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PRIVATE_NETWORKS: Final[tuple[Network, ...]] = (
+    ipaddress.ip_network("10.0.0.0/8"),  # RFC 1918
+    ipaddress.ip_network("172.16.0.0/12"),  # RFC 1918
+    ipaddress.ip_network("192.168.0.0/16"),  # RFC 1918
+    ipaddress.ip_network("100.64.0.0/10"),  # RFC 6598, allowed for VPCs
+    ipaddress.ip_network("fc00::/7"),  # RFC 4193
+)
+
+_WIDEST_PREFIX: Final = {4: 8, 6: 16}
+"""No organisation routes more than this privately; a wider network would switch the guard off."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What was decided about one address.
+
+    Attributes:
+        address: The address as it was given.
+        private: Whether a connection to it may be made.
+        rule: A short name of the rule that decided: ``eni``, ``vpc-cidr``, ``allowed-network``,
+            ``private-range``, ``local``, or a reason to refuse such as ``public``.
+        why: The rule as a clause, to stand after the address.
+    """
+
+    address: str
+    private: bool
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddressPolicy:
+    """Judges addresses for one route.
+
+    Where the VPC endpoint's own addresses or its VPC's CIDRs are known, only these are private
+    (and ``allowed_networks``). Where neither is known, RFC 1918, RFC 6598 and RFC 4193 ranges are.
+    Loopback, link-local, multicast and unspecified addresses never are; an IPv4-mapped IPv6
+    address is judged as the IPv4 address it carries.
+
+    Attributes:
+        eni_addresses: The addresses of the VPC endpoint's network interfaces.
+        vpc_cidrs: The CIDRs of its VPC.
+        allowed_networks: What the user allows on top.
+        local: The URL itself names a loopback host (a stand-in on this machine): only loopback
+            addresses are reached, and the route is local, not private.
+    """
+
+    eni_addresses: frozenset[str] = frozenset()
+    vpc_cidrs: tuple[str, ...] = ()
+    allowed_networks: tuple[str, ...] = ()
+    local: bool = False
+
+    def judge(self, address: str) -> Verdict:
+        """Decides about one address.
+
+        Args:
+            address: An IPv4 or IPv6 address as text; an IPv6 zone (``%eth0``) is passed over.
+
+        Raises:
+            ValueError: The text is not an address.
+        """
+        ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
+        private, rule, why = self._decide(ip)
+        return Verdict(address=address, private=private, rule=rule, why=why)
+
+    def _decide(self, ip: IPAddress) -> tuple[bool, str, str]:
+        if self.local:
+            if ip.is_loopback:
+                return True, "local", "is on this machine, as the URL says"
+            return False, "not-local", "is not on this machine though the URL names it"
+        for rule, excluded in (
+            ("loopback", ip.is_loopback),
+            ("link-local", ip.is_link_local),
+            ("multicast", ip.is_multicast),
+            ("unspecified", ip.is_unspecified),
+        ):
+            if excluded:
+                return False, rule, f"is a {rule} address, which no VPC endpoint has"
+        if _is_in(ip, self.allowed_networks):
+            return True, "allowed-network", "is in allowed_networks"
+        if self.eni_addresses or self.vpc_cidrs:
+            if str(ip) in self.eni_addresses:
+                return True, "eni", "is a network interface of the VPC endpoint"
+            if _is_in(ip, self.vpc_cidrs):
+                return True, "vpc-cidr", "is inside the VPC"
+            known = ", ".join(sorted(self.eni_addresses) or self.vpc_cidrs)
+            return False, "foreign", f"is not the VPC endpoint's (known: {known})"
+        if any(ip in network for network in PRIVATE_NETWORKS):
+            return True, "private-range", "is in a private range"
+        return False, "public", "is public"
+
+
+def _is_in(ip: IPAddress, networks: tuple[str, ...]) -> bool:
+    return any(ip in ipaddress.ip_network(network) for network in networks)
+
+
+def _unmapped(ip: IPAddress) -> IPAddress:
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
+
+
+def is_loopback_host(host: str) -> bool:
+    """Says whether a host *names* this machine: localhost, 127/8, ::1 (RFC 6761, RFC 5735)."""
+    name = host.lower().rstrip(".").strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_allowed_networks(networks: Iterable[str | Network]) -> tuple[str, ...]:
+    """Checks ``allowed_networks`` and gives it in canonical form.
+
+    Raises:
+        ConfigurationError: Not a network, wider than /8 (IPv4) or /16 (IPv6), or one that no VPC
+            endpoint can be in (loopback, link-local, multicast).
+    """
+    accepted = []
+    for given in networks:
+        try:
+            network = ipaddress.ip_network(given)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"allowed_networks has {str(given)!r}, which is not a network.",
+                cause=f"{error}.",
+                remedy="give networks in CIDR form, such as allowed_networks=['198.51.100.0/24'].",
+            ) from None
+        widest = _WIDEST_PREFIX[network.version]
+        if network.prefixlen < widest:
+            raise ConfigurationError(
+                f"allowed_networks has {network}, wider than /{widest}.",
+                cause="a network this wide would let public addresses through.",
+                remedy="name the networks your VPC endpoints are in.",
+            )
+        if network.is_loopback or network.is_link_local or network.is_multicast:
+            raise ConfigurationError(
+                f"allowed_networks has {network}, in which no VPC endpoint can be.",
+                cause="loopback, link-local and multicast addresses are never private routes.",
+                remedy="take it out; a stand-in on this machine is named by its URL instead.",
+            )
+        accepted.append(str(network))
+    return tuple(accepted)

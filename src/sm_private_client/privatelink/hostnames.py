@@ -1,0 +1,196 @@
+"""Build and parse the DNS names of VPC endpoints, and the names of endpoint services.
+
+A regional name is ``vpce-ID-SUFFIX.LABEL.REGION.vpce.DNS_SUFFIX``, a zonal one has
+``-ZONE`` after the suffix. ``SUFFIX`` is eight random characters that EC2 gives; a name
+without it is documented only as a placeholder, so a built one must be tried by DNS before
+it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink.services import (
+    BROWSER_DNS_DOMAIN,
+    EndpointService,
+    by_dns_label,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "Partition",
+    "VpceName",
+    "endpoint_service_name",
+    "is_vpc_endpoint_id",
+    "parse_vpce_name",
+    "partition_of",
+]
+
+_ID: Final = r"vpce-[0-9a-f]{8}(?:[0-9a-f]{9})?"
+_BARE_ID: Final = re.compile(rf"{_ID}\Z")
+_ID_SUFFIX: Final = re.compile(rf"(?P<id>{_ID})-(?P<suffix>[0-9a-z]{{8}})\Z")
+_VERIFIED_PARTITIONS: Final = frozenset({"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """One AWS partition, as botocore's ``partitions.json`` has it.
+
+    Attributes:
+        name: ``aws``, ``aws-cn``, …
+        dns_suffix: ``amazonaws.com``, ``amazonaws.com.cn``, …
+        region_regex: What the partition's region names look like.
+        regions: The regions that are listed by name.
+    """
+
+    name: str
+    dns_suffix: str
+    region_regex: str
+    regions: frozenset[str] = frozenset()
+
+    @property
+    def names_verified(self) -> bool:
+        """Whether a source states what endpoint services are called in this partition.
+
+        For the others the rule (the DNS suffix, reversed) is inferred from the verified ones.
+        """
+        return self.name in _VERIFIED_PARTITIONS
+
+    def has_region(self, region: str) -> bool:
+        """Says whether a region belongs to this partition."""
+        return region in self.regions or re.match(self.region_regex, region) is not None
+
+
+def partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
+    """Finds the partition of a region.
+
+    Raises:
+        ConfigurationError: No partition has such a region.
+    """
+    known = tuple(partitions)
+    listed = [p for p in known if region in p.regions]
+    matching = listed or [p for p in known if p.has_region(region)]
+    if matching:
+        return matching[0]
+    raise ConfigurationError(
+        f"{region!r} is not a region of any AWS partition.",
+        possible_causes=("a typing error", "a botocore older than the region"),
+        remedy="set region_name= or AWS_REGION to a region such as us-east-1.",
+    )
+
+
+def endpoint_service_name(service: EndpointService, *, region: str, partition: Partition) -> str:
+    """Builds what EC2 calls the endpoint service, e.g. ``com.amazonaws.us-east-1.sagemaker.api``.
+
+    The prefix is the partition's DNS suffix reversed (CDK lists ``com.amazonaws``,
+    ``cn.com.amazonaws``, ``gov.ic.c2s``, ``gov.sgov.sc2s``); browser-only services begin with
+    ``aws.sagemaker``.
+    """
+    if service.is_browser_only:
+        return f"aws.sagemaker.{region}.{service.name_suffix}"
+    prefix = ".".join(reversed(partition.dns_suffix.split(".")))
+    return f"{prefix}.{region}.{service.name_suffix}"
+
+
+def is_vpc_endpoint_id(text: str) -> bool:
+    """Says whether a text is a bare VPC endpoint id, ``vpce-`` and 8 or 17 hex digits."""
+    return _BARE_ID.match(text) is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VpceName:
+    """A DNS name of a VPC endpoint, in its parts.
+
+    Attributes:
+        vpc_endpoint_id: ``vpce-`` and 8 or 17 hex digits.
+        id_suffix: The eight random characters; empty in a placeholder name.
+        availability_zone: The zone's name in a zonal name, else ``None``.
+        service: The catalogue's row.
+        region: The region.
+        partition: The partition.
+    """
+
+    vpc_endpoint_id: str
+    id_suffix: str = ""
+    availability_zone: str | None = None
+    service: EndpointService
+    region: str
+    partition: Partition
+
+    @property
+    def host(self) -> str:
+        """The name itself, in lower case, without a trailing dot."""
+        label = self.vpc_endpoint_id
+        if self.id_suffix:
+            label += f"-{self.id_suffix}"
+        if self.availability_zone:
+            label += f"-{self.availability_zone}"
+        middle = f"{self.service.dns_label}.{self.region}.vpce"
+        if self.service.is_browser_only:
+            return f"{label}.{middle}.{BROWSER_DNS_DOMAIN}"
+        return f"{label}.{middle}.{self.partition.dns_suffix}"
+
+    def in_zone(self, availability_zone: str | None) -> VpceName:
+        """Gives the zonal name of the same VPC endpoint, or the regional one for ``None``."""
+        return VpceName(
+            vpc_endpoint_id=self.vpc_endpoint_id,
+            id_suffix=self.id_suffix,
+            availability_zone=availability_zone,
+            service=self.service,
+            region=self.region,
+            partition=self.partition,
+        )
+
+
+def split_vpc_endpoint_label(label: str) -> tuple[str, str] | None:
+    """Splits ``vpce-ID`` or ``vpce-ID-SUFFIX`` into id and suffix; ``None`` for anything else."""
+    if is_vpc_endpoint_id(label):
+        return label, ""
+    match = _ID_SUFFIX.match(label)
+    return (match["id"], match["suffix"]) if match else None
+
+
+def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | None:
+    """Takes a host name apart.
+
+    Args:
+        host: A host name, in any case, with or without a trailing dot.
+        partitions: The partitions that may occur.
+
+    Returns:
+        Its parts, or ``None`` where it is not the name of a SageMaker VPC endpoint. For every
+        name that it accepts, ``parse_vpce_name(host).host`` is the name again.
+    """
+    name = host.lower().rstrip(".")
+    known = tuple(partitions)
+    domains = {p.dns_suffix for p in known} | {BROWSER_DNS_DOMAIN}
+    # The longest first: amazonaws.com.cn also ends in what could be another suffix.
+    for domain in sorted(domains, key=len, reverse=True):
+        stem, found, rest = name.rpartition(f".vpce.{domain}")
+        if not found or rest:
+            continue
+        label, _, middle = stem.partition(".")
+        dns_label, _, region = middle.rpartition(".")
+        browser = domain == BROWSER_DNS_DOMAIN
+        service = by_dns_label(dns_label, browser=browser)
+        owners = [p for p in known if (browser or p.dns_suffix == domain) and p.has_region(region)]
+        if service is None or not owners:
+            return None
+        zone = re.search(rf"-({re.escape(region)}(?:-[a-z]{{3}}-\d+)?[a-z])\Z", label)
+        parts = split_vpc_endpoint_label(label[: zone.start()] if zone else label)
+        if parts is None:
+            return None
+        return VpceName(
+            vpc_endpoint_id=parts[0],
+            id_suffix=parts[1],
+            availability_zone=zone[1] if zone else None,
+            service=service,
+            region=region,
+            partition=owners[0],
+        )
+    return None

@@ -1,0 +1,186 @@
+"""What is found out about VPC endpoints and routes, as frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from sm_private_client.privatelink.addresses import AddressPolicy
+
+__all__ = [
+    "EndpointAddress",
+    "Evidence",
+    "Outcome",
+    "Route",
+    "RouteSource",
+    "VpcEndpoint",
+]
+
+Outcome = Literal["used", "no", "failed", "skipped", "noted"]
+RouteSource = Literal["explicit", "configured", "private-dns", "discovery", "public"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """One step on the way to a route, and what it saw.
+
+    Attributes:
+        step: ``explicit``, ``configured``, ``private DNS``, ``location``, ``discovery``, …
+        outcome: ``used`` it decided, ``no`` it led nowhere, ``failed`` it could not be asked,
+            ``skipped`` it was not tried, ``noted`` it adds a fact.
+        detail: A sentence for people.
+    """
+
+    step: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointAddress:
+    """One address that a VPC endpoint is reached at.
+
+    Attributes:
+        address: IPv4 or IPv6, as text.
+        availability_zone: Name of its zone, ``None`` where it is not known.
+        availability_zone_id: Id of its zone (``use1-az1``), ``None`` where it is not known.
+        network_interface_id: Its ENI, ``None`` where it is not known.
+    """
+
+    address: str
+    availability_zone: str | None = None
+    availability_zone_id: str | None = None
+    network_interface_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VpcEndpoint:
+    """An interface VPC endpoint, as EC2 describes it.
+
+    Attributes:
+        vpc_endpoint_id: ``vpce-…``.
+        endpoint_service: Name of the endpoint service, ``com.amazonaws.R.sagemaker.api``.
+        vpc_id: The VPC it is in.
+        state: In lower case; ``available`` is the only usable one.
+        private_dns_enabled: Whether the default host name resolves to it inside its VPC.
+        dns_names: Regional, zonal and private names; EC2 gives them in no order.
+        subnet_ids: The subnets it has network interfaces in.
+        network_interface_ids: These interfaces.
+        ip_address_type: ``ipv4``, ``dualstack`` or ``ipv6``.
+        created: ISO 8601, UTC; empty where it is not known.
+        addresses: The interfaces' addresses; empty until they were asked for.
+    """
+
+    vpc_endpoint_id: str
+    endpoint_service: str
+    vpc_id: str
+    state: str
+    private_dns_enabled: bool = False
+    dns_names: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    network_interface_ids: tuple[str, ...] = ()
+    ip_address_type: str = "ipv4"
+    created: str = ""
+    addresses: tuple[EndpointAddress, ...] = ()
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can carry calls."""
+        return self.state == "available"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """How a service is reached from here, and why.
+
+    Attributes:
+        service_name: boto3's name of the service.
+        region: The region that calls are signed for.
+        partition: The region's partition.
+        endpoint_url: Scheme and host that the client talks to.
+        source: The step that decided.
+        vpc_endpoint: The VPC endpoint, where it is known.
+        addresses: What the host resolved to when the route was made; empty where the guard
+            judges at connect time only. Every connection looks them up and judges them anew.
+        availability_zone: The zone that is preferred, ``None`` where ours is not known.
+        address_policy: What counts as private on this route.
+        fips: Whether the host is a FIPS one.
+        evidence: Every step, in order.
+    """
+
+    service_name: str
+    region: str
+    partition: str
+    endpoint_url: str
+    source: RouteSource
+    vpc_endpoint: VpcEndpoint | None = None
+    addresses: tuple[EndpointAddress, ...] = ()
+    availability_zone: str | None = None
+    address_policy: AddressPolicy = field(default_factory=AddressPolicy)
+    fips: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host of ``endpoint_url``."""
+        return urlsplit(self.endpoint_url).hostname or ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it leads to a stand-in on this machine, which is not a private route."""
+        return self.address_policy.local
+
+    @property
+    def is_private(self) -> bool:
+        """Whether every address was judged private; ``False`` while none was looked up."""
+        return (
+            not self.is_local
+            and bool(self.addresses)
+            and all(self.address_policy.judge(a.address).private for a in self.addresses)
+        )
+
+    def explain(self) -> str:
+        """Tells, in plain lines, how the route was decided."""
+        lines = [f"{self.service_name} in {self.region}: {self.endpoint_url} ({self.source})"]
+        lines += [f"  {e.step} ({e.outcome}): {e.detail}" for e in self.evidence]
+        for a in self.addresses:
+            verdict = self.address_policy.judge(a.address)
+            zone = f" in {a.availability_zone}" if a.availability_zone else ""
+            lines.append(f"  {a.address}{zone} {verdict.why}")
+        if self.is_local:
+            lines.append("  This is a stand-in on this machine, not a private route.")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives the route as JSON can hold it; ``from_dict`` is the way back."""
+        made = asdict(self)
+        made["address_policy"]["eni_addresses"] = sorted(self.address_policy.eni_addresses)
+        return made
+
+    @classmethod
+    def from_dict(cls, made: dict[str, Any]) -> Route:
+        """Makes a route from what ``as_dict`` gave.
+
+        Raises:
+            KeyError, TypeError: The mapping is not of that shape.
+        """
+        fields = dict(made)
+        policy = dict(fields["address_policy"])
+        policy["eni_addresses"] = frozenset(policy["eni_addresses"])
+        for name in ("vpc_cidrs", "allowed_networks"):
+            policy[name] = tuple(policy[name])
+        fields["address_policy"] = AddressPolicy(**policy)
+        fields["addresses"] = _addresses(fields["addresses"])
+        fields["evidence"] = tuple(Evidence(**e) for e in fields["evidence"])
+        if fields["vpc_endpoint"] is not None:
+            vpc_endpoint = dict(fields["vpc_endpoint"])
+            vpc_endpoint["addresses"] = _addresses(vpc_endpoint["addresses"])
+            for name in ("dns_names", "subnet_ids", "network_interface_ids"):
+                vpc_endpoint[name] = tuple(vpc_endpoint[name])
+            fields["vpc_endpoint"] = VpcEndpoint(**vpc_endpoint)
+        return cls(**fields)
+
+
+def _addresses(made: list[dict[str, Any]]) -> tuple[EndpointAddress, ...]:
+    return tuple(EndpointAddress(**a) for a in made)

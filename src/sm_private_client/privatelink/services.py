@@ -1,0 +1,219 @@
+"""The catalogue of endpoint services of the SageMaker family: one table, data not code.
+
+Sources: PLG = AWS PrivateLink guide, "AWS services that integrate with AWS PrivateLink";
+SMV = SageMaker developer guide, "Connect to SageMaker AI within your VPC";
+CDK = aws/aws-cdk ``vpc-endpoint.ts``; VPCB = aws-samples/aws-vpc-builder-cdk, raw
+DescribeVpcEndpointServices output. ``dns_verified=False`` marks a DNS label that no source
+states: it is used only after DNS has answered for it, or as EC2 itself gave it.
+
+The label order flips: the service name ends in ``sagemaker.api``, the DNS label is
+``api.sagemaker``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sm_private_client.errors import ConfigurationError
+
+__all__ = [
+    "CATALOGUE",
+    "UNROUTABLE",
+    "EndpointService",
+    "by_dns_label",
+    "by_endpoint_service_name",
+    "canonical_service_name",
+    "for_service",
+    "is_family",
+    "routable_service_names",
+]
+
+BROWSER_DNS_DOMAIN: Final = "sagemaker.aws"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointService:
+    """One service that AWS offers through PrivateLink.
+
+    Attributes:
+        service_name: boto3's name of the service; ``None`` for what only browsers use.
+        name_suffix: What the endpoint service name ends in, after the region.
+        dns_label: The labels between the endpoint's own label and the region.
+        fips: Whether this is the FIPS variant.
+        endpoint_policy: Whether endpoint policies are supported; ``None``: not documented.
+        dns_verified: Whether a source states ``dns_label``.
+        regions: The only regions that have it; ``None``: no such limit is known.
+        source: Where the row comes from.
+    """
+
+    service_name: str | None
+    name_suffix: str
+    dns_label: str
+    fips: bool = False
+    endpoint_policy: bool | None = True
+    dns_verified: bool = True
+    regions: frozenset[str] | None = None
+    source: str
+
+    @property
+    def is_browser_only(self) -> bool:
+        """Whether no AWS client calls it: notebook, studio, experiments, partner apps."""
+        return self.service_name is None
+
+    @property
+    def title(self) -> str:
+        """The name for people: ``sagemaker-runtime (FIPS)``, ``notebook (browser)``."""
+        if self.service_name is None:
+            return f"{self.name_suffix} (browser)"
+        return f"{self.service_name} (FIPS)" if self.fips else self.service_name
+
+
+def _browser(name: str, *, source: str, documented: bool) -> EndpointService:
+    return EndpointService(
+        service_name=None,
+        name_suffix=name,
+        dns_label=name,
+        endpoint_policy=True if documented else None,
+        dns_verified=documented,
+        source=source,
+    )
+
+
+CATALOGUE: Final[tuple[EndpointService, ...]] = (
+    EndpointService(
+        service_name="sagemaker",
+        name_suffix="sagemaker.api",
+        dns_label="api.sagemaker",
+        source="PLG CDK VPCB",
+    ),
+    EndpointService(
+        service_name="sagemaker-runtime",
+        name_suffix="sagemaker.runtime",
+        dns_label="runtime.sagemaker",
+        source="PLG CDK VPCB",
+    ),
+    EndpointService(
+        service_name="sagemaker-featurestore-runtime",
+        name_suffix="sagemaker.featurestore-runtime",
+        dns_label="featurestore-runtime.sagemaker",
+        source="PLG CDK VPCB",
+    ),
+    EndpointService(
+        service_name="sagemaker-metrics",
+        name_suffix="sagemaker.metrics",
+        dns_label="metrics.sagemaker",
+        source="PLG CDK VPCB",
+    ),
+    EndpointService(
+        service_name="sagemaker-geospatial",
+        name_suffix="sagemaker-geospatial",
+        dns_label="sagemaker-geospatial",
+        endpoint_policy=False,
+        regions=frozenset({"us-west-2"}),
+        source="CDK VPCB",
+    ),
+    EndpointService(
+        service_name="sagemaker",
+        name_suffix="sagemaker.api-fips",
+        dns_label="api-fips.sagemaker",
+        fips=True,
+        endpoint_policy=None,
+        dns_verified=False,
+        source="PLG CDK",
+    ),
+    EndpointService(
+        service_name="sagemaker-runtime",
+        name_suffix="sagemaker.runtime-fips",
+        dns_label="runtime-fips.sagemaker",
+        fips=True,
+        endpoint_policy=False,
+        source="PLG CDK VPCB; SMV: no endpoint policies on FIPS runtime endpoints",
+    ),
+    EndpointService(
+        service_name="sagemaker-featurestore-runtime",
+        name_suffix="sagemaker.featurestore-runtime-fips",
+        dns_label="featurestore-runtime-fips.sagemaker",
+        fips=True,
+        endpoint_policy=None,
+        dns_verified=False,
+        source="PLG",
+    ),
+    _browser("notebook", source="PLG CDK VPCB", documented=True),
+    _browser("studio", source="PLG CDK VPCB", documented=True),
+    _browser("experiments", source="PLG CDK", documented=False),
+    _browser("partner-app", source="PLG CDK", documented=False),
+)
+
+UNROUTABLE: Final[frozenset[str]] = frozenset(
+    {
+        "sagemaker-a2i-runtime",
+        "sagemaker-edge",
+        "sagemaker-inference-router-runtime",
+        "sagemakerjobruntime",
+        "sagemakertrainingsessionruntime",
+    }
+)
+"""Members of the family for which no endpoint service was found (PLG, November 2026)."""
+
+_ALIASES: Final = {"runtime.sagemaker": "sagemaker-runtime"}  # botocore's own alias
+
+
+def canonical_service_name(service_name: str) -> str:
+    """Gives boto3's own name of a service: its alias ``runtime.sagemaker`` is resolved."""
+    return _ALIASES.get(service_name, service_name)
+
+
+def is_family(service_name: str) -> bool:
+    """Says whether a boto3 service name is one of SageMaker's, with or without a route.
+
+    Any name that starts with ``sagemaker`` counts, so that a client that a later botocore
+    brings is refused rather than sent out publicly.
+    """
+    return canonical_service_name(service_name).startswith("sagemaker")
+
+
+def routable_service_names() -> tuple[str, ...]:
+    """Gives boto3's names of the services that have an endpoint service, in catalogue order."""
+    names = (row.service_name for row in CATALOGUE if not row.fips)
+    return tuple(name for name in names if name is not None)
+
+
+def for_service(service_name: str, *, fips: bool = False) -> EndpointService | None:
+    """Finds the row of a boto3 service.
+
+    Returns:
+        The row, or ``None`` where the service has no (FIPS) endpoint service.
+
+    Raises:
+        ConfigurationError: The name is not one of the SageMaker family.
+    """
+    canonical = canonical_service_name(service_name)
+    if not is_family(canonical):
+        raise ConfigurationError(
+            f"{service_name!r} is not a service of the SageMaker family.",
+            cause="only that family is routed; other services are boto3's own.",
+            remedy=f"name one of {', '.join(routable_service_names())}.",
+        )
+    for row in CATALOGUE:
+        if row.service_name == canonical and row.fips == fips:
+            return row
+    return None
+
+
+def by_dns_label(dns_label: str, *, browser: bool = False) -> EndpointService | None:
+    """Finds the row that a DNS label such as ``api.sagemaker`` belongs to."""
+    for row in CATALOGUE:
+        if row.dns_label == dns_label and row.is_browser_only == browser:
+            return row
+    return None
+
+
+def by_endpoint_service_name(name: str) -> EndpointService | None:
+    """Finds the row of a full endpoint service name such as ``com.amazonaws.R.sagemaker.api``."""
+    if name.startswith("aws.sagemaker."):
+        return by_dns_label(name.rpartition(".")[2], browser=True)
+    for row in sorted(CATALOGUE, key=lambda row: -len(row.name_suffix)):
+        if not row.is_browser_only and name.endswith(f".{row.name_suffix}"):
+            return row
+    return None

@@ -1,0 +1,1 @@
+"""Which way: reads the world and decides a route; never carries a SageMaker call."""
