@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import queue
+import os
+import selectors
 import socket
-import threading
 from typing import Final, Protocol
 
-__all__ = ["NetworkBackend", "SocketOption", "SystemNetwork"]
+from sm_private_client.routing.deadlines import run_within
+
+__all__ = ["NetworkBackend", "SocketOption", "SystemNetwork", "connect", "raise_for_failure"]
 
 SocketOption = tuple[int, int, int]
 
@@ -63,27 +65,16 @@ class SystemNetwork:
             return (str(ipaddress.ip_address(host)),)
         except ValueError:
             pass
-        # getaddrinfo has no timeout of its own, so it gets a thread that may be left behind.
-        answers: queue.SimpleQueue[tuple[str, ...] | OSError | UnicodeError] = queue.SimpleQueue()
-
-        def look_up() -> None:
-            try:
-                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as error:
-                answers.put(error)
-            else:
-                answers.put(tuple(dict.fromkeys(str(entry[4][0]) for entry in found)))
-
-        threading.Thread(target=look_up, name=f"resolve-{host}", daemon=True).start()
         try:
-            answer = answers.get(timeout=timeout)
-        except queue.Empty:
-            raise TimeoutError(f"no DNS answer for {host} within {timeout:g} s") from None
-        if isinstance(answer, UnicodeError):
+            # getaddrinfo has no timeout of its own.
+            found = run_within(
+                timeout,
+                lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM),
+                what=f"DNS look-up of {host}",
+            )
+        except UnicodeError:
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a host name") from None
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def open(
         self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
@@ -104,3 +95,40 @@ class SystemNetwork:
             opened.close()
             raise
         return opened
+
+
+def raise_for_failure(opened: socket.socket) -> None:
+    """Raises the error, if any, that a socket's started connection ended in.
+
+    Raises:
+        OSError: The connection failed.
+    """
+    code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def connect(network: NetworkBackend, address: str, port: int, *, timeout: float) -> socket.socket:
+    """Connects to one address and waits for it.
+
+    Args:
+        network: The network to go through.
+        address: An address, not a name.
+        port: The port.
+        timeout: Seconds for the connection, then for each read and write.
+
+    Raises:
+        OSError: The connection failed; ``TimeoutError`` if it took too long.
+    """
+    opened = network.open(address, port)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(opened, selectors.EVENT_WRITE)
+            if not selector.select(timeout):
+                raise TimeoutError(f"{address}:{port} did not answer within {timeout:g} s")
+        raise_for_failure(opened)
+        opened.settimeout(timeout)
+    except BaseException:
+        opened.close()
+        raise
+    return opened

@@ -1,0 +1,137 @@
+"""What botocore itself knows about partitions, default host names and configured URLs.
+
+The private surfaces of botocore that routing leans on stand here and nowhere else;
+``tests/test_botocore_surfaces.py`` names them and fails when they change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.configprovider import ConfiguredEndpointProvider
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
+
+from sm_private_client.privatelink.hostnames import Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import botocore.session
+    from botocore.config import Config
+
+__all__ = [
+    "ConfiguredUrl",
+    "configured_url",
+    "default_url",
+    "partitions",
+    "wants_dual_stack",
+    "wants_fips",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfiguredUrl:
+    """A standard ``endpoint_url`` setting.
+
+    Attributes:
+        url: Its value.
+        origin: Where it stands, in words.
+    """
+
+    url: str
+    origin: str
+
+
+def partitions(session: botocore.session.Session) -> tuple[Partition, ...]:
+    """Gives every partition of botocore's ``partitions.json``."""
+    loaded = _loader(session).load_data("partitions")
+    return tuple(
+        Partition(
+            name=made["id"],
+            dns_suffix=made["outputs"]["dnsSuffix"],
+            region_regex=made["regionRegex"],
+            regions=frozenset(made["regions"]),
+        )
+        for made in loaded["partitions"]
+    )
+
+
+def default_url(
+    session: botocore.session.Session,
+    service_name: str,
+    region: str,
+    *,
+    fips: bool = False,
+    dual_stack: bool = False,
+) -> str | None:
+    """Gives the URL that botocore would use by itself, from the service's own endpoint rules.
+
+    Returns:
+        The URL, or ``None`` where the rules have none for this combination.
+    """
+    loader = _loader(session)
+    rules = loader.load_service_model(service_name, "endpoint-rule-set-1")
+    provider = EndpointProvider(rules, loader.load_data("partitions"))
+    try:
+        resolved = provider.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual_stack)
+    except EndpointProviderError:
+        return None
+    return str(resolved.url)
+
+
+def configured_url(
+    session: botocore.session.Session,
+    service_name: str,
+    *,
+    config: Config | None,
+    environ: Mapping[str, str],
+) -> ConfiguredUrl | None:
+    """Finds ``AWS_ENDPOINT_URL_*`` or the config file's ``services`` section, as botocore does.
+
+    Args:
+        session: Whose profile counts.
+        service_name: boto3's name of the service.
+        config: The caller's ``Config``; its ``ignore_configured_endpoint_urls`` comes first.
+        environ: The environment.
+    """
+    ignored = getattr(config, "ignore_configured_endpoint_urls", None)
+    if ignored is None:
+        ignored = session.get_config_variable("ignore_configured_endpoint_urls")
+    if ignored:
+        return None
+
+    def provide(variables: Mapping[str, str]) -> str | None:
+        provider = ConfiguredEndpointProvider(
+            full_config=session.full_config,
+            scoped_config=session.get_scoped_config(),
+            client_name=service_name,
+            environ=variables,
+        )
+        return cast("str | None", provider.provide())
+
+    url = provide(environ)
+    if url is None:
+        return None
+    origin = "the config file's endpoint_url" if provide({}) == url else "AWS_ENDPOINT_URL*"
+    return ConfiguredUrl(url=url, origin=origin)
+
+
+def wants_fips(session: botocore.session.Session, config: Config | None) -> bool:
+    """Says whether FIPS is asked for: ``Config``, then variable, then profile."""
+    return _variant(session, config, "use_fips_endpoint")
+
+
+def wants_dual_stack(session: botocore.session.Session, config: Config | None) -> bool:
+    """Says whether dual-stack is asked for: ``Config``, then variable, then profile."""
+    return _variant(session, config, "use_dualstack_endpoint")
+
+
+def _variant(session: botocore.session.Session, config: Config | None, name: str) -> bool:
+    given = getattr(config, name, None)
+    return bool(session.get_config_variable(name) if given is None else given)
+
+
+def _loader(session: botocore.session.Session) -> Any:  # noqa: ANN401 - botocore's is untyped
+    return session.get_component("data_loader")

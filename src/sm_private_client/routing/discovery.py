@@ -1,0 +1,256 @@
+"""Discovery: what EC2 knows about the VPC endpoints of the SageMaker family.
+
+One DescribeVpcEndpoints call (paginated) gives every service's VPC endpoints of a region;
+DescribeNetworkInterfaces, DescribeVpcs and DescribeSubnets are called at most once each, and
+only for what is asked. Answers are kept in memory, because EC2 throttles per account.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+from sm_private_client.routing.deadlines import run_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+__all__ = ["DISCOVERY_TIMEOUT", "Discovery"]
+
+DISCOVERY_TIMEOUT: Final = 5.0
+"""Seconds for one question to EC2, credentials included."""
+
+_ANSWER_TTL: Final = 3600.0
+_FAILURE_TTL: Final = 30.0
+_DENIED: Final = frozenset(
+    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
+)
+_THROTTLED: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+
+T = TypeVar("T")
+
+
+class Discovery:
+    """Asks EC2 of one region; safe to share between threads.
+
+    Args:
+        make_client: Makes an EC2 client; called once, when the first question is asked.
+        service_names: The endpoint service names to look for.
+        timeout: Seconds for one question.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        make_client: Callable[[], Any],
+        *,
+        service_names: Iterable[str],
+        timeout: float = DISCOVERY_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_client = make_client
+        self._service_names = sorted(service_names)
+        self._timeout = timeout
+        self._clock = clock
+        self._client: Any = None
+        self._lock = threading.RLock()
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
+
+    def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
+        """Lists the family's interface VPC endpoints, without their addresses, oldest first.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+
+        def ask() -> tuple[VpcEndpoint, ...]:
+            pages = self._ec2().get_paginator("describe_vpc_endpoints")
+            asked = [{"Name": "service-name", "Values": self._service_names}]
+            found = [
+                _vpc_endpoint(m)
+                for page in pages.paginate(Filters=asked)
+                for m in page["VpcEndpoints"]
+            ]
+            return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
+
+        return self._kept("ec2:DescribeVpcEndpoints", (), ask)
+
+    def vpc_endpoint(self, vpc_endpoint_id: str) -> VpcEndpoint | None:
+        """Looks one VPC endpoint up by its id, whatever service it is of.
+
+        Returns:
+            It, or ``None`` where EC2 has none of that id in this account and region.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+
+        def ask() -> VpcEndpoint | None:
+            try:
+                answer = self._ec2().describe_vpc_endpoints(VpcEndpointIds=[vpc_endpoint_id])
+            except ClientError as error:
+                if error.response["Error"]["Code"].startswith("InvalidVpcEndpointId"):
+                    return None
+                raise
+            return next((_vpc_endpoint(m) for m in answer["VpcEndpoints"]), None)
+
+        return self._kept("ec2:DescribeVpcEndpoints", (vpc_endpoint_id,), ask)
+
+    def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
+        """Adds to VPC endpoints the addresses and zones of their network interfaces.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+        wanted = sorted({eni for v in vpc_endpoints for eni in v.network_interface_ids})
+        if not wanted:
+            return vpc_endpoints
+
+        def ask() -> dict[str, tuple[EndpointAddress, ...]]:
+            pages = self._ec2().get_paginator("describe_network_interfaces")
+            return {
+                made["NetworkInterfaceId"]: _eni_addresses(made)
+                for page in pages.paginate(NetworkInterfaceIds=wanted)
+                for made in page["NetworkInterfaces"]
+            }
+
+        found = self._kept("ec2:DescribeNetworkInterfaces", tuple(wanted), ask)
+        return tuple(
+            replace(
+                v,
+                addresses=tuple(a for eni in v.network_interface_ids for a in found.get(eni, ())),
+            )
+            for v in vpc_endpoints
+        )
+
+    def vpc_cidrs(self, vpc_id: str) -> tuple[str, ...]:
+        """Lists the IPv4 and IPv6 CIDRs of a VPC.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+
+        def ask() -> tuple[str, ...]:
+            answer = self._ec2().describe_vpcs(VpcIds=[vpc_id])
+            vpc: Mapping[str, Any] = answer["Vpcs"][0] if answer["Vpcs"] else {}
+            v4 = [a["CidrBlock"] for a in vpc.get("CidrBlockAssociationSet", ())]
+            v6 = [a["Ipv6CidrBlock"] for a in vpc.get("Ipv6CidrBlockAssociationSet", ())]
+            return tuple(
+                dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6])
+            )
+
+        return self._kept("ec2:DescribeVpcs", (vpc_id,), ask)
+
+    def vpc_of_subnets(self, subnet_ids: tuple[str, ...]) -> str | None:
+        """Gives the VPC that subnets are in, ``None`` where EC2 shows none of them.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+
+        def ask() -> str | None:
+            answer = self._ec2().describe_subnets(
+                Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}]
+            )
+            return next((str(subnet["VpcId"]) for subnet in answer["Subnets"]), None)
+
+        return self._kept("ec2:DescribeSubnets", subnet_ids, ask)
+
+    def forget(self) -> None:
+        """Forgets every answer, so that the next question is asked anew."""
+        with self._lock:
+            self._answers.clear()
+
+    def _ec2(self) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
+
+    def _kept(self, permission: str, about: Hashable, ask: Callable[[], T]) -> T:
+        key = (permission, about)
+        with self._lock:
+            until, answer = self._answers.get(key, (0.0, None))
+            if self._clock() >= until:
+                try:
+                    answer = run_within(self._timeout, ask, what=permission)
+                    ttl = _ANSWER_TTL
+                except (BotoCoreError, ClientError, TimeoutError) as error:
+                    answer, ttl = _discovery_error(permission, error), _FAILURE_TTL
+                self._answers[key] = (self._clock() + ttl, answer)
+        if isinstance(answer, DiscoveryError):
+            raise answer
+        return answer  # type: ignore[no-any-return] # what ask() gave
+
+
+def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
+    what = f"EC2 could not be asked ({permission})."
+    if isinstance(error, ClientError):
+        code = error.response["Error"]["Code"]
+        if code in _DENIED:
+            return DiscoveryError(
+                what,
+                cause=f"this identity is not allowed to ({code}).",
+                remedy=f"allow {permission} for it, or pass vpc_endpoint= with the full DNS name.",
+            )
+        if code in _THROTTLED:
+            return DiscoveryError(
+                what,
+                cause=f"EC2 throttles this account ({code}).",
+                remedy="try again in a minute, or pass vpc_endpoint= with the full DNS name.",
+            )
+        return DiscoveryError(
+            what, cause=f"EC2 answered {code}.", remedy="pass vpc_endpoint= with the full DNS name."
+        )
+    if isinstance(error, NoCredentialsError):
+        return DiscoveryError(
+            what,
+            cause="there are no AWS credentials.",
+            remedy="give credentials as for boto3, or pass vpc_endpoint= with the full DNS name.",
+        )
+    reason = str(error) if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+    return DiscoveryError(
+        what,
+        cause=f"{reason}.",
+        remedy=(
+            "create an interface endpoint for EC2 in this VPC, or pass vpc_endpoint= with the "
+            "full DNS name."
+        ),
+    )
+
+
+def _vpc_endpoint(made: Mapping[str, Any]) -> VpcEndpoint:
+    created = made.get("CreationTimestamp")
+    return VpcEndpoint(
+        vpc_endpoint_id=made["VpcEndpointId"],
+        endpoint_service=made["ServiceName"],
+        vpc_id=made.get("VpcId", ""),
+        # Pascal case in the model, camel or lower case in answers.
+        state=str(made.get("State", "")).lower(),
+        private_dns_enabled=bool(made.get("PrivateDnsEnabled")),
+        dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
+        subnet_ids=tuple(made.get("SubnetIds", ())),
+        network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
+        ip_address_type=str(made.get("IpAddressType") or "ipv4").lower(),
+        created=created.isoformat() if created else "",
+    )
+
+
+def _eni_addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
+    v4 = [a["PrivateIpAddress"] for a in made.get("PrivateIpAddresses", ())]
+    first = [made["PrivateIpAddress"]] if made.get("PrivateIpAddress") else []
+    v6 = [a["Ipv6Address"] for a in made.get("Ipv6Addresses", ())]
+    return tuple(
+        EndpointAddress(
+            address=address,
+            availability_zone=made.get("AvailabilityZone"),
+            availability_zone_id=made.get("AvailabilityZoneId"),
+            network_interface_id=made["NetworkInterfaceId"],
+        )
+        for address in dict.fromkeys([*first, *v4, *v6])
+    )
