@@ -227,11 +227,12 @@ class PublicAddressError(PrivateClientError):
         host: str,
         address: str,
         cause: str = "",
+        possible_causes: Sequence[str] = (),
         remedy: str | Sequence[str] = (),
     ) -> None:
         self.host = host
         self.address = address
-        super().__init__(what, cause=cause, remedy=remedy)
+        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
 
 
 class StreamError(PrivateClientError):

@@ -6,12 +6,19 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, PublicAddressError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["AddressPolicy", "Network", "Verdict", "is_loopback_host", "parse_allowed_networks"]
+__all__ = [
+    "AddressPolicy",
+    "Network",
+    "Verdict",
+    "is_loopback_host",
+    "parse_allowed_networks",
+    "refusal",
+]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -115,6 +122,26 @@ def _is_in(ip: IPAddress, networks: tuple[str, ...]) -> bool:
 def _unmapped(ip: IPAddress) -> IPAddress:
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return mapped or ip
+
+
+def refusal(host: str, verdict: Verdict) -> PublicAddressError:
+    """Makes the error for an address that was judged not private."""
+    return PublicAddressError(
+        f"{host} resolves to {verdict.address}, which {verdict.why}; nothing was sent.",
+        host=host,
+        address=verdict.address,
+        possible_causes=(
+            "this network's DNS does not resolve the name to the VPC endpoint",
+            "private DNS is off on the VPC endpoint",
+            "the VPC endpoint is in a network that is not known to be yours",
+        ),
+        remedy=(
+            "pass vpc_endpoint= with the id or the DNS name of your VPC endpoint.",
+            "turn private DNS on for the VPC endpoint, and enableDnsSupport and "
+            "enableDnsHostnames for the VPC.",
+            "if the address is your network's own, pass allowed_networks=['<its CIDR>'].",
+        ),
+    )
 
 
 def is_loopback_host(host: str) -> bool:

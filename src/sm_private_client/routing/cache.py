@@ -51,6 +51,43 @@ class RouteCache:
         self._now = now
         self._warned = False
 
+    def fetch(
+        self,
+        key: Mapping[str, Any],
+        *,
+        decide: Callable[[], Route],
+        refresh: Callable[[Route], Route | None],
+    ) -> Route:
+        """Gives the kept route, or decides one and keeps it; processes take turns.
+
+        Args:
+            key: What the route depends on.
+            decide: Makes the route; what it raises goes through, and "no private route" is kept.
+            refresh: Brings a kept route up to date; ``None`` if it is not good any more.
+        """
+        route = self._kept(key, refresh)
+        if route is not None:
+            return route
+        with self.turn(key):
+            route = self._kept(key, refresh)  # another process may have made it meanwhile
+            if route is not None:
+                return route
+            try:
+                route = decide()
+            except NoPrivateRouteError as error:
+                self.write(key, error)
+                raise
+            self.write(key, route)
+            return route
+
+    def _kept(
+        self, key: Mapping[str, Any], refresh: Callable[[Route], Route | None]
+    ) -> Route | None:
+        kept = self.read(key)
+        if isinstance(kept, NoPrivateRouteError):
+            raise kept
+        return refresh(kept) if kept is not None else None
+
     def read(self, key: Mapping[str, Any]) -> Route | NoPrivateRouteError | None:
         """Gives what is kept for a key: a route, an error to raise, or ``None``."""
         path = self._path(key)

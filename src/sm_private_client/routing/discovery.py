@@ -28,6 +28,7 @@ DISCOVERY_TIMEOUT: Final = 5.0
 
 _ANSWER_TTL: Final = 3600.0
 _FAILURE_TTL: Final = 30.0
+_DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DENIED: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
@@ -79,7 +80,7 @@ class Discovery:
             ]
             return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
 
-        return self._kept("ec2:DescribeVpcEndpoints", (), ask)
+        return self._kept(_DESCRIBE_VPC_ENDPOINTS, (), ask)
 
     def vpc_endpoint(self, vpc_endpoint_id: str) -> VpcEndpoint | None:
         """Looks one VPC endpoint up by its id, whatever service it is of.
@@ -100,7 +101,7 @@ class Discovery:
                 raise
             return next((_vpc_endpoint(m) for m in answer["VpcEndpoints"]), None)
 
-        return self._kept("ec2:DescribeVpcEndpoints", (vpc_endpoint_id,), ask)
+        return self._kept(_DESCRIBE_VPC_ENDPOINTS, (vpc_endpoint_id,), ask)
 
     def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
         """Adds to VPC endpoints the addresses and zones of their network interfaces.
@@ -161,6 +162,12 @@ class Discovery:
             return next((str(subnet["VpcId"]) for subnet in answer["Subnets"]), None)
 
         return self._kept("ec2:DescribeSubnets", subnet_ids, ask)
+
+    def known(self) -> tuple[VpcEndpoint, ...]:
+        """Gives what ``vpc_endpoints`` answered, if it was asked before; asks nobody."""
+        with self._lock:
+            _, answer = self._answers.get((_DESCRIBE_VPC_ENDPOINTS, ()), (0.0, ()))
+        return () if isinstance(answer, DiscoveryError) else answer
 
     def forget(self) -> None:
         """Forgets every answer, so that the next question is asked anew."""

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from sm_private_client.routing.deadlines import run_within
 
-__all__ = ["NetworkBackend", "SocketOption", "SystemNetwork", "connect", "raise_for_failure"]
+__all__ = ["NetworkBackend", "SocketOption", "SystemNetwork", "connect", "failure_of"]
 
 SocketOption = tuple[int, int, int]
 
@@ -97,15 +97,10 @@ class SystemNetwork:
         return opened
 
 
-def raise_for_failure(opened: socket.socket) -> None:
-    """Raises the error, if any, that a socket's started connection ended in.
-
-    Raises:
-        OSError: The connection failed.
-    """
+def failure_of(opened: socket.socket) -> OSError | None:
+    """Gives the error that a socket's started connection ended in, ``None`` if it stands."""
     code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
+    return OSError(code, os.strerror(code)) if code else None
 
 
 def connect(network: NetworkBackend, address: str, port: int, *, timeout: float) -> socket.socket:
@@ -126,7 +121,9 @@ def connect(network: NetworkBackend, address: str, port: int, *, timeout: float)
             selector.register(opened, selectors.EVENT_WRITE)
             if not selector.select(timeout):
                 raise TimeoutError(f"{address}:{port} did not answer within {timeout:g} s")
-        raise_for_failure(opened)
+        failure = failure_of(opened)
+        if failure is not None:
+            raise failure
         opened.settimeout(timeout)
     except BaseException:
         opened.close()

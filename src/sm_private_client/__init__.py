@@ -1,0 +1,72 @@
+"""boto3 for Amazon SageMaker in private networks.
+
+``connect()`` finds the VPC endpoints, proves that they are private, and gives boto3 clients.
+Names are imported when they are first used, so importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from sm_private_client._version import __version__
+
+if TYPE_CHECKING:
+    from sm_private_client.errors import (
+        AmbiguousVpcEndpointError,
+        ConfigurationError,
+        DiscoveryError,
+        FipsUnavailableError,
+        MissingExtraError,
+        NoPrivateRouteError,
+        PrivateClientError,
+        PublicAddressError,
+        RoutingError,
+        VpcEndpointUnavailableError,
+    )
+    from sm_private_client.front import Clients, client, connect
+    from sm_private_client.privatelink.records import Evidence, Route, VpcEndpoint
+    from sm_private_client.session import Session
+
+__all__ = [
+    "AmbiguousVpcEndpointError",
+    "Clients",
+    "ConfigurationError",
+    "DiscoveryError",
+    "Evidence",
+    "FipsUnavailableError",
+    "MissingExtraError",
+    "NoPrivateRouteError",
+    "PrivateClientError",
+    "PublicAddressError",
+    "Route",
+    "RoutingError",
+    "Session",
+    "VpcEndpoint",
+    "VpcEndpointUnavailableError",
+    "__version__",
+    "client",
+    "connect",
+]
+
+_HOMES: Final = {
+    "Clients": "front",
+    "Evidence": "privatelink.records",
+    "Route": "privatelink.records",
+    "Session": "session",
+    "VpcEndpoint": "privatelink.records",
+    "client": "front",
+    "connect": "front",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

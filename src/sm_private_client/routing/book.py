@@ -1,0 +1,239 @@
+"""RouteBook: the routes of one session, decided once, kept in memory and on disk."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from sm_private_client.errors import NoPrivateRouteError
+from sm_private_client.privatelink import services
+from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
+from sm_private_client.routing import botocore_rules
+from sm_private_client.routing.cache import NEGATIVE_TTL, ROUTE_TTL, RouteCache
+from sm_private_client.routing.discovery import Discovery
+from sm_private_client.routing.location import Location, SageMakerResource, locate
+from sm_private_client.routing.resolver import RouteRequest, RouteResolver, World
+from sm_private_client.routing.settings import (
+    RoutingOptions,
+    RoutingSettings,
+    identity_of,
+    load_settings,
+    read_environment,
+)
+
+if TYPE_CHECKING:
+    import botocore.session
+    from botocore.config import Config
+
+    from sm_private_client.privatelink.hostnames import Partition
+    from sm_private_client.privatelink.records import Route
+    from sm_private_client.routing.network import NetworkBackend
+
+__all__ = ["ClientCredentials", "RouteBook"]
+
+
+class ClientCredentials(NamedTuple):
+    """Credentials that were passed for one client instead of the session's own."""
+
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+    aws_account_id: str | None = None
+
+    def as_arguments(self) -> dict[str, str]:
+        """Gives those that were passed, as keyword arguments of boto3."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+class Callers(Protocol):
+    """Makes the AWS calls that deciding a route may need."""
+
+    def ec2(self, region: str, credentials: ClientCredentials) -> Any:  # noqa: ANN401 - boto3's
+        """Makes an EC2 client."""
+        ...
+
+    def own_vpc(
+        self,
+        resource: SageMakerResource,
+        route: Route,
+        credentials: ClientCredentials,
+        discovery: Discovery,
+    ) -> str | None:
+        """Asks SageMaker, over a route, in which VPC a resource is."""
+        ...
+
+
+class RouteBook:
+    """Gives routes; safe between threads.
+
+    Args:
+        session: Whose region, profile and configured URLs count.
+        network: What resolves names.
+        options: The routing arguments.
+        keeps_on_disk: Whether routes may be kept on disk at all.
+        callers: What makes AWS calls.
+    """
+
+    def __init__(
+        self,
+        session: botocore.session.Session,
+        *,
+        network: NetworkBackend,
+        options: RoutingOptions,
+        keeps_on_disk: bool,
+        callers: Callers,
+    ) -> None:
+        self._session = session
+        self._network = network
+        self._options = options
+        self._keeps_on_disk = keeps_on_disk
+        self._callers = callers
+        self._lock = threading.RLock()
+        self._location: Location | None = None
+        self._partitions: tuple[Partition, ...] = ()
+        self._discoveries: dict[tuple[str, ClientCredentials], Discovery] = {}
+        self._routes: dict[object, tuple[float, Route | NoPrivateRouteError]] = {}
+
+    def settings(self) -> RoutingSettings:
+        """Gives the settings in force now.
+
+        Raises:
+            ConfigurationError: One of them cannot be used.
+        """
+        settings = load_settings(
+            self._options, environ=read_environment(), profile=self._session.get_scoped_config()
+        )
+        return settings if self._keeps_on_disk else replace(settings, route_cache=None)
+
+    def route(
+        self,
+        service_name: str,
+        region: str,
+        *,
+        endpoint_url: str | None,
+        config: Config | None,
+        credentials: ClientCredentials,
+    ) -> Route:
+        """Gives the route to a service; a decided one is kept for an hour, a refusal for 30 s.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: See ``RouteResolver.resolve``.
+        """
+        request = self._request(service_name, region, endpoint_url, config)
+        key = (request, credentials)
+        with self._lock:
+            until, decided = self._routes.get(key, (0.0, None))
+            if decided is None or time.monotonic() >= until:
+                try:
+                    decided, ttl = self._decide(request, credentials), ROUTE_TTL
+                except NoPrivateRouteError as error:
+                    decided, ttl = error, NEGATIVE_TTL
+                self._routes[key] = (time.monotonic() + ttl, decided)
+        if isinstance(decided, NoPrivateRouteError):
+            raise copy.copy(decided)  # each caller gets a traceback of its own
+        return decided
+
+    def has_private_dns(self, browser_service: str) -> bool:
+        """Says whether a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.
+
+        Asks nobody: it goes by what discovery saw so far.
+        """
+        with self._lock:
+            known = [v for discovery in self._discoveries.values() for v in discovery.known()]
+        for v in known:
+            row = services.by_endpoint_service_name(v.endpoint_service)
+            if row is None or not row.is_browser_only or row.name_suffix != browser_service:
+                continue
+            if v.private_dns_enabled and v.is_available:
+                return True
+        return False
+
+    def forget(self) -> None:
+        """Forgets everything, in memory and on disk."""
+        with self._lock:
+            self._routes.clear()
+            self._location = None
+            for discovery in self._discoveries.values():
+                discovery.forget()
+            directory = self.settings().route_cache
+            if directory is not None:
+                RouteCache(directory).forget()
+
+    def _request(
+        self, service_name: str, region: str, endpoint_url: str | None, config: Config | None
+    ) -> RouteRequest:
+        fips = botocore_rules.wants_fips(self._session, config)
+        dual_stack = botocore_rules.wants_dual_stack(self._session, config)
+        place = (self._session, service_name, region)
+        plain = botocore_rules.default_url(*place, dual_stack=dual_stack)
+        default = botocore_rules.default_url(*place, fips=fips, dual_stack=dual_stack)
+        return RouteRequest(
+            service_name=service_name,
+            region=region,
+            settings=self.settings(),
+            endpoint_url=endpoint_url,
+            configured_url=botocore_rules.configured_url(
+                self._session, service_name, config=config, environ=read_environment()
+            ),
+            default_url=default,
+            fips=fips,
+            default_is_fips=fips and default == plain,
+        )
+
+    def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
+        resolver = self._resolver(request.region, credentials)
+        directory = request.settings.route_cache
+        if directory is None or request.endpoint_url or request.configured_url:
+            return resolver.resolve(request)
+        key = {
+            "service": request.service_name,
+            "partition": partition_of(request.region, self._known_partitions()).name,
+            "region": request.region,
+            "vpc": self._locate().vpc_id,
+            "identity": identity_of(self._session.profile or "default", read_environment()),
+            "settings": request.settings.cache_key(),
+            "default_url": request.default_url,
+            "fips": request.fips,
+        }
+        return RouteCache(directory).fetch(
+            key, decide=lambda: resolver.resolve(request), refresh=resolver.refresh
+        )
+
+    def _resolver(self, region: str, credentials: ClientCredentials) -> RouteResolver:
+        discovery = self._discovery(region, credentials)
+        world = World(
+            network=self._network,
+            partitions=self._known_partitions(),
+            discovery=discovery,
+            locate=self._locate,
+            ask_sagemaker=lambda resource, route: self._callers.own_vpc(
+                resource, route, credentials, discovery
+            ),
+        )
+        return RouteResolver(world)
+
+    def _discovery(self, region: str, credentials: ClientCredentials) -> Discovery:
+        key = (region, credentials)
+        if key not in self._discoveries:
+            partition = partition_of(region, self._known_partitions())
+            self._discoveries[key] = Discovery(
+                lambda: self._callers.ec2(region, credentials),
+                service_names=[
+                    endpoint_service_name(row, region=region, partition=partition)
+                    for row in services.CATALOGUE
+                ],
+            )
+        return self._discoveries[key]
+
+    def _known_partitions(self) -> tuple[Partition, ...]:
+        if not self._partitions:
+            self._partitions = botocore_rules.partitions(self._session)
+        return self._partitions
+
+    def _locate(self) -> Location:
+        if self._location is None:
+            self._location = locate(self._network, environ=read_environment())
+        return self._location

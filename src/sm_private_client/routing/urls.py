@@ -1,0 +1,68 @@
+"""Endpoint URLs as users write them: with or without a scheme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink.addresses import is_loopback_host
+
+__all__ = ["EndpointUrl", "parse_endpoint_url"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointUrl:
+    """A checked endpoint URL.
+
+    Attributes:
+        url: The whole, with its scheme.
+        host: Its host, in lower case.
+        is_local: Whether it names a host on this machine.
+    """
+
+    url: str
+    host: str
+    is_local: bool
+
+
+def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
+    """Checks a URL or a bare host name; ``https`` is added where there is no scheme.
+
+    Args:
+        text: What was given.
+        origin: Where it was given, for errors.
+
+    Raises:
+        ConfigurationError: No host, another scheme than https (or http to this machine), a user
+            name, a query or a fragment in it.
+    """
+
+    def refused(cause: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{origin} has {text!r}, which cannot be used as an endpoint URL.",
+            cause=cause,
+            remedy="give https:// and a host, or the DNS name of a VPC endpoint alone.",
+        )
+
+    url = text.strip()
+    if "://" not in url:
+        url = f"https://{url}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise refused(f"{error}.") from None
+    if not host or any(c.isspace() for c in url) or not host.isascii():
+        raise refused("it has no valid host.")
+    if "." not in host and ":" not in host and not is_loopback_host(host) and "://" not in text:
+        raise refused("it is neither a VPC endpoint id (vpce- and 8 or 17 hex digits) nor a host.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise refused("an endpoint URL has no user name, query or fragment.")
+    local = is_loopback_host(host)
+    if parts.scheme.lower() not in ("https", "http"):
+        raise refused(f"{parts.scheme} is not a scheme that AWS services speak.")
+    if parts.scheme.lower() == "http" and not local:
+        raise refused("http is not encrypted; it is allowed to this machine only.")
+    _ = port  # reading it is what checks it
+    return EndpointUrl(url=url.rstrip("/"), host=host.rstrip("."), is_local=local)

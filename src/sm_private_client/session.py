@@ -1,0 +1,294 @@
+"""Session: a boto3.Session that wires the floors together."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink import services
+from sm_private_client.routing.book import ClientCredentials, RouteBook
+from sm_private_client.routing.network import NetworkBackend, SystemNetwork
+from sm_private_client.routing.settings import RoutingOptions, load_settings, read_environment
+from sm_private_client.transport.client_config import RoutedConfig, verified_by
+from sm_private_client.transport.dialer import Dialer, ZoneHealth
+from sm_private_client.transport.guarded import guard
+from sm_private_client.transport.own_vpc import own_vpc
+from sm_private_client.transport.presigned import PresignedUrlNotice
+
+if TYPE_CHECKING:
+    import botocore.session
+    from typing_extensions import Unpack
+
+    from sm_private_client.privatelink.records import Route
+    from sm_private_client.routing.discovery import Discovery
+    from sm_private_client.routing.location import SageMakerResource
+
+__all__ = ["Session"]
+
+_QUICK: Final = Config(
+    connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
+)
+"""For the calls that deciding a route may need, so that no route is said within ten seconds."""
+
+
+class Session(boto3.session.Session):
+    """A ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
+
+    Takes every argument of ``boto3.Session``, the routing options, and ``network``. Making one
+    does no I/O. Clients of services outside the SageMaker family are boto3's own. Clients of the
+    family are routed and guarded, made once for one set of arguments, and shared: like every
+    boto3 client they may be used by many threads.
+
+    Args:
+        network: What resolves names and opens sockets; the machine's own by default. A network
+            that is given has its routes kept on disk only where ``route_cache`` says so.
+        **routing: See ``RoutingOptions``.
+    """
+
+    def __init__(
+        self,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        region_name: str | None = None,
+        botocore_session: botocore.session.Session | None = None,
+        profile_name: str | None = None,
+        aws_account_id: str | None = None,
+        *,
+        network: NetworkBackend | None = None,
+        **routing: Unpack[RoutingOptions],
+    ) -> None:
+        load_settings(routing, environ={}, profile={})  # what is wrong is said here, not later
+        super().__init__(
+            aws_access_key_id=aws_access_key_id,
+            aws_secret_access_key=aws_secret_access_key,
+            aws_session_token=aws_session_token,
+            region_name=region_name,
+            botocore_session=botocore_session,
+            profile_name=profile_name,
+            aws_account_id=aws_account_id,
+        )
+        self._network: NetworkBackend = network or SystemNetwork()
+        self._routes = RouteBook(
+            self._session,
+            network=self._network,
+            options=routing,
+            keeps_on_disk=network is None or routing.get("route_cache") is not None,
+            callers=_Callers(self),
+        )
+        self._health = ZoneHealth()
+        self._lock = threading.RLock()
+        self._clients: dict[object, Any] = {}
+        self._presigned: PresignedUrlNotice | None = None
+
+    if not TYPE_CHECKING:  # type checkers see boto3-stubs' overloads, every service included
+
+        def client(
+            self,
+            service_name: str,
+            region_name: str | None = None,
+            api_version: str | None = None,
+            use_ssl: bool | None = True,  # noqa: FBT002 - boto3's own signature
+            verify: bool | str | None = None,
+            endpoint_url: str | None = None,
+            aws_access_key_id: str | None = None,
+            aws_secret_access_key: str | None = None,
+            aws_session_token: str | None = None,
+            config: Config | None = None,
+            aws_account_id: str | None = None,
+        ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+            """Makes a client; every argument means what it means to ``boto3.Session.client``.
+
+            Raises:
+                NoPrivateRouteError: There is no private route; nothing was sent.
+                RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
+            """
+            credentials = ClientCredentials(
+                aws_access_key_id, aws_secret_access_key, aws_session_token, aws_account_id
+            )
+            if not services.is_family(service_name):
+                return super().client(
+                    service_name,
+                    region_name=region_name,
+                    api_version=api_version,
+                    use_ssl=use_ssl,
+                    verify=verify,
+                    endpoint_url=endpoint_url,
+                    config=config,
+                    **credentials.as_arguments(),
+                )
+            return self._shared_client(
+                services.canonical_service_name(service_name),
+                region_name=region_name,
+                api_version=api_version,
+                use_ssl=use_ssl,
+                verify=verify,
+                endpoint_url=endpoint_url,
+                config=config,
+                credentials=credentials,
+            )
+
+    def route(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        config: Config | None = None,
+    ) -> Route:
+        """Tells how a service of the SageMaker family is reached from here, and why.
+
+        Args:
+            service_name: boto3's name, for example ``sagemaker-runtime``.
+            region_name: The session's region by default.
+            endpoint_url: As for ``client``.
+            config: As for ``client``; FIPS, dual-stack and region count.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: As ``client`` would.
+        """
+        services.for_service(service_name)  # raises: not of the family
+        return self._routes.route(
+            services.canonical_service_name(service_name),
+            self._region(region_name, config),
+            endpoint_url=endpoint_url,
+            config=config,
+            credentials=ClientCredentials(),
+        )
+
+    def forget_routes(self) -> None:
+        """Forgets every route and shared client, here and on disk; the next one is made anew."""
+        with self._lock:
+            self._clients.clear()
+            self._routes.forget()
+
+    def _shared_client(
+        self,
+        service_name: str,
+        *,
+        config: Config | None,
+        **arguments: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        routed = RoutedConfig.merged(
+            config,
+            session_default=self._session.get_default_client_config(),
+            retries_are_configured=self._retries_are_configured(),
+        )
+        key = (service_name, routed.key(), tuple(sorted(arguments.items())))
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._routed_client(service_name, routed, config, **arguments)
+            return self._clients[key]
+
+    def _routed_client(
+        self,
+        service_name: str,
+        routed: RoutedConfig,
+        config: Config | None,
+        *,
+        region_name: str | None,
+        api_version: str | None,
+        use_ssl: bool | None,
+        verify: bool | str | None,
+        endpoint_url: str | None,
+        credentials: ClientCredentials,
+    ) -> Any:  # noqa: ANN401
+        bundle = verified_by(verify, session=self._session, environ=read_environment())
+        if not use_ssl and endpoint_url is None:
+            raise ConfigurationError(
+                f"use_ssl=False asks for an unencrypted {service_name} client.",
+                cause="a private route is always encrypted.",
+                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
+            )
+        route = self._routes.route(
+            service_name,
+            self._region(region_name, config),
+            endpoint_url=endpoint_url,
+            config=config,
+            credentials=credentials,
+        )
+        return self._client_over(route, routed, bundle, credentials, api_version)
+
+    def _client_over(
+        self,
+        route: Route,
+        routed: RoutedConfig,
+        bundle: bool | str,  # noqa: FBT001 - botocore's own type
+        credentials: ClientCredentials,
+        api_version: str | None = None,
+    ) -> Any:  # noqa: ANN401
+        made = self._plain_client(
+            route.service_name,
+            region_name=route.region,
+            api_version=api_version,
+            verify=bundle,
+            # With private DNS botocore keeps its own URL, and with it its own endpoint rules.
+            endpoint_url=None if route.source == "private-dns" else route.endpoint_url,
+            config=routed.config,
+            **credentials.as_arguments(),
+        )
+        settings = self._routes.settings()
+        dialer = Dialer(
+            route,
+            network=self._network,
+            health=self._health,
+            warn_only=settings.on_public_route == "warn",
+        )
+        guard(made, dialer, verify=bundle, stream_timeout=routed.stream_timeout)
+        if route.service_name == "sagemaker":
+            if self._presigned is None:
+                self._presigned = PresignedUrlNotice(
+                    self._network,
+                    allowed_networks=settings.allowed_networks,
+                    has_private_dns=self._routes.has_private_dns,
+                )
+            self._presigned.watch(made)
+        return made
+
+    def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
+        make: Any = super().client
+        return make(service_name, **arguments)
+
+    def _retries_are_configured(self) -> bool:
+        environ, profile = read_environment(), self._session.get_scoped_config()
+        return any(
+            environ.get(f"AWS_{name.upper()}") or profile.get(name)
+            for name in ("retry_mode", "max_attempts")
+        )
+
+    def _region(self, region_name: str | None, config: Config | None) -> str:
+        region = region_name or getattr(config, "region_name", None) or self.region_name
+        if not region:
+            raise NoRegionError
+        return str(region)
+
+
+class _Callers:
+    """The AWS calls that deciding a route may need, made with the session's own means."""
+
+    def __init__(self, session: Session) -> None:
+        self._owner = session
+
+    def ec2(self, region: str, credentials: ClientCredentials) -> Any:  # noqa: ANN401
+        arguments = credentials.as_arguments()
+        return self._owner._plain_client(  # noqa: SLF001 - same module
+            "ec2", region_name=region, config=_QUICK, **arguments
+        )
+
+    def own_vpc(
+        self,
+        resource: SageMakerResource,
+        route: Route,
+        credentials: ClientCredentials,
+        discovery: Discovery,
+    ) -> str | None:
+        owner = self._owner
+        routed = RoutedConfig.merged(_QUICK, session_default=None, retries_are_configured=False)
+        bundle = verified_by(None, session=owner._session, environ=read_environment())  # noqa: SLF001
+        asked = owner._client_over(route, routed, bundle, credentials)  # noqa: SLF001 - same module
+        return own_vpc(resource, asked, discovery)

@@ -1,0 +1,1 @@
+"""Carry bytes privately, or refuse."""

@@ -1,0 +1,282 @@
+"""Dialer: resolve, judge every address, connect to what was judged.
+
+There is no second look-up between judging and connecting, so DNS cannot change under it. Our own
+zone's addresses come first. An address that has not answered within a second is raced by the next
+one (as RFC 8305 does), inside the one connect timeout; a zone that failed is tried last for 30 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.privatelink.addresses import refusal
+from sm_private_client.routing.network import failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from sm_private_client.privatelink.records import Route
+    from sm_private_client.routing.network import NetworkBackend, SocketOption
+
+__all__ = ["KEEPALIVE", "Dialed", "Dialer", "ZoneHealth"]
+
+RACE_DELAY: Final = 1.0
+"""Seconds that an address has to answer before the next one is tried beside it."""
+
+ZONE_PENALTY: Final = 30.0
+"""Seconds that a zone that failed is tried last."""
+
+_logger = logging.getLogger(__name__)
+
+
+def _keepalive() -> tuple[SocketOption, ...]:
+    """Probes from 60 s of silence on, well below the 350 s after which PrivateLink forgets."""
+    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+    options = [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    ]
+    if idle is not None:
+        options.append((socket.IPPROTO_TCP, idle, 60))
+    if hasattr(socket, "TCP_KEEPINTVL"):
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30))
+    if hasattr(socket, "TCP_KEEPCNT"):
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4))
+    return tuple(options)
+
+
+KEEPALIVE: Final[tuple[SocketOption, ...]] = _keepalive()
+"""Socket options of every connection (PrivateLink drops idle connections after 350 s)."""
+
+
+class ZoneHealth:
+    """Remembers which zones failed lately, for all clients of a session; safe between threads.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def failed(self, zone: str) -> None:
+        """Notes that a zone (or an address whose zone is not known) did not answer."""
+        with self._lock:
+            self._failed[zone] = self._clock()
+
+    def answered(self, zone: str) -> None:
+        """Notes that it did."""
+        with self._lock:
+            self._failed.pop(zone, None)
+
+    def is_suspect(self, zone: str) -> bool:
+        """Says whether it failed within the last 30 s."""
+        with self._lock:
+            failed = self._failed.get(zone)
+        return failed is not None and self._clock() - failed < ZONE_PENALTY
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialed:
+    """A connection that stands.
+
+    Attributes:
+        sock: The connected socket, blocking, without TLS yet.
+        address: The address that was judged and connected to.
+        availability_zone: Its zone, ``None`` where it is not known.
+    """
+
+    sock: socket.socket
+    address: str
+    availability_zone: str | None
+
+
+class Dialer:
+    """Connects to the host of one route, or refuses; safe between threads.
+
+    Args:
+        route: Its policy judges; its addresses tell zones; its zone comes first.
+        network: What resolves and opens.
+        health: Shared by the dialers of a session.
+        warn_only: Log a public address instead of refusing it.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        *,
+        network: NetworkBackend,
+        health: ZoneHealth,
+        warn_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.route = route
+        self._network = network
+        self._health = health
+        self._warn_only = warn_only
+        self._warned = False
+        self._clock = clock
+        self._zones = {a.address: a.availability_zone for a in route.addresses}
+
+    def __repr__(self) -> str:
+        return f"Dialer(host={self.route.host!r}, zone={self.route.availability_zone!r})"
+
+    def dial(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float | None,
+        socket_options: tuple[SocketOption, ...] = (),
+    ) -> Dialed:
+        """Connects.
+
+        Args:
+            host: The host to look up; TLS is verified against it afterwards.
+            port: The port.
+            timeout: Seconds for look-up and connection together; ``None`` waits for ever.
+            socket_options: Set before connecting, after the keep-alive ones.
+
+        Raises:
+            PublicAddressError: An address is not private; no connection was tried.
+            socket.gaierror: The name does not resolve.
+            TimeoutError: No address answered in time.
+            OSError: Every address failed.
+        """
+        budget = float("inf") if timeout is None else timeout
+        deadline = self._clock() + budget
+        # threading's limit is what "for ever" comes down to for the look-up's thread
+        found = self._network.resolve(host, timeout=min(budget, threading.TIMEOUT_MAX))
+        self._judge(host, found)
+        options = (*KEEPALIVE, *socket_options)
+        sys.audit("sm_private_client.dial", host, port, found)
+        return self._race(host, self._in_order(found), port, deadline, options)
+
+    def _judge(self, host: str, found: tuple[str, ...]) -> None:
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, f"{host} has no address")
+        for verdict in map(self.route.address_policy.judge, found):
+            if verdict.private:
+                continue
+            if not self._warn_only:
+                raise refusal(host, verdict)
+            if not self._warned:
+                self._warned = True
+                _logger.warning(
+                    "%s is reached at %s, which %s (on_public_route='warn').",
+                    host,
+                    verdict.address,
+                    verdict.why,
+                )
+
+    def _zone(self, address: str) -> str:
+        return self._zones.get(address) or address
+
+    def _in_order(self, found: tuple[str, ...]) -> list[str]:
+        own = self.route.availability_zone
+
+        def rank(address: str) -> tuple[bool, bool]:
+            zone = self._zone(address)
+            return self._health.is_suspect(zone), own is not None and zone != own
+
+        return sorted(found, key=rank)
+
+    def _race(
+        self,
+        host: str,
+        waiting: list[str],
+        port: int,
+        deadline: float,
+        options: tuple[SocketOption, ...],
+    ) -> Dialed:
+        failures: list[str] = []
+        next_start = self._clock()
+        with _Pending() as pending:
+            while True:
+                now = self._clock()
+                if waiting and now >= next_start:
+                    address = waiting.pop(0)
+                    try:
+                        opened = self._network.open(address, port, socket_options=options)
+                    except OSError as error:
+                        failures.append(self._fail(address, error))
+                    else:
+                        pending.add(opened, address, now)
+                        next_start = now + RACE_DELAY
+                    continue
+                if not pending:
+                    raise ConnectionError(f"{host}:{port}: " + "; ".join(failures))
+                if now >= deadline:
+                    late = TimeoutError("no answer in time")
+                    failures += [self._fail(a, late) for a in (*pending.addresses(), *waiting)]
+                    raise TimeoutError(f"{host}:{port}: " + "; ".join(failures))
+                wake = min(deadline, next_start) if waiting else deadline
+                for opened, address in pending.wait(wake - now):
+                    failure = failure_of(opened)
+                    if failure is None:
+                        pending.take(opened)
+                        for silent in pending.addresses(for_seconds=RACE_DELAY, now=self._clock()):
+                            self._health.failed(self._zone(silent))
+                        return self._won(opened, address)
+                    pending.take(opened).close()
+                    failures.append(self._fail(address, failure))
+                    next_start = now  # the next one need not wait
+
+    def _won(self, opened: socket.socket, address: str) -> Dialed:
+        self._health.answered(self._zone(address))
+        opened.setblocking(True)
+        return Dialed(sock=opened, address=address, availability_zone=self._zones.get(address))
+
+    def _fail(self, address: str, error: OSError) -> str:
+        self._health.failed(self._zone(address))
+        zone = self._zones.get(address)
+        where = f"{address} ({zone})" if zone else address
+        return f"{where}: {error.strerror or error}"
+
+
+class _Pending:
+    """Connections under way; those not taken out are closed at the end."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._opened: dict[socket.socket, tuple[str, float]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for opened in self._opened:
+            opened.close()
+
+    def __bool__(self) -> bool:
+        return bool(self._opened)
+
+    def add(self, opened: socket.socket, address: str, started: float) -> None:
+        self._opened[opened] = address, started
+        self._selector.register(opened, selectors.EVENT_WRITE)
+
+    def wait(self, timeout: float) -> list[tuple[socket.socket, str]]:
+        limit = None if timeout == float("inf") else max(timeout, 0)
+        fds = {key.fd for key, _ in self._selector.select(limit)}
+        return [(s, address) for s, (address, _) in self._opened.items() if s.fileno() in fds]
+
+    def addresses(self, *, for_seconds: float = 0, now: float = float("inf")) -> list[str]:
+        return [a for a, started in self._opened.values() if now - started >= for_seconds]
+
+    def take(self, opened: socket.socket) -> socket.socket:
+        self._selector.unregister(opened)
+        del self._opened[opened]
+        return opened

@@ -1,0 +1,214 @@
+"""GuardedHTTPSession: botocore's own HTTP session whose every connection goes through a Dialer.
+
+The private surfaces of botocore and urllib3 that the guard leans on stand here and nowhere else;
+``tests/test_botocore_surfaces.py`` names them and fails when they change.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.awsrequest
+import botocore.httpsession
+from botocore.exceptions import HTTPClientError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util import Timeout
+
+from sm_private_client.errors import PrivateClientError
+
+if TYPE_CHECKING:
+    import socket
+
+    from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+    from botocore.client import BaseClient
+    from botocore.config import Config
+
+    from sm_private_client.transport.dialer import Dialer
+
+__all__ = ["GuardedHTTPSession", "guard", "user_provided_options"]
+
+STREAM_PATH: Final = "/invocations-response-stream"
+
+_logger = logging.getLogger(__name__)
+
+
+def _dial(connection: Any, dialer: Dialer) -> socket.socket:  # noqa: ANN401 - urllib3's
+    """Does what urllib3's ``_new_conn`` does, through the dialer and with its errors."""
+    timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
+    try:
+        dialed = dialer.dial(
+            connection.host,
+            connection.port,
+            timeout=timeout,
+            socket_options=tuple(connection.socket_options or ()),
+        )
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, str(error)) from error
+    except OSError as error:
+        raise NewConnectionError(connection, str(error)) from error
+    dialed.sock.settimeout(timeout)
+    connection.dialed = dialed
+    return dialed.sock
+
+
+class _GuardedHTTPConnection(botocore.awsrequest.AWSHTTPConnection):
+    def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._dialer = dialer
+
+    def _new_conn(self) -> socket.socket:
+        return _dial(self, self._dialer)
+
+
+class _GuardedHTTPSConnection(botocore.awsrequest.AWSHTTPSConnection):
+    def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._dialer = dialer
+
+    def _new_conn(self) -> socket.socket:
+        return _dial(self, self._dialer)
+
+
+class _StreamTimeout:
+    """Gives response streams a read timeout of their own; the rest keep the pool's."""
+
+    stream_timeout: Timeout
+
+    def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if url.partition("?")[0].endswith(STREAM_PATH):
+            kwargs["timeout"] = self.stream_timeout
+        return super().urlopen(method, url, *args, **kwargs)  # type: ignore[misc] # a mixin
+
+
+class _GuardedHTTPConnectionPool(_StreamTimeout, botocore.awsrequest.AWSHTTPConnectionPool):
+    ConnectionCls = _GuardedHTTPConnection
+
+
+class _GuardedHTTPSConnectionPool(_StreamTimeout, botocore.awsrequest.AWSHTTPSConnectionPool):
+    ConnectionCls = _GuardedHTTPSConnection
+
+
+class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
+    """botocore's HTTP session over a Dialer: same pools, same errors, no proxies.
+
+    Args:
+        dialer: What connects.
+        verify: ``True`` for botocore's CA bundle, or the path of one.
+        timeout: Seconds to connect, and seconds to read.
+        stream_timeout: Seconds to read on response streams.
+        max_pool_connections: As in ``Config``.
+        client_cert: As in ``Config``.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        verify: bool | str = True,
+        timeout: tuple[float | None, float | None],
+        stream_timeout: float | None,
+        max_pool_connections: int,
+        client_cert: str | tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            verify=verify,  # type: ignore[arg-type] # the stubs miss the path of a bundle
+            proxies={},
+            timeout=timeout,  # type: ignore[arg-type] # the stubs miss None: wait for ever
+            max_pool_connections=max_pool_connections,
+            client_cert=client_cert,
+        )
+        self.dialer = dialer
+        self._bundle = verify if isinstance(verify, str) else "botocore's own CA bundle"
+        streams = Timeout(connect=timeout[0], read=stream_timeout)
+        manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
+        manager.pool_classes_by_scheme = {
+            "http": self._pool_class(_GuardedHTTPConnectionPool, streams),
+            "https": self._pool_class(_GuardedHTTPSConnectionPool, streams),
+        }
+
+    def _pool_class(self, cls: Any, streams: Timeout) -> Any:  # noqa: ANN401 - urllib3's
+        def make(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            pool = cls(*args, **kwargs)
+            # Set here, not passed on: what a pool is given becomes part of the pool's key.
+            pool.ConnectionCls = functools.partial(cls.ConnectionCls, dialer=self.dialer)
+            pool.stream_timeout = streams
+            return pool
+
+        return make
+
+    def __repr__(self) -> str:
+        return f"GuardedHTTPSession({self.dialer!r})"
+
+    def send(self, request: AWSRequest | AWSPreparedRequest) -> AWSResponse:
+        """Sends a request as botocore does.
+
+        Raises:
+            PublicAddressError: The guard refused; botocore does not retry it.
+            SSLError: botocore's own, with what is known of the cause.
+        """
+        try:
+            return super().send(request)
+        except SSLError as error:
+            explained = ssl.SSLError(_tls_explanation(error, self._bundle))
+            raise SSLError(endpoint_url=str(request.url), error=explained) from error
+        except HTTPClientError as error:
+            refused = error.kwargs.get("error")
+            if isinstance(refused, PrivateClientError):
+                raise refused from None
+            raise
+
+
+def _tls_explanation(error: SSLError, bundle: str) -> str:
+    text = str(error.kwargs.get("error"))
+    lowered = text.lower()
+    if "hostname mismatch" in lowered or "doesn't match" in lowered or "not valid for" in lowered:
+        return (
+            f"{text}. Cause: the certificate is for other names than the host that was called, so "
+            "this is not the VPC endpoint of that name, or something on the way answers for it. "
+            "Remedy: pass vpc_endpoint= with the DNS name that EC2 gives for the VPC endpoint."
+        )
+    if "certificate verify failed" in lowered:
+        return (
+            f"{text}. Possible causes: TLS is inspected on the way; {bundle} lacks the CA. "
+            "Remedy: set AWS_CA_BUNDLE or verify= to a bundle that has the CA."
+        )
+    return text
+
+
+def guard(
+    client: BaseClient,
+    dialer: Dialer,
+    *,
+    verify: bool | str,
+    stream_timeout: float | None,
+) -> GuardedHTTPSession:
+    """Puts a guarded HTTP session under a client, in place of the one it was made with.
+
+    Args:
+        client: A client that nobody uses yet.
+        dialer: What its connections go through.
+        verify: ``True`` for botocore's CA bundle, or the path of one.
+        stream_timeout: Seconds to read on response streams.
+    """
+    config: Any = client.meta.config
+    guarded = GuardedHTTPSession(
+        dialer,
+        verify=verify,
+        timeout=(config.connect_timeout, config.read_timeout),
+        stream_timeout=stream_timeout,
+        max_pool_connections=config.max_pool_connections,
+        client_cert=config.client_cert,
+    )
+    endpoint: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
+    endpoint.http_session.close()
+    endpoint.http_session = guarded
+    return guarded
+
+
+def user_provided_options(config: Config | None) -> dict[str, Any]:
+    """Gives what a ``Config`` was made with, without botocore's defaults."""
+    return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined] # noqa: SLF001 - see module

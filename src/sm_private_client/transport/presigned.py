@@ -1,0 +1,89 @@
+"""Says, once, that a presigned URL opens over the internet unless its own VPC endpoint exists.
+
+The calls that make these URLs are private like any other; what they return is for a browser, and
+PrivateLink carries it only through a ``notebook`` or ``studio`` VPC endpoint with private DNS.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from sm_private_client.privatelink.addresses import AddressPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botocore.client import BaseClient
+
+    from sm_private_client.routing.network import NetworkBackend
+
+__all__ = ["PresignedUrlNotice"]
+
+_BROWSER_SERVICES: Final = {
+    "CreatePresignedNotebookInstanceUrl": "notebook",
+    "CreatePresignedDomainUrl": "studio",
+}
+_DNS_TIMEOUT: Final = 2.0
+
+_logger = logging.getLogger(__name__)
+
+
+class PresignedUrlNotice:
+    """Warns about presigned URLs, once an operation and session.
+
+    Args:
+        network: To see whether the URL's host resolves privately from here.
+        allowed_networks: What counts as private besides the private ranges.
+        has_private_dns: Whether a VPC endpoint with private DNS is known for a browser service
+            (``notebook`` or ``studio``); asks nobody.
+    """
+
+    def __init__(
+        self,
+        network: NetworkBackend,
+        *,
+        allowed_networks: tuple[str, ...],
+        has_private_dns: Callable[[str], bool],
+    ) -> None:
+        self._network = network
+        self._policy = AddressPolicy(allowed_networks=allowed_networks)
+        self._has_private_dns = has_private_dns
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+
+    def watch(self, client: BaseClient) -> None:
+        """Looks at the answers of a ``sagemaker`` client from now on."""
+        for operation in _BROWSER_SERVICES:
+            client.meta.events.register(f"after-call.sagemaker.{operation}", self._look)
+
+    def _look(self, parsed: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
+        url = parsed.get("AuthorizedUrl")
+        operation = str(model.name)
+        if not url:
+            return
+        host = urlsplit(str(url)).hostname or ""
+        service = _BROWSER_SERVICES[operation]
+        if self._has_private_dns(service) or self._resolves_privately(host):
+            return
+        with self._lock:
+            if operation in self._said:
+                return
+            self._said.add(operation)
+        _logger.warning(
+            "The URL that %s returns opens over the internet: %s does not resolve to a VPC "
+            "endpoint from here. Create an interface endpoint of aws.sagemaker.REGION.%s with "
+            "private DNS to keep it private.",
+            operation,
+            host,
+            service,
+        )
+
+    def _resolves_privately(self, host: str) -> bool:
+        try:
+            found = self._network.resolve(host, timeout=_DNS_TIMEOUT)
+        except OSError:
+            return False
+        return bool(found) and all(self._policy.judge(address).private for address in found)
