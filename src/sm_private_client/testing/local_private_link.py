@@ -1,0 +1,334 @@
+"""LocalPrivateLink: a VPC with SageMaker endpoints, on loopback, in this process."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.testing.plant import Plant, Vpc
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from sm_private_client.session import Session
+    from sm_private_client.testing.control_plane import ControlPlane
+    from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.hosting import Model
+    from sm_private_client.testing.network import SimulatedNetwork
+    from sm_private_client.testing.records import Log, RequestRecord
+    from sm_private_client.testing.topology import StandingVpcEndpoint
+    from sm_private_client.testing.wire import Listener
+
+__all__ = ["LocalPrivateLink", "Vpc"]
+
+
+class LocalPrivateLink:
+    """A VPC with SageMaker endpoints, played on loopback, in one process, without root.
+
+    ``with LocalPrivateLink() as link: link.session().client("sagemaker")``. The API is moto's;
+    names, addresses, TLS and signatures are checked as AWS checks them. Several may run at once:
+    each has an account of its own. ``moto.mock_aws`` must not be active at the same time, since
+    it resets all of moto and answers before anything is dialled.
+
+    Args:
+        region: The region, of any partition.
+        zones: The Availability Zones that VPCs have subnets in; the region's first two where
+            not given.
+        services: boto3's names of the services that get a VPC endpoint in the first VPC.
+        private_dns: Whether these answer for the default host names.
+        fips: Whether these are of the FIPS endpoint services.
+        clock: Gives the time that signatures are judged by, UTC without a zone.
+
+    Attributes:
+        region: The region.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-east-1",
+        zones: Sequence[str] | None = None,
+        services: Sequence[str] = ("sagemaker", "sagemaker-runtime"),
+        private_dns: bool = False,
+        fips: bool = False,
+        clock: Callable[[], dt.datetime] | None = None,
+    ) -> None:
+        self.region = region
+        self._zones = tuple(zones) if zones is not None else None
+        self._services = tuple(services)
+        self._private_dns = private_dns
+        self._fips = fips
+        self._clock = clock or _utc_now
+        self._plant: Plant | None = None
+
+    def start(self) -> LocalPrivateLink:
+        """Starts it.
+
+        Raises:
+            ConfigurationError: It runs already, or an argument does not fit the region.
+        """
+        if self._plant is not None:
+            raise ConfigurationError(
+                "This LocalPrivateLink runs already.", remedy="call stop() first, or make another."
+            )
+        self._plant = Plant(region=self.region, clock=self._clock)
+        try:
+            zones = self._zones or self._plant.first_zones(2)
+            self._plant.zones = tuple(zones)
+            first = self.create_vpc()
+            self._plant.open_network(first.vpc_id)
+            for service in self._services:
+                self.create_vpc_endpoint(service, private_dns=self._private_dns, fips=self._fips)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Ends it and forgets its state; calling it again does nothing."""
+        plant, self._plant = self._plant, None
+        if plant is not None:
+            plant.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self._plant is not None else "stopped"
+        return f"<LocalPrivateLink {self.region} {state}>"
+
+    # What stands
+
+    def create_vpc(
+        self, *, zones: Sequence[str] | None = None, cidr_block: str | None = None
+    ) -> Vpc:
+        """Makes a VPC with a subnet in each zone and DNS switched on.
+
+        Args:
+            zones: Its zones; those of the simulator where not given.
+            cidr_block: Its addresses, at least a /20; 10.0.0.0/16, 10.1.0.0/16 and so on where
+                not given.
+        """
+        return self._running.create_vpc(zones, cidr_block)
+
+    def create_vpc_endpoint(
+        self,
+        service: str,
+        *,
+        vpc_id: str | None = None,
+        zones: Sequence[str] | None = None,
+        private_dns: bool = False,
+        fips: bool = False,
+        state: str = "available",
+    ) -> StandingVpcEndpoint:
+        """Makes an interface VPC endpoint, as EC2's CreateVpcEndpoint would.
+
+        Args:
+            service: boto3's name of a service, or the full name of an endpoint service.
+            vpc_id: Its VPC; the one that the network is in where not given.
+            zones: Zones with an ENI; all of the VPC's where not given.
+            private_dns: Whether it answers for the default host name.
+            fips: Whether it is of the FIPS endpoint service.
+            state: As EC2 answers it; the names of one that is not ``available`` do not resolve.
+
+        Raises:
+            ConfigurationError: There is no such endpoint service, VPC or subnet.
+        """
+        return self._running.create_vpc_endpoint(
+            service, vpc_id=vpc_id, zones=zones, private_dns=private_dns, fips=fips, state=state
+        )
+
+    def set_state(self, vpc_endpoint_id: str, state: str) -> None:
+        """Changes a VPC endpoint's state, such as to ``deleting``.
+
+        Raises:
+            KeyError: There is none of this id.
+        """
+        self._running.set_state(vpc_endpoint_id, state)
+
+    def delete_vpc_endpoint(self, vpc_endpoint_id: str) -> None:
+        """Takes a VPC endpoint away, with its ENIs and their connections."""
+        self._running.delete_vpc_endpoint(vpc_endpoint_id)
+
+    @property
+    def vpc_id(self) -> str:
+        """The VPC that calls come from."""
+        return self.network.vpc_id
+
+    @property
+    def vpc_endpoints(self) -> tuple[StandingVpcEndpoint, ...]:
+        """The VPC endpoints of SageMaker services, the oldest first."""
+        return self._running.topology.all()
+
+    def vpc_endpoint(self, service: str, *, fips: bool = False) -> StandingVpcEndpoint:
+        """Gives the oldest VPC endpoint of a boto3 service in the VPC that calls come from.
+
+        Raises:
+            LookupError: It has none.
+        """
+        for standing in self.vpc_endpoints:
+            row = standing.name.service
+            if (row.service_name, row.fips, standing.vpc_id) == (service, fips, self.vpc_id):
+                return standing
+        raise LookupError(f"{self.vpc_id} has no VPC endpoint for {service}")
+
+    def deploy(
+        self,
+        endpoint_name: str,
+        model: Model | str,
+        *,
+        variant: str = "AllTraffic",
+        s3_output_path: str | None = None,
+    ) -> None:
+        """Hosts a model behind an inference endpoint, which is ``InService`` when this returns.
+
+        Args:
+            endpoint_name: The inference endpoint's name; one that exists gets the new model.
+            model: A callable ``(body, content_type)`` that gives bytes, text, either with a
+                content type as a tuple, or an iterable of bytes (the parts of a response
+                stream); or the URL of a server with SageMaker's container contract
+                (``GET /ping``, ``POST /invocations``).
+            variant: The production variant.
+            s3_output_path: ``s3://bucket/prefix`` for asynchronous answers.
+
+        Raises:
+            ConfigurationError: The server does not answer ``GET /ping`` with 200.
+            ValueError: SageMaker refuses the name.
+        """
+        self._running.deploy(endpoint_name, model, variant, s3_output_path)
+
+    # What happened
+
+    @property
+    def network(self) -> SimulatedNetwork:
+        """The network as seen from inside the VPC: a ``NetworkBackend``."""
+        return self._running.network
+
+    @property
+    def faults(self) -> Faults:
+        """Switches faults on and off."""
+        return self._running.faults
+
+    @property
+    def requests(self) -> Log[RequestRecord]:
+        """Every request that reached a SageMaker listener, without payloads."""
+        return self._running.data.requests
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each action was called, such as ``ec2:DescribeVpcEndpoints``."""
+        return self._running.control.calls
+
+    @property
+    def internet(self) -> Listener:
+        """What stands for SageMaker's public addresses: counts connections and bytes."""
+        return self._running.internet
+
+    @property
+    def control(self) -> ControlPlane:
+        """Moto's side: ``page_size``, ``participant``, objects in S3."""
+        return self._running.control
+
+    # How to get there
+
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        return self._running.control.account_id
+
+    @property
+    def access_key_id(self) -> str:
+        """The id of a key that is good for everything."""
+        return self._running.control.access_key_id
+
+    @property
+    def secret_access_key(self) -> str:
+        """That key's secret, which is worth nothing outside of the simulator."""
+        return self._running.control.secret_access_key
+
+    @property
+    def ca_bundle(self) -> str:
+        """Path of the certificate authority that the listeners' certificates are signed by."""
+        return str(self._running.files.ca_bundle)
+
+    @property
+    def control_url(self) -> str:
+        """The URL of EC2, STS, S3, IAM and the other siblings."""
+        return f"http://127.0.0.1:{self._running.siblings.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Gives the variables that lead boto3 in another process, or all of this one, here.
+
+        SageMaker's own services stay without a URL: they are only found through ``network``.
+        """
+        files = self._running.files
+        return {
+            "AWS_CONFIG_FILE": str(files.config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
+            "AWS_PROFILE": "default",
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": "",
+            "AWS_CA_BUNDLE": self.ca_bundle,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def botocore_session(self) -> botocore.session.Session:
+        """Makes a botocore session with the simulator's files, keys and authority."""
+        files = self._running.files
+        session = botocore.session.Session()
+        for name, value in (
+            ("config_file", str(files.config)),
+            ("credentials_file", str(files.credentials)),
+            ("profile", "default"),
+            ("ca_bundle", self.ca_bundle),
+            ("region", self.region),
+        ):
+            session.set_config_variable(name, value)
+        return session
+
+    def session(self, **arguments: Any) -> Session:  # noqa: ANN401 - boto3.Session's own
+        """Makes a ``Session`` inside the VPC; the process's environment is left alone.
+
+        Args:
+            **arguments: Of ``sm_private_client.Session``.
+        """
+        # Here, because the session stands above this room for all but this method.
+        from sm_private_client.session import Session  # noqa: PLC0415
+
+        arguments.setdefault("network", self.network)
+        arguments.setdefault("botocore_session", self.botocore_session())
+        return Session(**arguments)
+
+    @property
+    def _running(self) -> Plant:
+        if self._plant is None:
+            raise ConfigurationError(
+                "This LocalPrivateLink is not running.",
+                remedy="call start(), or use it in a with statement.",
+            )
+        return self._plant
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,173 @@
+"""SimulatedNetwork: DNS and routes as one VPC has them, carried over loopback."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from sm_private_client.testing.records import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.routing.network import SocketOption
+    from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.topology import Topology
+    from sm_private_client.testing.wire import Listener
+
+__all__ = ["SimulatedNetwork"]
+
+_LOOPBACK = "127.0.0.1"
+_HTTPS = 443
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicNames:
+    """The names that public DNS answers with public addresses, and whose they are.
+
+    Attributes:
+        addresses: From host name to public address.
+        services: From host name to boto3's name of the service.
+    """
+
+    addresses: dict[str, str]
+    services: dict[str, str]
+
+
+class SimulatedNetwork:
+    """Implements ``NetworkBackend`` as seen from inside one VPC.
+
+    Addresses are the ones that AWS would give (ENIs in the VPC's subnets, public ones outside),
+    so that whoever judges them judges as in AWS; only ``open`` turns them into loopback.
+
+    Attributes:
+        vpc_id: The VPC that names are asked from and addresses are dialled from.
+        dialled: Every address and port that ``open`` was asked for.
+        looked_up: Every host name that ``resolve`` was asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        vpc_id: str,
+        topology: Topology,
+        faults: Faults,
+        public: PublicNames,
+        internet: Listener,
+        wait: Callable[[float], object],
+    ) -> None:
+        self.vpc_id = vpc_id
+        self.dialled: Log[tuple[str, int]] = Log()
+        self.looked_up: Log[str] = Log()
+        self._topology = topology
+        self._faults = faults
+        self._public = public
+        self._internet = internet
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._mapped: dict[tuple[str, int], tuple[str, int]] = {}
+        self._peered: set[str] = set()
+        self._origin: dict[int, str] = {}
+        # Bound but not listening: the kernel refuses whoever connects.
+        self._refusing = socket.socket()
+        self._refusing.bind((_LOOPBACK, 0))
+
+    def map(self, address: str, port: int, target: tuple[str, int]) -> None:
+        """Leads an address and port to a real host and port, such as a played metadata service."""
+        with self._lock:
+            self._mapped[address, port] = target
+
+    def peer(self, vpc_id: str) -> None:
+        """Makes the ENIs of another VPC reachable; without that, dialling them only hangs."""
+        with self._lock:
+            self._peered.add(vpc_id)
+
+    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
+        """Looks a name up as the VPC's resolver would; see ``NetworkBackend.resolve``."""
+        try:
+            return (str(ipaddress.ip_address(host)),)
+        except ValueError:
+            pass
+        name = host.lower().rstrip(".")
+        self.looked_up.append(name)
+        subjects = (name, *self._services_of(name))
+        if delay := self._faults.take("dns-delay", *subjects):
+            seconds = cast("float", delay.value)
+            self._wait(min(seconds, timeout))
+            if seconds >= timeout:
+                raise TimeoutError(f"no DNS answer for {host} within {timeout:g} s")
+        if self._faults.take("dns-failure", *subjects):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if forged := self._faults.take("dns", *subjects):
+            return cast("tuple[str, ...]", forged.value)
+        interfaces = self._topology.resolve(name, vpc_id=self.vpc_id)
+        if interfaces:
+            return tuple(interface.address for interface in interfaces)
+        if name in self._public.addresses:
+            return (self._public.addresses[name],)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def open(
+        self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
+    ) -> socket.socket:
+        """Starts a connection over loopback; see ``NetworkBackend.open``."""
+        self.dialled.append((address, port))
+        target = self._target(address, port)
+        opened = socket.socket()
+        try:
+            for level, option, value in socket_options:
+                opened.setsockopt(level, option, value)
+            opened.setblocking(False)
+            if target is None:
+                # A listening socket never becomes writable, as one whose SYN nobody answers:
+                # the same everywhere, where a full backlog depends on the kernel.
+                opened.bind((_LOOPBACK, 0))
+                opened.listen(1)
+                return opened
+            code = opened.connect_ex(target)
+            if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+                raise OSError(code, f"{errno.errorcode.get(code, code)} for {address}:{port}")
+            with self._lock:
+                self._origin[opened.getsockname()[1]] = address
+        except OSError:
+            opened.close()
+            raise
+        return opened
+
+    def address_dialled_from(self, client_port: int) -> str:
+        """Gives the address that the connection from a local port was opened for."""
+        with self._lock:
+            return self._origin.get(client_port, "")
+
+    def close(self) -> None:
+        """Gives its sockets back."""
+        self._refusing.close()
+
+    def _target(self, address: str, port: int) -> tuple[str, int] | None:
+        with self._lock:
+            if (address, port) in self._mapped:
+                return self._mapped[address, port]
+            reachable = {self.vpc_id, *self._peered}
+        refusing = cast("tuple[str, int]", self._refusing.getsockname())
+        interface = self._topology.interface_at(address, vpc_id=self.vpc_id)
+        if interface is not None:
+            if interface.vpc_id not in reachable or port != _HTTPS:
+                return None
+            fault = self._faults.take("zone", interface.availability_zone)
+            if fault is not None:
+                return refusing if fault.value == "refuse" else None
+            return _LOOPBACK, interface.listener.port
+        if ipaddress.ip_address(address).is_global:
+            return (_LOOPBACK, self._internet.port) if port == _HTTPS else None
+        raise OSError(errno.ENETUNREACH, f"Network is unreachable: {address}:{port}")
+
+    def _services_of(self, name: str) -> tuple[str, ...]:
+        of_vpce = (e.name.service.service_name for e in self._topology.all() if e.answers_for(name))
+        services = {service for service in of_vpce if service}
+        if name in self._public.services:
+            services.add(self._public.services[name])
+        return tuple(services)

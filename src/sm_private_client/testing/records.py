@@ -1,0 +1,91 @@
+"""What the simulator keeps of every request: who was asked for what, never what was said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Log", "RequestRecord"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestRecord:
+    """One request that reached a SageMaker listener.
+
+    Payloads, secrets, tokens and signatures are never kept.
+
+    Attributes:
+        service_name: boto3's name of the service that the listener stands for.
+        operation: The operation's name in botocore's model; ``None``: none matches.
+        method: The HTTP method.
+        path: The path of the request, without the query.
+        address: The address that was dialled: the ENI's, or a public one.
+        availability_zone: The ENI's zone; ``None`` on the internet.
+        vpc_endpoint_id: The ENI's VPC endpoint; ``None`` on the internet.
+        sni: The server name of the TLS handshake.
+        host: The ``Host`` header.
+        signing_region: The region in the signature's scope; ``None`` where unsigned.
+        signing_service: The service in the signature's scope.
+        access_key_id: Whose key signed.
+        status: The HTTP status that was answered; ``None`` where the connection was reset.
+    """
+
+    service_name: str
+    operation: str | None
+    method: str
+    path: str
+    address: str
+    availability_zone: str | None
+    vpc_endpoint_id: str | None
+    sni: str | None
+    host: str
+    signing_region: str | None
+    signing_service: str | None
+    access_key_id: str | None
+    status: int | None
+
+
+_T = TypeVar("_T")
+
+
+class Log(Sequence[_T]):
+    """A list that many threads append to and readers see as a sequence."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[_T] = []
+
+    def append(self, record: _T) -> None:
+        """Keeps one more."""
+        with self._lock:
+            self._kept.append(record)
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        with self._lock:
+            self._kept.clear()
+
+    def _copy(self) -> tuple[_T, ...]:
+        with self._lock:
+            return tuple(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._copy())
+
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[_T, ...]: ...
+    def __getitem__(self, index: int | slice) -> _T | tuple[_T, ...]:
+        return self._copy()[index]
+
+    def __iter__(self) -> Iterator[_T]:
+        return iter(self._copy())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self._copy())!r})"

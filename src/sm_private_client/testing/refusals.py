@@ -1,0 +1,86 @@
+"""Errors as AWS words them on the wire, in each protocol's shape."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from xml.sax.saxutils import escape
+
+from sm_private_client.testing.wire import Response
+
+__all__ = ["Refusal", "json_error", "rest_error", "xml_error"]
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not our error
+    """A request is answered with an error.
+
+    Args:
+        code: The error code.
+        message: The message.
+        rest_status: The HTTP status of REST services; the JSON protocol's is 400 for the
+            client's errors.
+        document: More members of the error's document.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        rest_status: int = 400,
+        document: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.rest_status = rest_status
+        self.document = document or {}
+
+
+def json_error(refusal: Refusal) -> Response:
+    """Gives the answer of a service of the JSON protocol, such as ``sagemaker``."""
+    status = refusal.rest_status if refusal.rest_status >= 500 else 400  # noqa: PLR2004
+    document = {"__type": refusal.code, "message": refusal.message, **refusal.document}
+    return Response(
+        status=status,
+        headers=(
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("x-amzn-RequestId", str(uuid.uuid4())),
+        ),
+        body=json.dumps(document).encode(),
+    )
+
+
+def rest_error(refusal: Refusal) -> Response:
+    """Gives the answer of a REST-JSON service, such as ``sagemaker-runtime``."""
+    return Response(
+        status=refusal.rest_status,
+        headers=(
+            ("Content-Type", "application/json"),
+            ("x-amzn-RequestId", str(uuid.uuid4())),
+            ("x-amzn-ErrorType", refusal.code),
+        ),
+        body=json.dumps({"Message": refusal.message, **refusal.document}).encode(),
+    )
+
+
+def xml_error(service: str, refusal: Refusal) -> Response:
+    """Gives the answer of an XML service: ``ec2``'s shape, ``s3``'s, or the query protocol's."""
+    error = f"<Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message>"
+    request_id = str(uuid.uuid4())
+    if service == "ec2":
+        text = (
+            f"<Response><Errors><Error>{error}</Error></Errors>"
+            f"<RequestID>{request_id}</RequestID></Response>"
+        )
+    elif service == "s3":
+        text = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
+    else:
+        text = (
+            f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+    return Response(
+        status=refusal.rest_status,
+        headers=(("Content-Type", "text/xml;charset=UTF-8"),),
+        body=b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(),
+    )

@@ -1,0 +1,188 @@
+"""Verify SigV4 the way AWS does, with botocore's own signer doing the sums."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from sm_private_client.testing.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.testing.wire import Request
+
+__all__ = ["KnownCredentials", "Scope", "scope_of", "verify"]
+
+CLOCK_SKEW: Final = dt.timedelta(minutes=5)
+"""AWS, "Elements of an AWS API request signature": a request is good for five minutes."""
+
+_AUTHORIZATION: Final = re.compile(
+    r"AWS4-HMAC-SHA256 +Credential=(?P<key>[^/,]+)/(?P<date>\d{8})/(?P<region>[^/]+)/"
+    r"(?P<service>[^/]+)/aws4_request, *SignedHeaders=(?P<headers>[^,]+), *"
+    r"Signature=(?P<signature>[0-9a-f]{64})"
+)
+_TIMESTAMP: Final = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownCredentials:
+    """What the simulator knows of an access key.
+
+    Attributes:
+        secret_access_key: The secret.
+        session_token: The token that must come with it; ``None`` for a long-lived key.
+        expiration: When it ends, UTC without a zone; ``None``: never.
+    """
+
+    secret_access_key: str
+    session_token: str | None = None
+    expiration: dt.datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """Who signed, and for where.
+
+    Attributes:
+        access_key_id: The key's id.
+        region: The region signed for.
+        service: The service signed for.
+    """
+
+    access_key_id: str
+    region: str
+    service: str
+
+
+def scope_of(request: Request) -> Scope | None:
+    """Reads who signed, without verifying anything; ``None`` where nobody did."""
+    match = _AUTHORIZATION.fullmatch(request.header("authorization") or "")
+    if match is None:
+        return None
+    return Scope(access_key_id=match["key"], region=match["region"], service=match["service"])
+
+
+def verify(
+    request: Request,
+    *,
+    region: str,
+    service: str,
+    find_credentials: Callable[[str], KnownCredentials | None],
+    now: dt.datetime,
+) -> None:
+    """Verifies a request's signature.
+
+    Args:
+        request: The request.
+        region: The region that must stand in the scope.
+        service: The signing name that must stand in the scope.
+        find_credentials: Looks an access key id up.
+        now: The time, UTC without a zone.
+
+    Raises:
+        Refusal: It is not signed, not by a known key, not for here, not in time or not rightly.
+    """
+    authorization = request.header("authorization")
+    if authorization is None:
+        raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+    match = _AUTHORIZATION.fullmatch(authorization)
+    if match is None:
+        raise Refusal(
+            "IncompleteSignatureException",
+            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' "
+            "parameters of AWS4-HMAC-SHA256.",
+            403,
+        )
+    known = find_credentials(match["key"])
+    token = request.header("x-amz-security-token")
+    if known is None or (known.session_token or None) != (token or None):
+        raise Refusal(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            403,
+        )
+    if known.expiration is not None and known.expiration <= now:
+        raise Refusal(
+            "ExpiredTokenException", "The security token included in the request is expired", 403
+        )
+    if match["region"] != region:
+        raise _invalid(f"Credential should be scoped to a valid region, not '{match['region']}'. ")
+    if match["service"] != service:
+        raise _invalid(f"Credential should be scoped to correct service: '{service}'. ")
+    _check_time(request, match["date"], now)
+    _check_signature(request, match, known)
+
+
+def _check_time(request: Request, date: str, now: dt.datetime) -> None:
+    stamp = request.header("x-amz-date") or ""
+    try:
+        signed = dt.datetime.strptime(stamp, _TIMESTAMP)  # noqa: DTZ007 - UTC by name
+    except ValueError:
+        raise _invalid("Date must be in ISO-8601 'basic format'.") from None
+    if not stamp.startswith(date):
+        raise _invalid(
+            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+            f"from HTTP: '{date}' != '{stamp[:8]}', from '{stamp}'."
+        )
+    here = now.strftime(_TIMESTAMP)
+    minutes = int(CLOCK_SKEW.total_seconds() // 60)
+    if signed < now - CLOCK_SKEW:
+        edge = (now - CLOCK_SKEW).strftime(_TIMESTAMP)
+        raise _invalid(
+            f"Signature expired: {stamp} is now earlier than {edge} ({here} - {minutes} min.)"
+        )
+    if signed > now + CLOCK_SKEW:
+        edge = (now + CLOCK_SKEW).strftime(_TIMESTAMP)
+        raise _invalid(
+            f"Signature not yet current: {stamp} is still later than {edge} "
+            f"({here} + {minutes} min.)"
+        )
+
+
+def _check_signature(request: Request, match: re.Match[str], known: KnownCredentials) -> None:
+    mismatch = _invalid(
+        "The request signature we calculated does not match the signature you provided. Check "
+        "your AWS Secret Access Key and signing method. Consult the service documentation for "
+        "details."
+    )
+    signed = match["headers"].split(";")
+    must = {"host", "x-amz-date"}
+    if request.header("x-amz-security-token") is not None:
+        must.add("x-amz-security-token")
+    if missing := must - set(signed):
+        raise _invalid(f"'{min(missing)}' must be a 'SignedHeader' in the AWS Authorization.")
+    stated = request.header("x-amz-content-sha256")
+    if stated is not None and stated != hashlib.sha256(request.body).hexdigest():
+        raise mismatch
+    copy = AWSRequest(
+        method=request.method,
+        url=f"https://{request.header('host')}{request.target}",
+        data=request.body,
+    )
+    for name, value in request.headers:
+        if name in signed:
+            copy.headers.add_header(name, value)
+    copy.context["timestamp"] = request.header("x-amz-date")
+    # botocore reads the time from either place, depending on its version.
+    copy.context["payload_signing_enabled"] = True
+    signer = SigV4Auth(
+        Credentials(match["key"], known.secret_access_key), match["service"], match["region"]
+    )
+    if sorted(signed) != signer.signed_headers(signer.headers_to_sign(copy)).split(";"):
+        raise mismatch
+    string = signer.string_to_sign(copy, signer.canonical_request(copy))
+    if not hmac.compare_digest(signer.signature(string, copy), match["signature"]):
+        raise mismatch
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal("InvalidSignatureException", message, 403)

@@ -1,0 +1,136 @@
+"""What stands in the simulated VPCs: VPC endpoints, their network interfaces, their names."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sm_private_client.privatelink.hostnames import VpceName
+    from sm_private_client.testing.wire import Listener
+
+__all__ = ["Interface", "StandingVpcEndpoint", "Topology"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interface:
+    """One ENI of a VPC endpoint.
+
+    Attributes:
+        network_interface_id: Its id.
+        vpc_endpoint_id: The VPC endpoint's id.
+        vpc_id: The VPC.
+        subnet_id: The subnet.
+        availability_zone: The zone's name.
+        address: Its IPv4 address inside the subnet.
+        listener: What answers there.
+    """
+
+    network_interface_id: str
+    vpc_endpoint_id: str
+    vpc_id: str
+    subnet_id: str
+    availability_zone: str
+    address: str
+    listener: Listener
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StandingVpcEndpoint:
+    """One VPC endpoint of a SageMaker service.
+
+    Attributes:
+        name: Its regional DNS name, in parts.
+        vpc_id: The VPC.
+        private_names: The names that private DNS answers for, whether it is on or not; a
+            leading ``*.`` stands for one or more labels.
+        private_dns: Whether private DNS is on.
+        state: As EC2 answers it: ``available``, ``pendingAcceptance``, …
+        interfaces: Its ENIs, in the order of the subnets.
+    """
+
+    name: VpceName
+    vpc_id: str
+    private_names: tuple[str, ...]
+    private_dns: bool
+    state: str = "available"
+    interfaces: tuple[Interface, ...] = ()
+
+    @property
+    def vpc_endpoint_id(self) -> str:
+        """Its id."""
+        return self.name.vpc_endpoint_id
+
+    @property
+    def public_names(self) -> dict[str, tuple[Interface, ...]]:
+        """The regional name and the zonal ones, each with the ENIs it resolves to."""
+        zonal = {self.name.in_zone(i.availability_zone).host: (i,) for i in self.interfaces}
+        return {self.name.host: self.interfaces, **zonal}
+
+    def answers_for(self, host: str) -> bool:
+        """Says whether its certificate and front take a host name for its own."""
+        return host in self.public_names or any(_covers(n, host) for n in self.private_names)
+
+
+class Topology:
+    """The VPC endpoints that stand, by id; safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._standing: dict[str, StandingVpcEndpoint] = {}
+
+    def put(self, vpc_endpoint: StandingVpcEndpoint) -> None:
+        """Adds one, or replaces the one of the same id."""
+        with self._lock:
+            self._standing[vpc_endpoint.vpc_endpoint_id] = vpc_endpoint
+
+    def remove(self, vpc_endpoint_id: str) -> StandingVpcEndpoint | None:
+        """Takes one away and gives it."""
+        with self._lock:
+            return self._standing.pop(vpc_endpoint_id, None)
+
+    def get(self, vpc_endpoint_id: str) -> StandingVpcEndpoint | None:
+        """Finds one by its id."""
+        with self._lock:
+            return self._standing.get(vpc_endpoint_id)
+
+    def all(self) -> tuple[StandingVpcEndpoint, ...]:
+        """Gives all of them, the oldest first."""
+        with self._lock:
+            return tuple(self._standing.values())
+
+    def replace_state(self, vpc_endpoint_id: str, state: str) -> None:
+        """Changes the state of one.
+
+        Raises:
+            KeyError: There is none of this id.
+        """
+        with self._lock:
+            standing = self._standing[vpc_endpoint_id]
+            self._standing[vpc_endpoint_id] = dataclasses.replace(standing, state=state)
+
+    def interface_at(self, address: str, *, vpc_id: str) -> Interface | None:
+        """Finds the ENI at an address; VPCs may overlap, and the asker's own comes first."""
+        found = [i for e in self.all() for i in e.interfaces if i.address == address]
+        return min(found, key=lambda i: i.vpc_id != vpc_id, default=None)
+
+    def resolve(self, host: str, *, vpc_id: str) -> tuple[Interface, ...]:
+        """Gives the ENIs that DNS, asked inside a VPC, answers for a name."""
+        for standing in self.all():
+            if standing.state != "available":
+                continue
+            if host in standing.public_names:
+                return standing.public_names[host]
+            if (
+                standing.private_dns
+                and standing.vpc_id == vpc_id
+                and any(_covers(name, host) for name in standing.private_names)
+            ):
+                return standing.interfaces
+        return ()
+
+
+def _covers(name: str, host: str) -> bool:
+    return host.endswith(name[1:]) if name.startswith("*.") else host == name
