@@ -218,7 +218,7 @@ class Session(boto3.session.Session):
         self,
         route: Route,
         routed: RoutedConfig,
-        bundle: bool | str,  # noqa: FBT001 - botocore's own type
+        bundle: bool | str,
         credentials: ClientCredentials,
         api_version: str | None = None,
     ) -> Any:  # noqa: ANN401

@@ -14,8 +14,9 @@ from sm_private_client.privatelink.hostnames import endpoint_service_name, parti
 from sm_private_client.routing import botocore_rules
 from sm_private_client.routing.cache import NEGATIVE_TTL, ROUTE_TTL, RouteCache
 from sm_private_client.routing.discovery import Discovery
+from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
-from sm_private_client.routing.resolver import RouteRequest, RouteResolver, World
+from sm_private_client.routing.resolver import RouteResolver
 from sm_private_client.routing.settings import (
     RoutingOptions,
     RoutingSettings,

@@ -89,7 +89,7 @@ class RoutedConfig:
 
 
 def verified_by(
-    verify: bool | str | None,  # noqa: FBT001 - boto3's own type
+    verify: bool | str | None,
     *,
     session: botocore.session.Session,
     environ: Mapping[str, str],

@@ -1,0 +1,238 @@
+"""Inquiry: one search for one route: what is asked of the world, and the evidence it leaves."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.privatelink import services
+from sm_private_client.privatelink.addresses import AddressPolicy, refusal
+from sm_private_client.privatelink.hostnames import (
+    Partition,
+    endpoint_service_name,
+    parse_vpce_name,
+    partition_of,
+)
+from sm_private_client.privatelink.records import (
+    EndpointAddress,
+    Evidence,
+    Outcome,
+    Route,
+    RouteSource,
+    VpcEndpoint,
+)
+from sm_private_client.routing.urls import parse_endpoint_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.privatelink.services import EndpointService
+    from sm_private_client.routing.botocore_rules import ConfiguredUrl
+    from sm_private_client.routing.discovery import Discovery
+    from sm_private_client.routing.location import Location, SageMakerResource
+    from sm_private_client.routing.network import NetworkBackend
+    from sm_private_client.routing.settings import RoutingSettings
+
+__all__ = ["DNS_TIMEOUT", "Inquiry", "RouteRequest", "World"]
+
+DNS_TIMEOUT: Final = 2.0
+"""Seconds for one look-up while a route is decided."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RouteRequest:
+    """What a route is asked for.
+
+    Attributes:
+        service_name: boto3's own name of the service.
+        region: The region.
+        settings: The routing settings in force.
+        endpoint_url: The caller's ``endpoint_url=`` argument.
+        configured_url: A standard ``endpoint_url`` setting.
+        default_url: What botocore would use by itself, FIPS and dual-stack included.
+        fips: Whether FIPS is asked for.
+        default_is_fips: Whether the region's plain host is a FIPS one anyway (as in GovCloud).
+    """
+
+    service_name: str
+    region: str
+    settings: RoutingSettings
+    endpoint_url: str | None = None
+    configured_url: ConfiguredUrl | None = None
+    default_url: str | None = None
+    fips: bool = False
+    default_is_fips: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What can be asked.
+
+    Attributes:
+        network: For DNS.
+        partitions: botocore's.
+        discovery: EC2 of the region.
+        locate: Where this process runs; asked when first needed.
+        ask_sagemaker: Asks SageMaker, over a route, in which VPC a resource is.
+    """
+
+    network: NetworkBackend
+    partitions: tuple[Partition, ...]
+    discovery: Discovery
+    locate: Callable[[], Location]
+    ask_sagemaker: Callable[[SageMakerResource, Route], str | None]
+
+
+@dataclass(kw_only=True)
+class Inquiry:
+    """One search for one route.
+
+    Attributes:
+        world: What can be asked.
+        request: What is wanted.
+        trail: The evidence so far.
+        partition: The region's.
+        service: The catalogue's row that serves the request; ``None`` where there is none.
+    """
+
+    world: World
+    request: RouteRequest
+    trail: list[Evidence] = field(default_factory=list)
+    partition: Partition = field(init=False)
+    service: EndpointService | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.partition = partition_of(self.request.region, self.world.partitions)
+        self.service = services.for_service(self.request.service_name, fips=self.request.fips)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The endpoint services that serve the request, the best first."""
+        rows = [self.service]
+        if self.request.fips and self.request.default_is_fips:
+            rows.append(services.for_service(self.request.service_name))
+        return tuple(
+            endpoint_service_name(row, region=self.request.region, partition=self.partition)
+            for row in rows
+            if row is not None
+        )
+
+    def note(self, step: str, outcome: Outcome, detail: str) -> None:
+        """Leaves evidence."""
+        self.trail.append(Evidence(step=step, outcome=outcome, detail=detail))
+
+    def note_failure(self, step: str, error: DiscoveryError) -> None:
+        """Leaves evidence of what could not be asked, with the cause."""
+        self.note(step, "failed", " ".join(str(error).splitlines()[:2]))
+
+    def resolve(self, host: str, step: str) -> tuple[str, ...]:
+        """Looks a host up; gives nothing, and leaves evidence, where it does not resolve."""
+        try:
+            return self.world.network.resolve(host, timeout=DNS_TIMEOUT)
+        except socket.gaierror as error:
+            self.note(step, "failed", f"{host} does not resolve ({error.strerror})")
+        except TimeoutError:
+            self.note(step, "failed", f"no DNS answer for {host} within {DNS_TIMEOUT:g} s")
+        except OSError as error:
+            self.note(step, "failed", f"{host} could not be looked up ({error})")
+        return ()
+
+    def own_vpc(self) -> str | None:
+        """Gives our VPC, from the settings or from where we run.
+
+        Raises:
+            DiscoveryError: Only EC2 could have told the VPC of our subnets.
+        """
+        if self.request.settings.vpc_id is not None:
+            return self.request.settings.vpc_id
+        location = self.world.locate()
+        vpc_id = location.vpc_id
+        if vpc_id is None and location.subnet_ids:
+            vpc_id = self.world.discovery.vpc_of_subnets(location.subnet_ids)
+        if vpc_id is not None:
+            self.note("location", "noted", f"this is {vpc_id}, says {location.source}")
+        return vpc_id
+
+    def own_zone(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> str | None:
+        """Gives our zone's name; a zone id is translated by what EC2 said of the interfaces."""
+        if self.request.settings.availability_zone is not None:
+            return self.request.settings.availability_zone
+        location = self.world.locate()
+        if location.availability_zone is None and location.availability_zone_id is not None:
+            for address in (a for v in vpc_endpoints for a in v.addresses):
+                if address.availability_zone_id == location.availability_zone_id:
+                    return address.availability_zone
+        return location.availability_zone
+
+    def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
+        """Adds the interfaces' addresses, where EC2 tells them."""
+        try:
+            return self.world.discovery.with_addresses(vpc_endpoints)
+        except DiscoveryError as error:
+            self.note_failure("discovery", error)
+            return vpc_endpoints
+
+    def policy(self, vpc_endpoint: VpcEndpoint | None = None) -> AddressPolicy:
+        """Says what is private: the interfaces' addresses, else the VPC's CIDRs, else ranges."""
+        allowed = self.request.settings.allowed_networks
+        if vpc_endpoint is None:
+            return AddressPolicy(allowed_networks=allowed)
+        if vpc_endpoint.addresses:
+            addresses = frozenset(a.address for a in vpc_endpoint.addresses)
+            return AddressPolicy(eni_addresses=addresses, allowed_networks=allowed)
+        try:
+            cidrs = self.world.discovery.vpc_cidrs(vpc_endpoint.vpc_id)
+        except DiscoveryError as error:
+            self.note_failure("discovery", error)
+            cidrs = ()
+        return AddressPolicy(vpc_cidrs=cidrs, allowed_networks=allowed)
+
+    def route(
+        self,
+        url: str,
+        source: RouteSource,
+        policy: AddressPolicy,
+        found: tuple[str, ...] = (),
+        vpc_endpoint: VpcEndpoint | None = None,
+    ) -> Route:
+        """Makes the route, once every address that was found is judged.
+
+        Raises:
+            PublicAddressError: One is not private, and ``on_public_route`` refuses it.
+        """
+        host = parse_endpoint_url(url, source).host
+        for verdict in map(policy.judge, found):
+            if not verdict.private:
+                if self.request.settings.on_public_route != "warn":
+                    raise refusal(host, verdict)
+                self.note(source, "noted", f"{verdict.address} {verdict.why}")
+        known = {a.address: a for a in vpc_endpoint.addresses} if vpc_endpoint else {}
+        zone = self.own_zone((vpc_endpoint,) if vpc_endpoint else ()) if found else None
+        if zone is not None and not known:
+            known = self._addresses_in_zone(host, zone)
+        return Route(
+            service_name=self.request.service_name,
+            region=self.request.region,
+            partition=self.partition.name,
+            endpoint_url=url,
+            source=source,
+            vpc_endpoint=vpc_endpoint,
+            addresses=tuple(known.get(a, EndpointAddress(address=a)) for a in found),
+            availability_zone=zone,
+            address_policy=policy,
+            fips=self.request.fips,
+            evidence=tuple(self.trail),
+        )
+
+    def _addresses_in_zone(self, host: str, zone: str) -> dict[str, EndpointAddress]:
+        """Learns from the zonal name which addresses are in our zone; needs no permission."""
+        name = parse_vpce_name(host, self.world.partitions)
+        if name is None or not name.id_suffix or name.availability_zone:
+            return {}
+        try:
+            found = self.world.network.resolve(name.in_zone(zone).host, timeout=DNS_TIMEOUT)
+        except OSError:
+            return {}  # the VPC endpoint has no network interface there
+        return {a: EndpointAddress(address=a, availability_zone=zone) for a in found}
