@@ -109,19 +109,22 @@ class Discovery:
         Raises:
             DiscoveryError: EC2 could not be asked.
         """
-        wanted = sorted({eni for v in vpc_endpoints for eni in v.network_interface_ids})
+        wanted = {eni for v in vpc_endpoints for eni in v.network_interface_ids}
         if not wanted:
             return vpc_endpoints
+        # One call for every service: the next one to be routed finds its interfaces here.
+        every = sorted(wanted | {eni for v in self.known() for eni in v.network_interface_ids})
 
         def ask() -> dict[str, tuple[EndpointAddress, ...]]:
             pages = self._ec2().get_paginator("describe_network_interfaces")
+            asked = [{"Name": "network-interface-id", "Values": every}]
             return {
                 made["NetworkInterfaceId"]: _eni_addresses(made)
-                for page in pages.paginate(NetworkInterfaceIds=wanted)
+                for page in pages.paginate(Filters=asked)
                 for made in page["NetworkInterfaces"]
             }
 
-        found = self._kept("ec2:DescribeNetworkInterfaces", tuple(wanted), ask)
+        found = self._kept("ec2:DescribeNetworkInterfaces", tuple(every), ask)
         return tuple(
             replace(
                 v,
