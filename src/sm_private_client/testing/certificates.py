@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 import trustme
@@ -29,20 +30,24 @@ class Authority:
     def __init__(self, bundle: Path) -> None:
         self._authority = trustme.CA(organization_name="sm_private_client simulator")
         self._authority.cert_pem.write_to_path(str(bundle))
+        self._lock = threading.Lock()
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
     def context(self, names: tuple[str, ...]) -> ssl.SSLContext:
         """Gives a server's context whose certificate is good for the names (wildcards allowed)."""
-        made = self._contexts.get(names)
-        if made is None:
-            made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            made.minimum_version = ssl.TLSVersion.TLSv1_2
-            made.set_alpn_protocols(["http/1.1"])
-            # The connection wants to know the SNI; SSLObject itself does not keep it.
-            made.sslobject_class = ServerSide
-            made.sni_callback = _remember
-            self._authority.issue_cert(*names).configure_cert(made)
-            self._contexts[names] = made
+        with self._lock:
+            if names not in self._contexts:
+                self._contexts[names] = self._make(names)
+            return self._contexts[names]
+
+    def _make(self, names: tuple[str, ...]) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        made.set_alpn_protocols(["http/1.1"])
+        # The connection wants to know the SNI; SSLObject itself does not keep it.
+        made.sslobject_class = ServerSide
+        made.sni_callback = _remember
+        self._authority.issue_cert(*names).configure_cert(made)
         return made
 
 

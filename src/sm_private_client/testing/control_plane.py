@@ -26,7 +26,7 @@ from sm_private_client.testing.wire import Connection, Request, Response
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
@@ -78,15 +78,13 @@ class ControlPlane:
                 handler = PrivateLinkEC2(
                     self.vpc_endpoints, page_size=self.page_size, participant=self.participant
                 )
-                return self._dispatch(handler, request, host=request.header("host") or "")
-            return self._run(request)
+                host = request.header("host") or ""
+                return self._played(action, lambda: self._dispatch(handler, request, host=host))
+            return self._played(action, lambda: self._run(request))
         except Refusal as refusal:
             if request.header("x-amz-target"):
                 return json_error(refusal)
             return xml_error(service, refusal)
-        except NotImplementedError:
-            missing = unplayed(action)
-            return xml_error(service, missing) if service == "ec2" else json_error(missing)
 
     def check(self, action: str) -> None:
         """Counts a call.
@@ -202,15 +200,21 @@ class ControlPlane:
                 owned.pop(bucket, None)
 
     def _family(self, handler: Any, request: Request, *, host: str) -> Response:  # noqa: ANN401
+        return self._played(
+            _operation(request), lambda: self._dispatch(handler, request, host=host)
+        )
+
+    @staticmethod
+    def _played(action: str, play: Callable[[], Response]) -> Response:
         try:
-            return self._dispatch(handler, request, host=host)
+            return play()
         except NotImplementedError:
-            raise unplayed(_operation(request)) from None
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise unplayed(action) from None
+        except Exception as error:
             # moto stumbles over some valid input; a 500 would be retried by every client.
             raise Refusal(
                 "UnsupportedOperation",
-                f"The simulator cannot play this call: {type(error).__name__} in moto.",
+                f"The simulator cannot play {action}: {type(error).__name__} in moto.",
             ) from error
 
     def _dispatch(self, handler: Any, request: Request, *, host: str) -> Response:  # noqa: ANN401

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Faults"]
 
 FaultKind = Literal[
-    "zone", "dns", "dns-failure", "dns-delay", "slow-accept", "reset", "deny", "throttle"
+    "zone",
+    "no-internet",
+    "dns",
+    "dns-failure",
+    "dns-delay",
+    "slow-accept",
+    "certificate",
+    "reset",
+    "deny",
+    "throttle",
 ]
 
 
@@ -89,6 +98,10 @@ class Faults:
         self._zone_failed(availability_zone)
         return fault
 
+    def no_internet(self) -> Fault:
+        """Has public addresses swallow packets, as in a subnet without a way out."""
+        return self._add("no-internet", "")
+
     def dns(self, name: str, *addresses: str) -> Fault:
         """Has a host name, or all names of a boto3 service, resolve to these addresses."""
         return self._add("dns", name.lower(), value=addresses)
@@ -104,6 +117,10 @@ class Faults:
     def slow_accept(self, seconds: float, availability_zone: str = "") -> Fault:
         """Has ENIs (of one zone) wait before the TLS handshake."""
         return self._add("slow-accept", availability_zone, value=seconds)
+
+    def certificate(self, *names: str, service_name: str = "") -> Fault:
+        """Has ENIs (of one service) show a certificate that is good for other names only."""
+        return self._add("certificate", service_name, value=names)
 
     def reset(self, service_name: str = "", *, times: int | None = None) -> Fault:
         """Has connections reset once a whole request came, before it is answered."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from sm_private_client.testing.records import Log
+from sm_private_client.testing.topology import covers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +31,19 @@ class PublicNames:
     """The names that public DNS answers with public addresses, and whose they are.
 
     Attributes:
-        addresses: From host name to public address.
+        addresses: From host name to public address; a leading ``*.`` stands for any labels.
         services: From host name to boto3's name of the service.
     """
 
     addresses: dict[str, str]
     services: dict[str, str]
+
+    def address_of(self, host: str) -> str | None:
+        """Gives the public address of a name; ``None`` where the name is unknown."""
+        exact = self.addresses.get(host)
+        if exact is not None:
+            return exact
+        return next((a for n, a in self.addresses.items() if covers(n, host)), None)
 
 
 class SimulatedNetwork:
@@ -107,8 +115,9 @@ class SimulatedNetwork:
         interfaces = self._topology.resolve(name, vpc_id=self.vpc_id)
         if interfaces:
             return tuple(interface.address for interface in interfaces)
-        if name in self._public.addresses:
-            return (self._public.addresses[name],)
+        public = self._public.address_of(name)
+        if public is not None:
+            return (public,)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def open(
@@ -162,6 +171,8 @@ class SimulatedNetwork:
                 return refusing if fault.value == "refuse" else None
             return _LOOPBACK, interface.listener.port
         if ipaddress.ip_address(address).is_global:
+            if self._faults.take("no-internet"):
+                return None
             return (_LOOPBACK, self._internet.port) if port == _HTTPS else None
         raise OSError(errno.ENETUNREACH, f"Network is unreachable: {address}:{port}")
 

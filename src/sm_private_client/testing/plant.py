@@ -8,7 +8,7 @@ import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import botocore.session
 
@@ -16,6 +16,7 @@ from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.privatelink.services import (
     BROWSER_DNS_DOMAIN,
+    CATALOGUE,
     by_endpoint_service_name,
     for_service,
     is_family,
@@ -37,6 +38,7 @@ from sm_private_client.testing.wire import Server
 
 if TYPE_CHECKING:
     import datetime as dt
+    import ssl
     from collections.abc import Callable, Sequence
 
     from sm_private_client.privatelink.services import EndpointService
@@ -323,9 +325,15 @@ class Plant:
             if fault is not None and isinstance(fault.value, (int, float)):
                 self.server.stopping.wait(fault.value)
 
+        def context() -> ssl.SSLContext:
+            fault = self.faults.take("certificate", service.service_name or "")
+            shown = cast("tuple[str, ...]", fault.value) if fault is not None else names
+            return self._authority.context(shown)
+
+        context()  # makes the key now rather than in the first handshake
         return self.server.listen(
             functools.partial(self.data.answer, door),
-            context=self._authority.context(names),
+            context=context,
             greet=greet,
         )
 
@@ -340,7 +348,7 @@ class Plant:
         )
         return self.server.listen(
             functools.partial(self.data.answer, door),
-            context=self._authority.context(tuple(self._public.services)),
+            context=lambda: self._authority.context(tuple(self._public.services)),
         )
 
     def _public_names(self) -> PublicNames:
@@ -351,9 +359,16 @@ class Plant:
                     host = self._host(service_name, self.region, fips=fips, dual_stack=dual_stack)
                     if host:
                         services.setdefault(host, service_name)
+        browser = [
+            name
+            for row in CATALOGUE
+            if row.is_browser_only
+            for name in self._endpoints.private_names(row, self.region)
+        ]
         addresses = (str(address) for address in _PUBLIC_ADDRESSES.hosts())
         return PublicNames(
-            addresses=dict(zip(services, addresses, strict=False)), services=services
+            addresses=dict(zip([*services, *browser], addresses, strict=False)),
+            services=services,
         )
 
     def _default_host(self, service: EndpointService, region: str) -> str | None:

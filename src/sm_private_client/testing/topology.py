@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.hostnames import VpceName
     from sm_private_client.testing.wire import Listener
 
-__all__ = ["Interface", "StandingVpcEndpoint", "Topology"]
+__all__ = ["Interface", "StandingVpcEndpoint", "Topology", "covers"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ class StandingVpcEndpoint:
 
     def answers_for(self, host: str) -> bool:
         """Says whether its certificate and front take a host name for its own."""
-        return host in self.public_names or any(_covers(n, host) for n in self.private_names)
+        return host in self.public_names or any(covers(n, host) for n in self.private_names)
 
 
 class Topology:
@@ -126,11 +126,12 @@ class Topology:
             if (
                 standing.private_dns
                 and standing.vpc_id == vpc_id
-                and any(_covers(name, host) for name in standing.private_names)
+                and any(covers(name, host) for name in standing.private_names)
             ):
                 return standing.interfaces
         return ()
 
 
-def _covers(name: str, host: str) -> bool:
+def covers(name: str, host: str) -> bool:
+    """Says whether a name, whose leading ``*.`` stands for any labels, is a host's."""
     return host.endswith(name[1:]) if name.startswith("*.") else host == name

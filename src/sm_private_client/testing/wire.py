@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -29,6 +30,9 @@ LOOPBACK: Final = "127.0.0.1"
 _CHUNK: Final = 65536
 _LARGEST_BODY: Final = 128 * 1024 * 1024
 """Bytes; what is larger is a runaway test, not a payload."""
+
+_STOP_TIMEOUT: Final = 5.0
+"""Seconds; a model that still computes then is left to its daemon thread."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -96,7 +100,7 @@ class Listener:
         self,
         *,
         answer: Callable[[Request, Connection], Response],
-        context: ssl.SSLContext | None,
+        context: Callable[[], ssl.SSLContext] | None,
         greet: Callable[[], None] | None,
     ) -> None:
         self.answer = answer
@@ -157,7 +161,7 @@ class Connection(threading.Thread):
                 if self.listener.greet is not None:
                     self.listener.greet()
                 if self.listener.context is not None:
-                    self._shake_hands(self.listener.context)
+                    self._shake_hands(self.listener.context())
                 self._serve()
         finally:
             self._raw.close()
@@ -320,14 +324,14 @@ class Server:
         self,
         answer: Callable[[Request, Connection], Response],
         *,
-        context: ssl.SSLContext | None = None,
+        context: Callable[[], ssl.SSLContext] | None = None,
         greet: Callable[[], None] | None = None,
     ) -> Listener:
         """Opens a listener on a free port of 127.0.0.1.
 
         Args:
             answer: Answers a request, in the connection's own thread.
-            context: TLS is spoken where it is given.
+            context: Gives the context of a new connection; TLS is spoken where it is given.
             greet: Called before the first byte is read; it may wait or reset.
         """
         listener = Listener(answer=answer, context=context, greet=greet)
@@ -359,8 +363,9 @@ class Server:
             listener.socket.close()
         for connection in threads:
             connection.end()
+        deadline = time.monotonic() + _STOP_TIMEOUT
         for connection in threads:
-            connection.join()
+            connection.join(max(0.0, deadline - time.monotonic()))
         self._selector.close()
         self._wake_reader.close()
         self._wake_writer.close()
