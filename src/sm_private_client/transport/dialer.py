@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -161,7 +160,6 @@ class Dialer:
         found = self._network.resolve(host, timeout=min(budget, threading.TIMEOUT_MAX))
         self._judge(host, found)
         options = (*KEEPALIVE, *socket_options)
-        sys.audit("sm_private_client.dial", host, port, found)
         return self._race(host, self._in_order(found), port, deadline, options)
 
     def _judge(self, host: str, found: tuple[str, ...]) -> None:

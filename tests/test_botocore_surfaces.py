@@ -1,0 +1,154 @@
+"""The private surfaces of botocore and urllib3 that we lean on, named; fails when they change.
+
+They are used in routing/botocore_rules.py and transport/guarded.py and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import botocore.awsrequest
+import botocore.config
+import botocore.configprovider
+import botocore.endpoint
+import botocore.endpoint_provider
+import botocore.httpsession
+import botocore.session
+import pytest
+import urllib3.connection
+import urllib3.connectionpool
+from botocore.config import Config
+
+import sm_private_client
+
+SOURCE = Path(sm_private_client.__file__).parent
+
+
+def parameters(function: object) -> list[str]:
+    assert callable(function)
+    return list(inspect.signature(function).parameters)
+
+
+def test_a_client_keeps_its_http_session_where_the_guard_replaces_it() -> None:
+    """``client._endpoint.http_session`` is asked for ``send(request)`` and ``close()``."""
+    client = botocore.session.Session().create_client(
+        "sagemaker", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    kept = client._endpoint  # type: ignore[attr-defined] # not in the stubs
+    assert isinstance(kept, botocore.endpoint.Endpoint)
+    assert type(kept.http_session) is botocore.httpsession.URLLib3Session
+    source = inspect.getsource(botocore.endpoint.Endpoint)
+    assert "self.http_session.send(request)" in source
+    assert "self.http_session.close()" in source
+    assert source.count("self.http_session") == 5
+    client.close()
+
+
+def test_the_http_session_takes_what_the_guard_passes() -> None:
+    """``URLLib3Session.__init__`` and the manager whose pool classes are replaced."""
+    assert parameters(botocore.httpsession.URLLib3Session.__init__) == [
+        "self",
+        "verify",
+        "proxies",
+        "timeout",
+        "max_pool_connections",
+        "socket_options",
+        "client_cert",
+        "proxies_config",
+    ]
+    session = botocore.httpsession.URLLib3Session()
+    manager = session._manager  # type: ignore[attr-defined] # not in the stubs
+    assert set(manager.pool_classes_by_scheme) == {"http", "https"}
+    source = inspect.getsource(botocore.httpsession.URLLib3Session.send)
+    assert "manager.connection_from_url(request.url)" in source
+    assert "raise HTTPClientError(error=e)" in source
+    assert "raise SSLError(endpoint_url=request.url, error=e)" in source
+
+
+def test_connections_are_opened_in_one_place() -> None:
+    """``_new_conn`` of urllib3's connections is what the guard overrides."""
+    for cls in (
+        botocore.awsrequest.AWSHTTPConnection,
+        botocore.awsrequest.AWSHTTPSConnection,
+    ):
+        assert parameters(cls._new_conn) == ["self"]
+    assert "self.sock = sock = self._new_conn()" in inspect.getsource(
+        urllib3.connection.HTTPSConnection.connect
+    )
+    assert "self.sock = self._new_conn()" in inspect.getsource(
+        urllib3.connection.HTTPConnection.connect
+    )
+    connection = urllib3.connection.HTTPConnection("localhost", 1, timeout=2)
+    assert (connection.host, connection.port, connection.timeout) == ("localhost", 1, 2)
+    assert connection.socket_options
+
+
+def test_pools_make_connections_of_their_own_class() -> None:
+    """``ConnectionCls`` is called by keyword and may be any callable."""
+    source = inspect.getsource(urllib3.connectionpool.HTTPSConnectionPool._new_conn)
+    assert "self.ConnectionCls(" in source
+    assert "timeout" in parameters(urllib3.connectionpool.HTTPConnectionPool.urlopen)
+
+
+def test_a_config_remembers_what_it_was_made_with() -> None:
+    """``Config._user_provided_options``."""
+    made = Config(read_timeout=9)
+    assert made._user_provided_options == {"read_timeout": 9}  # type: ignore[attr-defined] # not in the stubs
+
+
+def test_configured_urls_are_provided_by_a_class_of_its_own() -> None:
+    """``ConfiguredEndpointProvider(full_config, scoped_config, client_name, environ)``."""
+    assert parameters(botocore.configprovider.ConfiguredEndpointProvider.__init__) == [
+        "self",
+        "full_config",
+        "scoped_config",
+        "client_name",
+        "environ",
+    ]
+
+
+def test_endpoint_rules_are_resolved_by_a_class_of_its_own() -> None:
+    """``EndpointProvider(ruleset_data, partition_data).resolve_endpoint(**parameters).url``."""
+    cls = botocore.endpoint_provider.EndpointProvider
+    assert parameters(cls.__init__)[:3] == ["self", "ruleset_data", "partition_data"]
+    assert parameters(cls.resolve_endpoint) == ["self", "input_parameters"]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "sagemaker",
+        "sagemaker-runtime",
+        "sagemaker-featurestore-runtime",
+        "sagemaker-metrics",
+        "sagemaker-geospatial",
+    ],
+)
+def test_endpoint_rules_take_the_parameters_we_give(service: str) -> None:
+    """Every routable service's rules know Region, UseFIPS, UseDualStack, and no required others."""
+    loader = botocore.session.Session().get_component("data_loader")
+    rules = loader.load_service_model(service, "endpoint-rule-set-1")
+    assert {"Region", "UseFIPS", "UseDualStack", "Endpoint"} == set(rules["parameters"])
+
+
+def test_partitions_have_the_fields_we_read() -> None:
+    """``partitions.json``: id, regionRegex, regions, outputs.dnsSuffix."""
+    loaded = botocore.session.Session().get_component("data_loader").load_data("partitions")
+    for partition in loaded["partitions"]:
+        assert {"id", "regionRegex", "regions", "outputs"} <= set(partition)
+        assert partition["outputs"]["dnsSuffix"]
+
+
+def test_no_other_module_touches_private_attributes_of_botocore() -> None:
+    """Only the two modules above read a private name of something that is not their own."""
+    allowed = {"routing/botocore_rules.py", "transport/guarded.py"}
+    surfaces = {"_endpoint", "_manager", "_user_provided_options", "_new_conn", "_verify"}
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        if attributes & surfaces:
+            found.add(path.relative_to(SOURCE).as_posix())
+    assert found <= allowed

@@ -1,0 +1,199 @@
+"""Specification of transport/guarded.py, on real boto3 clients against the simulator."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.httpsession import URLLib3Session
+
+from sm_private_client.errors import PublicAddressError
+from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.transport.dialer import Dialer, ZoneHealth
+from sm_private_client.transport.guarded import GuardedHTTPSession, guard
+
+ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
+
+
+@pytest.fixture
+def link() -> Iterator[LocalPrivateLink]:
+    with LocalPrivateLink() as link:
+        link.deploy("echo", lambda body, _: body)
+        yield link
+
+
+def http_session(client: Any) -> GuardedHTTPSession:
+    session = client._endpoint.http_session
+    assert isinstance(session, GuardedHTTPSession)
+    return session
+
+
+def invoke(client: Any, body: bytes = b"1,2") -> bytes:
+    answer = client.invoke_endpoint(EndpointName="echo", Body=body, ContentType="text/csv")
+    return bytes(answer["Body"].read())
+
+
+def test_the_session_is_botocores_own_with_a_dialer_under_it(link: LocalPrivateLink) -> None:
+    """The guard sits on the real botocore HTTP session; its repr tells the host."""
+    client = link.session().client("sagemaker-runtime")
+    session = http_session(client)
+    assert isinstance(session, URLLib3Session)
+    host = client.meta.endpoint_url.removeprefix("https://")
+    assert repr(session) == f"GuardedHTTPSession(Dialer(host={host!r}, zone=None))"
+
+
+def test_connections_are_kept_and_shared(link: LocalPrivateLink) -> None:
+    """The guard costs nothing per call: one look-up and one connection serve many calls."""
+    client = link.session().client("sagemaker-runtime")
+    link.network.dialled.clear()
+    link.network.looked_up.clear()
+    for _ in range(5):
+        assert invoke(client) == b"1,2"
+    assert len(link.network.dialled) == 1
+    assert len(link.network.looked_up) == 1
+
+
+def test_a_public_address_is_refused_once_and_before_a_byte(link: LocalPrivateLink) -> None:
+    """PublicAddressError comes as itself, is not retried, and nothing was sent."""
+    client = link.session().client("sagemaker-runtime")
+    link.network.dialled.clear()
+    link.network.looked_up.clear()
+    with link.faults.dns("sagemaker-runtime", "52.1.2.3"), pytest.raises(PublicAddressError):
+        invoke(client)
+    assert len(link.network.looked_up) == 1
+    assert list(link.network.dialled) == []
+    assert (link.internet.connections, link.internet.bytes_received) == (0, 0)
+    assert invoke(client) == b"1,2"
+
+
+def test_every_address_of_a_mixed_answer_must_be_private(link: LocalPrivateLink) -> None:
+    """One public address among private ones refuses them all."""
+    client = link.session().client("sagemaker-runtime")
+    private = link.session().route("sagemaker-runtime").addresses[0].address
+    link.network.dialled.clear()
+    with (
+        link.faults.dns("sagemaker-runtime", private, "52.1.2.3"),
+        pytest.raises(PublicAddressError),
+    ):
+        invoke(client)
+    assert list(link.network.dialled) == []
+
+
+def test_proxies_of_the_environment_are_not_used(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vpce hosts go through HTTPS_PROXY with plain boto3; here they never do."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.setblocking(False)
+        for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert invoke(link.session().client("sagemaker-runtime")) == b"1,2"
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+def test_a_certificate_for_other_names_is_explained(link: LocalPrivateLink) -> None:
+    """A host name mismatch is botocore's SSLError, with cause and remedy."""
+    client = link.session().client("sagemaker-runtime", config=Config(retries=ONCE))
+    with (
+        link.faults.certificate("other.example", service_name="sagemaker-runtime"),
+        pytest.raises(SSLError) as caught,
+    ):
+        invoke(client)
+    text = str(caught.value)
+    assert "Cause: the certificate is for other names than the host that was called" in text
+    assert "Remedy: pass vpc_endpoint= with the DNS name that EC2 gives" in text
+
+
+def test_an_unknown_authority_is_explained(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """TLS is verified against the bundle in use, which the error names."""
+    with LocalPrivateLink(region="eu-west-1", services=()) as other:
+        bundle = tmp_path / "other-ca.pem"
+        bundle.write_bytes(Path(other.ca_bundle).read_bytes())
+    client = link.session().client(
+        "sagemaker-runtime", verify=str(bundle), config=Config(retries=ONCE)
+    )
+    with pytest.raises(SSLError) as caught:
+        invoke(client)
+    assert "Possible causes: TLS is inspected on the way; " in str(caught.value)
+    assert f"{bundle} lacks the CA. Remedy: set AWS_CA_BUNDLE or verify=" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("refuse", EndpointConnectionError), ("swallow", ConnectTimeoutError)],
+)
+def test_connection_failures_are_botocores_own(
+    link: LocalPrivateLink, how: Any, expected: type[Exception]
+) -> None:
+    """Code that catches botocore's connection errors keeps catching; they name each address."""
+    config = Config(retries=ONCE, connect_timeout=0.3)
+    client = link.session().client("sagemaker-runtime", config=config)
+    with (
+        link.faults.zone("us-east-1a", how),
+        link.faults.zone("us-east-1b", how),
+        pytest.raises(expected) as caught,
+    ):
+        invoke(client)
+    cause = caught.value.kwargs["error"]  # type: ignore[attr-defined] # botocore's
+    for address in link.session().route("sagemaker-runtime").addresses:
+        assert address.address in str(cause)
+
+
+def test_a_failing_look_up_is_a_connection_error(link: LocalPrivateLink) -> None:
+    """DNS that stops to answer is botocore's EndpointConnectionError."""
+    client = link.session().client("sagemaker-runtime", config=Config(retries=ONCE))
+    with link.faults.dns_failure("sagemaker-runtime"), pytest.raises(EndpointConnectionError):
+        invoke(client)
+
+
+def test_a_reset_before_the_answer_is_retried_like_botocore(link: LocalPrivateLink) -> None:
+    """Retries stay botocore's: one reset is survived, four are not."""
+    client = link.session().client("sagemaker-runtime")
+    link.faults.reset("sagemaker-runtime", times=1)
+    assert invoke(client) == b"1,2"
+    with link.faults.reset("sagemaker-runtime"), pytest.raises(ConnectionClosedError):
+        invoke(client)
+    assert [r.status for r in link.requests] == [None, 200, *[None] * 4]
+
+
+def test_response_streams_have_a_read_timeout_of_their_own(link: LocalPrivateLink) -> None:
+    """A stream may be silent longer than a plain call."""
+
+    def slow(body: bytes, _: str) -> bytes:
+        time.sleep(1.0)
+        return body
+
+    link.deploy("echo", slow)
+    session = link.session()
+    client = session.client("sagemaker-runtime", config=Config(retries=ONCE, read_timeout=0.4))
+    with pytest.raises(ReadTimeoutError):
+        invoke(client)
+    dialer = Dialer(session.route("sagemaker-runtime"), network=link.network, health=ZoneHealth())
+    guard(client, dialer, verify=link.ca_bundle, stream_timeout=20)
+    answer = client.invoke_endpoint_with_response_stream(EndpointName="echo", Body=b"1,2")
+    parts = [event["PayloadPart"]["Bytes"] for event in answer["Body"]]
+    assert b"".join(parts) == b"1,2"
+
+
+def test_a_client_that_is_closed_leaves_no_connection(link: LocalPrivateLink) -> None:
+    """``client.close()`` closes what the guard opened, and the client can be used again."""
+    client = link.session().client("sagemaker-runtime")
+    assert invoke(client) == b"1,2"
+    client.close()
+    assert invoke(client) == b"1,2"
+    assert len([d for d in link.network.dialled if d[1] == 443]) == 2
+    client.close()
