@@ -1,0 +1,62 @@
+"""The typer application: which commands there are, and how a run ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sm_private_client._version import __version__
+from sm_private_client.cli.commands import demo, routes
+from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sm_private_client.cli.invocation import MakeSession
+
+__all__ = ["app", "run"]
+
+_PROGRAM = "sm-private-client"
+
+# Plain help and plain tracebacks: both are read in logs and over slow consoles.
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXIT_STATUS
+)
+app.command("routes", epilog=EXIT_STATUS)(routes.command)
+app.command("demo", epilog=EXIT_STATUS)(demo.command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """boto3 for Amazon SageMaker in private networks.
+
+    \b
+    Examples:
+      sm-private-client demo
+      sm-private-client routes
+      sm-private-client routes --service sagemaker-runtime --json
+    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    if version:
+        typer.echo(f"{_PROGRAM} {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+def run(argv: Sequence[str] | None, *, make_session: MakeSession | None) -> int:
+    """Runs one command; see ``cli.main``."""
+    invocation = Invocation(make_session=make_session) if make_session else Invocation()
+    try:
+        app(args=None if argv is None else list(argv), prog_name=_PROGRAM, obj=invocation)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except REPORTED as error:
+        invocation.report(error)
+        return 1
+    return 0

@@ -1,0 +1,101 @@
+"""``sm-private-client demo``: a whole private SageMaker on this machine, and two promises kept."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from sm_private_client.cli.demonstration.events import Opening, Summary
+from sm_private_client.cli.demonstration.renderers import renderer_for
+from sm_private_client.cli.invocation import (  # noqa: TC001 - typer reads annotations at run time
+    AsJson,
+    Debug,
+)
+from sm_private_client.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sm_private_client.testing import LocalPrivateLink
+
+__all__ = ["command", "run"]
+
+_EXTRA_PACKAGES: Final = ("sklearn", "moto", "trustme", "h11", "flask", "flask_cors")
+_OPENING: Final = "A private SageMaker on this machine: nothing leaves it, nothing stays on it."
+_TERMINATED: Final = 143
+"""128 + SIGTERM, as shells give it."""
+
+
+def command(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - its callback has noted it
+    """Prove it on this machine, without AWS.
+
+    Plays a VPC with SageMaker endpoints, trains and serves a scikit-learn model, finds the
+    private routes, calls the model, takes a zone down, and has the name resolve to a public
+    address. Nothing leaves this machine and nothing stays on it. Exit status 1 if any claim
+    that is made did not hold.
+
+    \b
+    Examples:
+      sm-private-client demo
+      sm-private-client demo --json
+    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    if not run(as_json=as_json):
+        raise typer.Exit(1)
+
+
+def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = None) -> bool:
+    """Plays and shows the demonstration.
+
+    Args:
+        as_json: Print one JSON document.
+        on_ready: See ``Story``.
+
+    Returns:
+        Whether every claim held.
+
+    Raises:
+        MissingExtraError: What it needs is not installed.
+    """
+    started = time.monotonic()
+    if not all(map(_is_installed, _EXTRA_PACKAGES)):
+        raise MissingExtraError("sm-private-client demo", extra="demo")
+    renderer = renderer_for(as_json=as_json)
+    held = False
+    with _ended_in_order(), contextlib.closing(renderer):
+        renderer.show(Opening(text=_OPENING))
+        from sm_private_client.cli.demonstration.story import Story  # noqa: PLC0415 - it takes a second, and the extra
+
+        story = Story(started=started, on_ready=on_ready)
+        with contextlib.closing(story.tell()) as events:
+            for event in events:
+                renderer.show(event)
+                if isinstance(event, Summary):
+                    held = not event.failed
+    return held
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # it is barred from being imported
+        return False
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Has SIGTERM take everything away again, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""The demonstration: a story told in events, and three ways to show them."""

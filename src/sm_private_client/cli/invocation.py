@@ -1,0 +1,138 @@
+"""What every command shares: its session, its common options, how it speaks."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import Annotated, Final, Protocol
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.session import Session
+
+__all__ = [
+    "EXIT_STATUS",
+    "REPORTED",
+    "AsJson",
+    "Debug",
+    "Invocation",
+    "MakeSession",
+    "Profile",
+    "Region",
+    "VpcEndpoint",
+    "invocation_of",
+]
+
+EXIT_STATUS: Final = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
+
+REPORTED: Final = (BotoCoreError, ClientError)
+"""What a command may end in without a traceback: our errors, botocore's and AWS's."""
+
+
+class MakeSession(Protocol):
+    """Makes the session that a command works with; ``Session`` itself is one."""
+
+    def __call__(
+        self,
+        *,
+        region_name: str | None,
+        profile_name: str | None,
+        vpc_endpoint: str | None,
+    ) -> Session:
+        """Makes it; ``None`` stands for what was not given."""
+        ...
+
+
+@dataclass
+class Invocation:
+    """One run of the program.
+
+    Attributes:
+        make_session: What makes sessions.
+        debug: Whether errors are shown with their traceback.
+    """
+
+    make_session: MakeSession = Session
+    debug: bool = False
+
+    def session(
+        self, *, region: str | None, profile: str | None, vpc_endpoint: str | None
+    ) -> Session:
+        """Makes the session that the common options describe.
+
+        Raises:
+            typer.Exit: An option's value cannot be used (status 2); stderr has said why.
+            ConfigurationError: There is no such profile, or no region anywhere.
+        """
+        try:
+            session = self.make_session(
+                region_name=region, profile_name=profile, vpc_endpoint=vpc_endpoint
+            )
+        except ConfigurationError as error:
+            self.report(error)
+            raise typer.Exit(2) from error
+        if not session.region_name:
+            raise NoRegionError
+        return session
+
+    def report(self, error: BaseException) -> None:
+        """Says on stderr what went wrong."""
+        if self.debug:
+            traceback.print_exception(error, file=sys.stderr)
+            return
+        typer.echo(_text(error), err=True)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, NoRegionError):
+        error = ConfigurationError(
+            "No region is set.",
+            cause="neither --region, AWS_REGION, AWS_DEFAULT_REGION nor the profile names one.",
+            remedy="pass --region, for example --region us-east-1.",
+        )
+    elif isinstance(error, ProfileNotFound):
+        error = ConfigurationError(
+            f"There is no profile {error.kwargs.get('profile')!r}.",
+            cause="neither the AWS config file nor the credentials file has a section for it.",
+            remedy="pass --profile with the name of one of `aws configure list-profiles`.",
+        )
+    return str(error)
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    """Gives the invocation that a command runs in."""
+    found = context.find_object(Invocation)
+    if found is None:
+        raise RuntimeError("commands are run by sm_private_client.cli.main")
+    return found
+
+
+def _set_debug(context: typer.Context, *, value: bool) -> bool:
+    if value:
+        invocation_of(context).debug = True
+    return value
+
+
+Region = Annotated[
+    str | None, typer.Option("--region", metavar="NAME", help="The region, as in `aws --region`.")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="The AWS profile, as in `aws --profile`."),
+]
+VpcEndpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--vpc-endpoint",
+        metavar="ID|NAME|URL",
+        help="The VPC endpoint: an id, a DNS name, a URL, or service=value,…",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", callback=_set_debug, help="Show errors with their traceback."),
+]
