@@ -111,7 +111,7 @@ class Session(boto3.session.Session):
             credentials = ClientCredentials(
                 aws_access_key_id, aws_secret_access_key, aws_session_token, aws_account_id
             )
-            if not services.is_family(service_name):
+            if not self._is_routed(service_name):
                 return super().client(
                     service_name,
                     region_name=region_name,
@@ -249,6 +249,13 @@ class Session(boto3.session.Session):
                 )
             self._presigned.watch(made)
         return made
+
+    def _is_routed(self, service_name: str) -> bool:
+        """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
+        name = services.canonical_service_name(service_name)
+        return services.is_family(name) and (
+            name in services.UNROUTABLE or name in self.get_available_services()
+        )
 
     def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
         make: Any = super().client

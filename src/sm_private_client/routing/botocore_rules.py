@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.endpoint_provider import EndpointProvider
-from botocore.exceptions import EndpointProviderError
+from botocore.exceptions import EndpointProviderError, UnknownServiceError
 
 from sm_private_client.privatelink.hostnames import Partition
 
@@ -72,7 +72,10 @@ def default_url(
         The URL, or ``None`` where the rules have none for this combination.
     """
     loader = _loader(session)
-    rules = loader.load_service_model(service_name, "endpoint-rule-set-1")
+    try:
+        rules = loader.load_service_model(service_name, "endpoint-rule-set-1")
+    except UnknownServiceError:
+        return None  # a botocore older than the service
     provider = EndpointProvider(rules, loader.load_data("partitions"))
     try:
         resolved = provider.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual_stack)
