@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.testing.plant import Plant, Vpc
+from sm_private_client.testing.plant import Plant
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from sm_private_client.testing.hosting import Model
     from sm_private_client.testing.network import SimulatedNetwork
     from sm_private_client.testing.records import Log, RequestRecord
+    from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import StandingVpcEndpoint
-    from sm_private_client.testing.wire import Listener
+    from sm_private_client.testing.vpcs import Vpc
 
-__all__ = ["LocalPrivateLink", "Vpc"]
+__all__ = ["LocalPrivateLink"]
 
 
 class LocalPrivateLink:
@@ -80,8 +81,6 @@ class LocalPrivateLink:
             )
         self._plant = Plant(region=self.region, clock=self._clock)
         try:
-            zones = self._zones or self._plant.first_zones(2)
-            self._plant.zones = tuple(zones)
             first = self.create_vpc()
             self._plant.open_network(first.vpc_id)
             for service in self._services:
@@ -125,7 +124,9 @@ class LocalPrivateLink:
             cidr_block: Its addresses, at least a /20; 10.0.0.0/16, 10.1.0.0/16 and so on where
                 not given.
         """
-        return self._running.create_vpc(zones, cidr_block)
+        chosen = zones if zones is not None else self._zones
+        vpcs = self._running.vpcs
+        return vpcs.create_vpc(vpcs.first_zones(2) if chosen is None else chosen, cidr_block)
 
     def create_vpc_endpoint(
         self,
@@ -150,8 +151,13 @@ class LocalPrivateLink:
         Raises:
             ConfigurationError: There is no such endpoint service, VPC or subnet.
         """
-        return self._running.create_vpc_endpoint(
-            service, vpc_id=vpc_id, zones=zones, private_dns=private_dns, fips=fips, state=state
+        return self._running.vpcs.create_vpc_endpoint(
+            service,
+            vpc_id=vpc_id or self.vpc_id,
+            zones=zones,
+            private_dns=private_dns,
+            fips=fips,
+            state=state,
         )
 
     def set_state(self, vpc_endpoint_id: str, state: str) -> None:
@@ -160,11 +166,11 @@ class LocalPrivateLink:
         Raises:
             KeyError: There is none of this id.
         """
-        self._running.set_state(vpc_endpoint_id, state)
+        self._running.vpcs.set_state(vpc_endpoint_id, state)
 
     def delete_vpc_endpoint(self, vpc_endpoint_id: str) -> None:
         """Takes a VPC endpoint away, with its ENIs and their connections."""
-        self._running.delete_vpc_endpoint(vpc_endpoint_id)
+        self._running.vpcs.delete_vpc_endpoint(vpc_endpoint_id)
 
     @property
     def vpc_id(self) -> str:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sm_private_client.routing.network import SocketOption
     from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import Topology
-    from sm_private_client.testing.wire import Listener
 
 __all__ = ["SimulatedNetwork"]
 

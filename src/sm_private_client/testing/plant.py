@@ -6,20 +6,15 @@ import functools
 import ipaddress
 import random
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import botocore.session
 
-from sm_private_client.errors import ConfigurationError
-from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
+from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.privatelink.services import (
     BROWSER_DNS_DOMAIN,
     CATALOGUE,
-    by_endpoint_service_name,
-    for_service,
-    is_family,
     routable_service_names,
 )
 from sm_private_client.routing.botocore_rules import default_url, partitions
@@ -32,39 +27,25 @@ from sm_private_client.testing.hosting import Hosted, HostedModels
 from sm_private_client.testing.network import PublicNames, SimulatedNetwork
 from sm_private_client.testing.operations import Operations
 from sm_private_client.testing.runtime import RuntimeFront
+from sm_private_client.testing.server import Server
 from sm_private_client.testing.topology import Topology
 from sm_private_client.testing.vpc_endpoints import VpcEndpoints
-from sm_private_client.testing.wire import Server
+from sm_private_client.testing.vpcs import Vpcs
 
 if TYPE_CHECKING:
     import datetime as dt
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sm_private_client.privatelink.services import EndpointService
     from sm_private_client.testing.hosting import Model
-    from sm_private_client.testing.topology import StandingVpcEndpoint
-    from sm_private_client.testing.wire import Connection, Listener
+    from sm_private_client.testing.server import Listener
+    from sm_private_client.testing.wire import Connection
 
-__all__ = ["Plant", "Vpc"]
+__all__ = ["Plant"]
 
 _PUBLIC_ADDRESSES: Final = ipaddress.ip_network("52.46.128.0/24")
 """A range of AWS's own; nothing is ever sent there, the simulator only tells it in DNS."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Vpc:
-    """One VPC.
-
-    Attributes:
-        vpc_id: Its id.
-        cidr_block: Its addresses.
-        subnet_ids: From zone to subnet.
-    """
-
-    vpc_id: str
-    cidr_block: str
-    subnet_ids: dict[str, str]
 
 
 class Plant:
@@ -77,11 +58,9 @@ class Plant:
 
     def __init__(self, *, region: str, clock: Callable[[], dt.datetime]) -> None:
         self.region = region
-        self.zones: tuple[str, ...] = ()
         self._core = botocore.session.Session()
         self._partition = partition_of(region, partitions(self._core))
         self._hosts: dict[tuple[str, str, bool, bool], str | None] = {}
-        self._vpcs: dict[str, Vpc] = {}
         self._network: SimulatedNetwork | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="private-link-")
         self.files = AwsFiles(Path(self._directory.name))
@@ -118,6 +97,12 @@ class Plant:
             default_host=self._default_host,
         )
         self.control.vpc_endpoints = self._endpoints
+        self.vpcs = Vpcs(
+            region=region,
+            control=self.control,
+            vpc_endpoints=self._endpoints,
+            topology=self.topology,
+        )
         self.siblings = self.server.listen(self.control.answer)
         self._public = self._public_names()
         self.internet = self._listen_on_internet()
@@ -154,96 +139,6 @@ class Plant:
             self._network.close()
         self.control.forget()
         self._directory.cleanup()
-
-    def first_zones(self, count: int) -> tuple[str, ...]:
-        """Gives the first zones of the region.
-
-        Raises:
-            ConfigurationError: moto does not know the region.
-        """
-        with self.control.locked():
-            try:
-                backend = self.control.ec2_backend(self.region)
-            except KeyError:
-                raise ConfigurationError(
-                    f"moto plays no EC2 in {self.region}.",
-                    remedy="choose a region that moto knows, such as us-east-1 or cn-north-1.",
-                ) from None
-            return tuple(sorted(z.name for z in backend.describe_availability_zones())[:count])
-
-    def create_vpc(self, zones: Sequence[str] | None, cidr_block: str | None) -> Vpc:
-        """Makes a VPC; see ``LocalPrivateLink.create_vpc``."""
-        block = cidr_block or f"10.{len(self._vpcs)}.0.0/16"
-        subnets = ipaddress.ip_network(block).subnets(new_prefix=24)
-        with self.control.locked():
-            backend = self.control.ec2_backend(self.region)
-            made = backend.create_vpc(block)
-            backend.modify_vpc_attribute(made.id, "enable_dns_support", "true")
-            backend.modify_vpc_attribute(made.id, "enable_dns_hostnames", "true")
-            subnet_ids = {
-                zone: backend.create_subnet(made.id, str(next(subnets)), availability_zone=zone).id
-                for zone in (self.zones if zones is None else zones)
-            }
-        vpc = Vpc(vpc_id=made.id, cidr_block=block, subnet_ids=subnet_ids)
-        self._vpcs[vpc.vpc_id] = vpc
-        return vpc
-
-    def create_vpc_endpoint(
-        self,
-        service: str,
-        *,
-        vpc_id: str | None,
-        zones: Sequence[str] | None,
-        private_dns: bool,
-        fips: bool,
-        state: str,
-    ) -> StandingVpcEndpoint:
-        """Makes a VPC endpoint; see ``LocalPrivateLink.create_vpc_endpoint``."""
-        row = self._row(service, fips=fips)
-        vpc = self._vpcs.get(vpc_id or self.network.vpc_id)
-        if vpc is None:
-            raise ConfigurationError(
-                f"There is no VPC {vpc_id} with subnets in the simulator.",
-                remedy="use the vpc_id of what create_vpc() gave, or EC2's CreateVpcEndpoint.",
-            )
-        chosen = tuple(vpc.subnet_ids) if zones is None else tuple(zones)
-        if missing := [zone for zone in chosen if zone not in vpc.subnet_ids]:
-            raise ConfigurationError(
-                f"{vpc.vpc_id} has no subnet in {', '.join(missing)}.",
-                remedy=f"choose zones of {', '.join(vpc.subnet_ids)}.",
-            )
-        conflict = self._endpoints.private_dns_conflict(vpc.vpc_id, row) if private_dns else None
-        if conflict is not None:
-            raise ConfigurationError(
-                f"{vpc.vpc_id} has a VPC endpoint with private DNS for {conflict} already.",
-                remedy="make the other one with private_dns=False.",
-            )
-        with self.control.locked():
-            made = self.control.ec2_backend(self.region).create_vpc_endpoint(
-                vpc.vpc_id,
-                endpoint_service_name(row, region=self.region, partition=self._partition),
-                "Interface",
-                None,
-                [],
-                subnet_ids=[vpc.subnet_ids[zone] for zone in chosen],
-                private_dns_enabled=private_dns,
-            )
-            made.state = state
-            return self._endpoints.furnish(made, service=row, private_dns=private_dns)
-
-    def set_state(self, vpc_endpoint_id: str, state: str) -> None:
-        """Changes a VPC endpoint's state."""
-        with self.control.locked():
-            self.control.ec2_backend(self.region).vpc_end_points[vpc_endpoint_id].state = state
-            self.topology.replace_state(vpc_endpoint_id, state)
-
-    def delete_vpc_endpoint(self, vpc_endpoint_id: str) -> None:
-        """Takes a VPC endpoint away."""
-        with self.control.locked():
-            backend = self.control.ec2_backend(self.region)
-            backend.delete_vpc_endpoints(vpce_ids=[vpc_endpoint_id])
-            backend.vpc_end_points.pop(vpc_endpoint_id, None)
-            self._endpoints.remove(vpc_endpoint_id)
 
     def deploy(
         self, endpoint_name: str, model: Model | str, variant: str, s3_output_path: str | None
@@ -285,19 +180,6 @@ class Plant:
         self.control.call_sagemaker(
             "CreateEndpoint", EndpointName=endpoint_name, EndpointConfigName=endpoint_name
         )
-
-    def _row(self, service: str, *, fips: bool) -> EndpointService:
-        row = by_endpoint_service_name(service) or (
-            for_service(service, fips=fips) if is_family(service) else None
-        )
-        if row is None:
-            kind = "FIPS endpoint service" if fips else "endpoint service"
-            raise ConfigurationError(
-                f"There is no {kind} for {service!r}.",
-                remedy=f"name one of {', '.join(routable_service_names())}, or an endpoint "
-                f"service such as aws.sagemaker.{self.region}.notebook.",
-            )
-        return row
 
     def _listen(
         self, service: EndpointService, region: str, vpc_endpoint_id: str, zone: str, address: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_private_client.privatelink.hostnames import VpceName
-    from sm_private_client.testing.wire import Listener
+    from sm_private_client.testing.server import Listener
 
 __all__ = ["Interface", "StandingVpcEndpoint", "Topology", "covers"]
 

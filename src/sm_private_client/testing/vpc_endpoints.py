@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from sm_private_client.privatelink.hostnames import Partition
     from sm_private_client.privatelink.services import EndpointService
+    from sm_private_client.testing.server import Listener, Server
     from sm_private_client.testing.topology import Topology
-    from sm_private_client.testing.wire import Listener, Server
 
 __all__ = ["VpcEndpoints"]
 

@@ -1,0 +1,174 @@
+"""Loopback listeners: one thread accepts for all, each connection is served by its own.
+
+Threads, not an event loop, because models are plain callables that may block, and because a
+test that sleeps, resets or floods one connection must not slow the others down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.testing.wire import Connection
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from sm_private_client.testing.wire import Request, Response
+
+__all__ = ["Listener", "Server"]
+
+LOOPBACK: Final = "127.0.0.1"
+_STOP_TIMEOUT: Final = 5.0
+"""Seconds; a model that still computes then is left to its daemon thread."""
+
+
+class Listener:
+    """One listening socket and what it counted.
+
+    Attributes:
+        port: Its port on 127.0.0.1.
+        connections: How many connections were accepted.
+        bytes_received: How many bytes came in, before decryption.
+    """
+
+    def __init__(
+        self,
+        *,
+        answer: Callable[[Request, Connection], Response],
+        context: Callable[[], ssl.SSLContext] | None,
+        greet: Callable[[], None] | None,
+    ) -> None:
+        self.answer = answer
+        self.context = context
+        self.greet = greet
+        self.connections = 0
+        self.bytes_received = 0
+        self._lock = threading.Lock()
+        self._open: set[Connection] = set()
+        self.socket = socket.create_server((LOOPBACK, 0), backlog=256)
+        self.socket.setblocking(False)
+        self.port: int = self.socket.getsockname()[1]
+
+    def add(self, connection: Connection) -> None:
+        """Counts a new connection."""
+        with self._lock:
+            self.connections += 1
+            self._open.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Forgets a connection that has ended."""
+        with self._lock:
+            self._open.discard(connection)
+
+    def count(self, received: int) -> None:
+        """Adds to the bytes received."""
+        with self._lock:
+            self.bytes_received += received
+
+    def open_connections(self) -> tuple[Connection, ...]:
+        """Gives the connections that stand now."""
+        with self._lock:
+            return tuple(self._open)
+
+    def reset_connections(self) -> None:
+        """Resets every connection that stands."""
+        for connection in self.open_connections():
+            connection.reset()
+
+
+class Server:
+    """Accepts for all listeners, in one thread."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._listeners: set[Listener] = set()
+        self._threads: set[Connection] = set()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._accept, name="private-link", daemon=True)
+        self._thread.start()
+
+    def listen(
+        self,
+        answer: Callable[[Request, Connection], Response],
+        *,
+        context: Callable[[], ssl.SSLContext] | None = None,
+        greet: Callable[[], None] | None = None,
+    ) -> Listener:
+        """Opens a listener on a free port of 127.0.0.1.
+
+        Args:
+            answer: Answers a request, in the connection's own thread.
+            context: Gives the context of a new connection; TLS is spoken where it is given.
+            greet: Called before the first byte is read; it may wait or reset.
+        """
+        listener = Listener(answer=answer, context=context, greet=greet)
+        with self._lock:
+            self._listeners.add(listener)
+        self._selector.register(listener.socket, selectors.EVENT_READ, listener)
+        self._wake_writer.send(b"w")
+        return listener
+
+    def close(self, listener: Listener) -> None:
+        """Closes a listener and resets its connections."""
+        with self._lock:
+            known = listener in self._listeners
+            self._listeners.discard(listener)
+        if known:
+            self._selector.unregister(listener.socket)
+            listener.socket.close()
+            listener.reset_connections()
+
+    def stop(self) -> None:
+        """Ends every listener, connection and thread."""
+        self.stopping.set()
+        self._wake_writer.send(b"s")
+        self._thread.join()
+        with self._lock:
+            listeners, self._listeners = self._listeners, set()
+            threads = tuple(self._threads)
+        for listener in listeners:
+            listener.socket.close()
+        for connection in threads:
+            connection.end()
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        for connection in threads:
+            connection.join(max(0.0, deadline - time.monotonic()))
+        self._selector.close()
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    with contextlib.suppress(BlockingIOError):
+                        self._wake_reader.recv(64)
+                    continue
+                # A listener may have been closed between select and here.
+                with contextlib.suppress(OSError):
+                    raw, _ = key.data.socket.accept()
+                    self._welcome(key.data, raw)
+
+    def _welcome(self, listener: Listener, raw: socket.socket) -> None:
+        try:
+            raw.setblocking(True)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(listener, raw)
+        except OSError:
+            raw.close()
+            return
+        listener.add(connection)
+        with self._lock:
+            self._threads = {known for known in self._threads if known.is_alive()}
+            self._threads.add(connection)
+            connection.start()
