@@ -5,15 +5,18 @@ Each step gives a route, or leaves evidence of why not and lets the next one try
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import selectors
+import time
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sm_private_client.errors import (
     AmbiguousVpcEndpointError,
     DiscoveryError,
-    FipsUnavailableError,
-    NoPrivateRouteError,
+    PublicAddressError,
+    RoutingError,
 )
 from sm_private_client.privatelink.records import EndpointAddress, Route, VpcEndpoint
 from sm_private_client.privatelink.services import routable_service_names
@@ -21,13 +24,21 @@ from sm_private_client.routing.choice import nearest, usable
 from sm_private_client.routing.deadlines import run_within
 from sm_private_client.routing.inquiry import DNS_TIMEOUT, Inquiry, RouteRequest, World
 from sm_private_client.routing.named import from_text, from_url, from_vpc_endpoint
+from sm_private_client.routing.network import failure_of
 from sm_private_client.routing.refusals import no_route
 from sm_private_client.routing.urls import parse_endpoint_url
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
 
 __all__ = ["ROUTE_TIMEOUT", "RouteResolver"]
 
 ROUTE_TIMEOUT: Final = 9.5
 """Seconds for all steps together, so that "no route" is said within ten."""
+
+_REACH_TIMEOUT: Final = 1.0  # a VPC endpoint that can be reached from here answers in milliseconds
+_HTTPS: Final = 443
 
 _logger = logging.getLogger(__name__)
 
@@ -183,21 +194,46 @@ def _own_vpc_by_sagemaker(inquiry: Inquiry, every: tuple[VpcEndpoint, ...]) -> s
     resource = inquiry.world.locate().resource
     if resource is None:
         return None
-    request = replace(inquiry.request, service_name="sagemaker")
-    for candidate in every:
-        asking = Inquiry(world=inquiry.world, request=request)
-        if candidate.endpoint_service not in asking.wanted or not candidate.is_available:
-            continue
-        described = asking.with_addresses((candidate,))[0]
+    # The other service's host says nothing about whether this one's is FIPS anyway.
+    same = inquiry.request.service_name == "sagemaker"
+    default_is_fips = inquiry.request.default_is_fips and same
+    request = replace(inquiry.request, service_name="sagemaker", default_is_fips=default_is_fips)
+    asking = Inquiry(world=inquiry.world, request=request)
+    usable_ones = tuple(v for v in every if v.endpoint_service in asking.wanted and v.is_available)
+    for candidate in _reachable(inquiry, asking.with_addresses(usable_ones)):
         try:
-            route = from_vpc_endpoint(asking, described, origin="discovery", source="discovery")
-        except (NoPrivateRouteError, FipsUnavailableError):
+            route = from_vpc_endpoint(asking, candidate, origin="discovery", source="discovery")
+        except (RoutingError, PublicAddressError):
             continue
         vpc_id = inquiry.world.ask_sagemaker(resource, route)
         if vpc_id is not None:
             inquiry.note("location", "noted", f"this is {vpc_id}, says the {resource.kind}")
             return vpc_id
     return None
+
+
+def _reachable(inquiry: Inquiry, vpc_endpoints: tuple[VpcEndpoint, ...]) -> Iterator[VpcEndpoint]:
+    """Gives those that take a connection, as they do; nothing is sent.
+
+    Another VPC's only swallow what is dialled, and to wait for each in turn takes too long.
+    """
+    with contextlib.ExitStack() as closing, selectors.DefaultSelector() as dialled:
+        for vpc_endpoint in vpc_endpoints:
+            for address in vpc_endpoint.addresses:
+                with contextlib.suppress(OSError):
+                    opened = inquiry.world.network.open(address.address, _HTTPS)
+                    closing.enter_context(opened)
+                    dialled.register(opened, selectors.EVENT_WRITE, vpc_endpoint)
+        deadline = time.monotonic() + _REACH_TIMEOUT
+        given = set()
+        while dialled.get_map() and time.monotonic() < deadline:
+            for key, _ in dialled.select(max(deadline - time.monotonic(), 0)):
+                opened, vpc_endpoint = cast("socket.socket", key.fileobj), key.data
+                dialled.unregister(opened)
+                if failure_of(opened) is None and vpc_endpoint.vpc_endpoint_id not in given:
+                    given.add(vpc_endpoint.vpc_endpoint_id)
+                    yield vpc_endpoint
+    yield from (v for v in vpc_endpoints if not v.addresses)  # EC2 does not tell them
 
 
 def _nowhere(inquiry: Inquiry) -> Route:
