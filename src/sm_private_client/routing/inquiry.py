@@ -140,17 +140,16 @@ class Inquiry:
         return ()
 
     def own_vpc(self) -> str | None:
-        """Gives our VPC, from the settings or from where we run.
-
-        Raises:
-            DiscoveryError: Only EC2 could have told the VPC of our subnets.
-        """
+        """Gives our VPC, from the settings or from where we run; ``None`` where nobody tells."""
         if self.request.settings.vpc_id is not None:
             return self.request.settings.vpc_id
         location = self.world.locate()
         vpc_id = location.vpc_id
         if vpc_id is None and location.subnet_ids:
-            vpc_id = self.world.discovery.vpc_of_subnets(location.subnet_ids)
+            try:
+                vpc_id = self.world.discovery.vpc_of_subnets(location.subnet_ids)
+            except DiscoveryError as error:
+                self.note_failure("location", error)
         if vpc_id is not None:
             self.note("location", "noted", f"this is {vpc_id}, says {location.source}")
         return vpc_id
