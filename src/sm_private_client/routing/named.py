@@ -13,8 +13,8 @@ from sm_private_client.privatelink.hostnames import (
     parse_vpce_name,
     split_vpc_endpoint_label,
 )
-from sm_private_client.routing.choice import require_available
-from sm_private_client.routing.refusals import check_url, contradiction, no_route
+from sm_private_client.routing.choice import nearest, require_available
+from sm_private_client.routing.refusals import check_url, contradiction, no_route, not_fips
 from sm_private_client.routing.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ def from_text(inquiry: Inquiry, text: str, *, for_this_service: bool, source: Ro
     found = inquiry.resolve(url.host, source)
     if not found:
         raise no_route(inquiry)
-    vpc_endpoint = None
-    if name is not None and not all(inquiry.policy().judge(a).private for a in found):
-        # A VPC may have public-owned CIDRs: only EC2 can say whether these are its addresses.
-        vpc_endpoint = _described(inquiry, name.vpc_endpoint_id)
+    vpc_endpoint = _owner(inquiry, name.vpc_endpoint_id, found) if name else None
     inquiry.note(source, "used", f"{origin} names {url.host}")
     return inquiry.route(url.url, source, inquiry.policy(vpc_endpoint), found, vpc_endpoint)
 
@@ -142,9 +139,12 @@ def _found_by_id(
     if found is None:
         inquiry.note(source, "no", f"EC2 shows no VPC endpoint {vpc_endpoint_id} here")
         return None
-    if found.endpoint_service in wanted:
-        return found
     row = services.by_endpoint_service_name(found.endpoint_service)
+    same_service = row is not None and row.service_name == inquiry.request.service_name
+    if found.endpoint_service in wanted or (same_service and not inquiry.request.fips):
+        return found  # a FIPS one is good for everybody
+    if same_service and for_this_service:
+        raise not_fips(inquiry.request.settings.vpc_endpoint_from, vpc_endpoint_id)
     if row is None or row.is_browser_only or for_this_service:
         title = row.title if row else found.endpoint_service
         origin = inquiry.request.settings.vpc_endpoint_from
@@ -156,7 +156,11 @@ def _found_by_id(
         inquiry.note(source, "no", f"{where}, which has no VPC endpoint of {lacking}")
         raise no_route(inquiry)
     inquiry.note(source, "noted", f"{vpc_endpoint_id} has a sibling in {found.vpc_id}")
-    return next((v for v in siblings if v.is_available), siblings[0])
+    available = tuple(v for v in siblings if v.is_available)
+    if not available:
+        return siblings[0]
+    available = inquiry.with_addresses(available)
+    return nearest(available, inquiry.own_zone(available))
 
 
 def _guess(
@@ -167,10 +171,12 @@ def _guess(
     found = inquiry.resolve(host, source)
     if not found:
         return None
+    vpc_endpoint = _owner(inquiry, vpc_endpoint_id, found)
     how = "made from the id and its suffix" if id_suffix else "guessed from the bare id"
     origin = inquiry.request.settings.vpc_endpoint_from
     inquiry.note(source, "used", f"{origin} names {vpc_endpoint_id}; {host} was {how}")
-    return inquiry.route(f"https://{host}", source, inquiry.policy(), found)
+    policy = inquiry.policy(vpc_endpoint)
+    return inquiry.route(f"https://{host}", source, policy, found, vpc_endpoint)
 
 
 def _built(inquiry: Inquiry, vpc_endpoint_id: str, id_suffix: str) -> str:
@@ -186,13 +192,19 @@ def _built(inquiry: Inquiry, vpc_endpoint_id: str, id_suffix: str) -> str:
     return name.host
 
 
-def _described(inquiry: Inquiry, vpc_endpoint_id: str) -> VpcEndpoint | None:
+def _owner(inquiry: Inquiry, vpc_endpoint_id: str, found: tuple[str, ...]) -> VpcEndpoint | None:
+    """Asks EC2 about a VPC endpoint whose addresses are in no private range.
+
+    A VPC may have public-owned CIDRs: only EC2 can say whether the addresses are its own.
+    """
+    if all(inquiry.policy().judge(address).private for address in found):
+        return None
     try:
-        found = inquiry.world.discovery.vpc_endpoint(vpc_endpoint_id)
+        described = inquiry.world.discovery.vpc_endpoint(vpc_endpoint_id)
     except DiscoveryError as error:
         inquiry.note_failure("discovery", error)
         return None
-    return inquiry.with_addresses((found,))[0] if found else None
+    return inquiry.with_addresses((described,))[0] if described else None
 
 
 def _is_sibling(inquiry: Inquiry, name: VpceName) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sm_private_client.routing.inquiry import Inquiry
     from sm_private_client.routing.urls import EndpointUrl
 
-__all__ = ["check_url", "contradiction", "no_route"]
+__all__ = ["check_url", "contradiction", "no_route", "not_fips"]
 
 
 def check_url(inquiry: Inquiry, url: EndpointUrl, origin: str) -> None:
@@ -35,18 +35,24 @@ def check_url(inquiry: Inquiry, url: EndpointUrl, origin: str) -> None:
             raise contradiction(inquiry, origin, url.host, what="service", other=title)
         if name.region != request.region:
             raise contradiction(inquiry, origin, url.host, what="region", other=name.region)
-    if not request.fips or request.default_is_fips:
+    if not request.fips:
         return
     default = request.default_url and parse_endpoint_url(request.default_url, origin).host
-    if not (name.service.fips if name else url.host == default):
-        raise FipsUnavailableError(
-            f"FIPS is asked for, but {origin} names {url.host}, which is not a FIPS host.",
-            cause="botocore drops FIPS silently for a host that it is given.",
-            remedy=(
-                "name a VPC endpoint of a -fips endpoint service.",
-                "turn FIPS off (use_fips_endpoint, AWS_USE_FIPS_ENDPOINT) if you may.",
-            ),
-        )
+    vpce_is_fips = name is not None and (name.service.fips or request.default_is_fips)
+    if not vpce_is_fips and url.host != default:
+        raise not_fips(origin, url.host)
+
+
+def not_fips(origin: str, named: str) -> FipsUnavailableError:
+    """Makes the error for a name that is not FIPS though FIPS is asked for."""
+    return FipsUnavailableError(
+        f"FIPS is asked for, but {origin} names {named}, which is not FIPS.",
+        cause="botocore drops FIPS silently for a host that it is given.",
+        remedy=(
+            "name a VPC endpoint of a -fips endpoint service.",
+            "turn FIPS off (use_fips_endpoint, AWS_USE_FIPS_ENDPOINT) if you may.",
+        ),
+    )
 
 
 def contradiction(
