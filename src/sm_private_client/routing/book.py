@@ -16,7 +16,7 @@ from sm_private_client.routing.cache import NEGATIVE_TTL, ROUTE_TTL, RouteCache
 from sm_private_client.routing.discovery import Discovery
 from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
-from sm_private_client.routing.resolver import RouteResolver
+from sm_private_client.routing.resolver import ROUTE_TIMEOUT, RouteResolver
 from sm_private_client.routing.settings import (
     RoutingOptions,
     RoutingSettings,
@@ -166,6 +166,9 @@ class RouteBook:
     def _request(
         self, service_name: str, region: str, endpoint_url: str | None, config: Config | None
     ) -> RouteRequest:
+        default_config = self._session.get_default_client_config()
+        if default_config is not None:  # botocore puts the caller's on top of it, and so do we
+            config = default_config.merge(config) if config is not None else default_config
         fips = botocore_rules.wants_fips(self._session, config)
         dual_stack = botocore_rules.wants_dual_stack(self._session, config)
         place = (self._session, service_name, region)
@@ -181,7 +184,7 @@ class RouteBook:
             ),
             default_url=default,
             fips=fips,
-            default_is_fips=fips and default == plain,
+            default_is_fips=fips and default is not None and default == plain,
         )
 
     def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
@@ -189,18 +192,23 @@ class RouteBook:
         directory = request.settings.route_cache
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
+        environ = read_environment()
+        if credentials.aws_access_key_id:
+            environ["AWS_ACCESS_KEY_ID"] = credentials.aws_access_key_id
+        started = time.monotonic()
         key = {
             "service": request.service_name,
             "partition": partition_of(request.region, self._known_partitions()).name,
             "region": request.region,
             "vpc": self._locate().vpc_id,
-            "identity": identity_of(self._session.profile or "default", read_environment()),
+            "identity": identity_of(self._session.profile or "default", environ),
             "settings": request.settings.cache_key(),
             "default_url": request.default_url,
             "fips": request.fips,
         }
+        left = ROUTE_TIMEOUT - (time.monotonic() - started)  # where we are was asked already
         return RouteCache(directory).fetch(
-            key, decide=lambda: resolver.resolve(request), refresh=resolver.refresh
+            key, decide=lambda: resolver.resolve(request, timeout=left), refresh=resolver.refresh
         )
 
     def _resolver(self, region: str, credentials: ClientCredentials) -> RouteResolver:

@@ -53,8 +53,12 @@ class RouteResolver:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def resolve(self, request: RouteRequest) -> Route:
+    def resolve(self, request: RouteRequest, *, timeout: float = ROUTE_TIMEOUT) -> Route:
         """Decides how a service is reached, within ten seconds.
+
+        Args:
+            request: What is wanted.
+            timeout: Seconds for all steps together.
 
         Raises:
             NoPrivateRouteError: No step led there; it has them all.
@@ -67,10 +71,10 @@ class RouteResolver:
         inquiry = Inquiry(world=self._world, request=request)
         try:
             return run_within(
-                ROUTE_TIMEOUT, lambda: _decide(inquiry), what=f"route to {request.service_name}"
+                timeout, lambda: _decide(inquiry), what=f"route to {request.service_name}"
             )
         except TimeoutError:
-            inquiry.note("deadline", "failed", f"the {ROUTE_TIMEOUT:g} s for a route are over")
+            inquiry.note("deadline", "failed", f"the {timeout:.1f} s for a route are over")
             raise no_route(inquiry) from None
 
     def refresh(self, route: Route) -> Route | None:
