@@ -114,7 +114,10 @@ def _explicit(inquiry: Inquiry) -> Route | None:
     if named is not None and request.settings.vpc_endpoint_is_argument:
         text, for_this_service = named
         return from_text(inquiry, text, for_this_service=for_this_service, source="explicit")
-    inquiry.note("explicit", "skipped", "neither endpoint_url= nor vpc_endpoint= was given")
+    if request.settings.vpc_endpoints and request.settings.vpc_endpoint_is_argument:
+        inquiry.note("explicit", "skipped", "vpc_endpoint= names other services only")
+    else:
+        inquiry.note("explicit", "skipped", "neither endpoint_url= nor vpc_endpoint= was given")
     return None
 
 
