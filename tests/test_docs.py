@@ -1,0 +1,363 @@
+"""The documentation tells the truth: names, settings, messages, examples and links are checked."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import botocore.session
+import pytest
+
+import sm_private_client as smp
+from sm_private_client import errors, front
+from sm_private_client.cli import app
+from sm_private_client.cli.route_reports import report_on
+from sm_private_client.privatelink.services import routable_service_names
+from sm_private_client.routing import settings
+from sm_private_client.routing.botocore_rules import configured_url
+from sm_private_client.routing.discovery import Discovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.testing import LocalPrivateLink
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SOURCE: Final = ROOT / "src" / "sm_private_client"
+README: Final = ROOT / "README.md"
+PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+SIMULATOR: Final = ROOT / "docs" / "simulator.md"
+FENCED_TEXT: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEVER_RAISED: Final = "This version never raises it itself."
+
+ERRORS: Final[dict[str, type[errors.PrivateClientError]]] = {
+    cls.reference: cls for cls in (getattr(errors, name) for name in errors.__all__)
+}
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
+
+
+def headings(page: Path) -> list[str]:
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """Gives the anchor that GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def sections_of_errors() -> dict[str, str]:
+    parts = re.split(r"^## (.+)\n", text_of(ROOT / "docs" / "errors.md"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}-{number}", block)
+        for page in PAGES
+        for number, block in enumerate(blocks(page, "python"), 1)
+    ]
+
+
+# Errors
+
+
+def test_every_reference_is_a_section_of_the_errors_page_and_nothing_else_is() -> None:
+    """``reference`` leads to a heading, and no heading is of an error that is gone."""
+    assert len(ERRORS) == len(errors.__all__)
+    assert sorted(sections_of_errors()) == sorted(ERRORS)
+
+
+def raise_configuration(link: LocalPrivateLink) -> None:
+    link.session().client("sagemaker-runtime", verify=False)
+
+
+def raise_routing(link: LocalPrivateLink) -> None:
+    session = link.session(vpc_endpoint={"sagemaker": "http://localhost:5000"})
+    error = report_on(session, "sagemaker").error
+    assert error is not None
+    raise error
+
+
+def raise_no_private_route(link: LocalPrivateLink) -> None:
+    link.session().client("sagemaker-featurestore-runtime")
+
+
+def raise_ambiguous(link: LocalPrivateLink) -> None:
+    link.create_vpc_endpoint("sagemaker", vpc_id=link.create_vpc().vpc_id)
+    link.session().client("sagemaker")
+
+
+def raise_unavailable(link: LocalPrivateLink) -> None:
+    link.set_state(link.vpc_endpoint("sagemaker").vpc_endpoint_id, "pending")
+    link.session().client("sagemaker")
+
+
+def raise_fips_unavailable(link: LocalPrivateLink) -> None:
+    profile = link.botocore_session()
+    profile.set_config_variable("use_fips_endpoint", "true")
+    link.session(botocore_session=profile).client("sagemaker-runtime")
+
+
+def raise_discovery(link: LocalPrivateLink) -> None:
+    client = link.session().client("ec2")
+    link.faults.deny("ec2:DescribeVpcEndpoints")
+    Discovery(lambda: client, service_names=["any"]).vpc_endpoints()
+
+
+def raise_public_address(link: LocalPrivateLink) -> None:
+    client = link.session().client("sagemaker")
+    link.faults.dns("sagemaker", "203.0.113.7")
+    client.list_endpoints()
+
+
+def raise_missing_extra(_: LocalPrivateLink) -> None:
+    raise smp.MissingExtraError("sm-private-client demo", extra="demo")
+
+
+RAISED: Final[dict[str, Callable[[LocalPrivateLink], None]]] = {
+    "ambiguous-vpc-endpoint": raise_ambiguous,
+    "configuration": raise_configuration,
+    "discovery": raise_discovery,
+    "fips-unavailable": raise_fips_unavailable,
+    "missing-extra": raise_missing_extra,
+    "no-private-route": raise_no_private_route,
+    "public-address": raise_public_address,
+    "routing": raise_routing,
+    "vpc-endpoint-unavailable": raise_unavailable,
+}
+
+
+def without_random_parts(message: str) -> str:
+    """Numbers the ids that EC2 makes up, in the order they occur."""
+    found: dict[str, str] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return found.setdefault(match[0], f"{match['kind']}-#{len(found)}")
+
+    ids = re.compile(r"\b(?P<kind>vpce?)-[0-9a-f]{17}(?:-[0-9a-z]{8}(?=\.))?")
+    return re.sub(r"\b52\.46\.128\.\d+", "<public>", ids.sub(number, message)).strip()
+
+
+@pytest.mark.parametrize("reference", sorted(RAISED))
+def test_the_errors_page_shows_the_message_as_it_is_printed(
+    reference: str, private_link: LocalPrivateLink
+) -> None:
+    """A reader who searches the page for the text on the screen finds it."""
+    with pytest.raises(ERRORS[reference]) as caught:
+        RAISED[reference](private_link)
+    assert caught.value.reference == reference
+    shown = re.findall(FENCED_TEXT, sections_of_errors()[reference])
+    assert without_random_parts(str(caught.value)) in map(without_random_parts, shown)
+
+
+def test_the_errors_page_says_which_errors_nothing_raises() -> None:
+    """An error that the code never makes is not presented as one that users will meet."""
+    trees = [
+        ast.parse(text_of(path)) for path in SOURCE.rglob("*.py") if path != SOURCE / "errors.py"
+    ]
+    made = {
+        node.func.id
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    raised = {reference for reference, cls in ERRORS.items() if cls.__name__ in made}
+    sections = sections_of_errors()
+    silent = {reference for reference, section in sections.items() if NEVER_RAISED in section}
+    assert raised == set(RAISED)
+    assert silent == set(ERRORS) - raised
+    for reference, cls in ERRORS.items():
+        assert f"`{cls.__name__}`" in sections[reference]
+
+
+# Settings
+
+
+@pytest.mark.parametrize("option", sorted(settings.RoutingOptions.__annotations__))
+def test_every_setting_has_a_row_on_the_routes_page(option: str) -> None:
+    """Argument, variable and profile key of one option stand in one row of the table."""
+    rows = text_of(ROOT / "docs" / "routes.md").splitlines()
+    row = next(row for row in rows if row.startswith(f"| `{option}`"))
+    assert f"`sm_private_{option}`" in row
+    variable = settings._VARIABLES.get(option)
+    assert (f"`{variable}`" in row) if variable else "SM_PRIVATE" not in row
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_a_setting_that_does_not_exist(page: Path) -> None:
+    """Every SM_PRIVATE_ variable and every sm_private_ key on a page is known to the code."""
+    variables = set(settings._VARIABLES.values())
+    keys = {f"sm_private_{option}" for option in settings.RoutingOptions.__annotations__}
+    text = text_of(page)
+    assert set(re.findall(r"\bSM_PRIVATE_[A-Z_]*[A-Z]\b", text)) <= variables
+    assert set(re.findall(r"\bsm_private_(?!client)[a-z_]+\b", text)) <= keys
+
+
+def test_the_service_variables_on_the_routes_page_are_the_ones_that_are_read(
+    private_link: LocalPrivateLink,
+) -> None:
+    """Each AWS_ENDPOINT_URL_ variable on the page leads a service that can be routed."""
+    named = set(
+        re.findall(r"`(AWS_ENDPOINT_URL_SAGEMAKER\w*)`", text_of(ROOT / "docs" / "routes.md"))
+    )
+    session, url = private_link.botocore_session(), "https://host.internal"
+    read = {
+        variable
+        for variable in named
+        for service in routable_service_names()
+        if configured_url(session, service, config=None, environ={variable: url})
+    }
+    assert named == read
+    assert len(named) == len(routable_service_names())
+
+
+def test_the_profile_on_the_routes_page_can_be_used(tmp_path: Path) -> None:
+    """The example of a config file is read without a complaint, and every key counts."""
+    (example,) = blocks(ROOT / "docs" / "routes.md", "ini")
+    config = tmp_path / "config"
+    config.write_text(example, encoding="utf-8")
+    session = botocore.session.Session()
+    session.set_config_variable("config_file", str(config))
+    session.set_config_variable("profile", "prod")
+    loaded = settings.load_settings({}, environ={}, profile=session.get_scoped_config())
+    assert len(loaded.vpc_endpoints) == 2
+    assert loaded.availability_zone == "us-east-1a"
+    assert loaded.allowed_networks == ("198.51.100.0/24",)
+
+
+# Examples
+
+
+@pytest.mark.parametrize(("name", "block"), python_blocks())
+def test_every_example_compiles_and_uses_only_names_that_exist(name: str, block: str) -> None:
+    """Public names, their keywords and routing options in examples are the package's own."""
+    options = set(settings.RoutingOptions.__annotations__)
+    tree = ast.parse(block, filename=name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "smp":
+            assert node.attr in smp.__all__
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+            "smp.Session",
+            "smp.client",
+            "smp.connect",
+        }:
+            function = getattr(smp, ast.unparse(node.func).removeprefix("smp."))
+            known = options | set(inspect.signature(function).parameters)
+            if function is smp.client:
+                known |= set(front.ClientArguments.__annotations__)
+            assert {keyword.arg for keyword in node.keywords} <= known
+
+
+def test_the_example_of_the_readme_runs(
+    private_link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is executed as it stands; only the default session is one inside the simulator."""
+    (example,) = blocks(README, "python")
+    private_link.deploy("churn-xgb", lambda body, _content_type: b"scored " + body)
+    monkeypatch.setattr(front, "_default_session", private_link.session())
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out == "b'scored 1,2,3'\n"
+    assert private_link.internet.connections == 0
+
+
+@pytest.mark.parametrize("number", range(len(blocks(SIMULATOR, "python"))))
+def test_the_test_modules_of_the_simulator_page_pass(number: int, tmp_path: Path) -> None:
+    """Each block is written to a directory of its own and run by pytest as a user would."""
+    module = tmp_path / "test_example.py"
+    module.write_text(blocks(SIMULATOR, "python")[number], encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
+    kept = ("PATH", "SYSTEMROOT", "HOME", "TMPDIR", "VIRTUAL_ENV")
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(module)],
+        cwd=tmp_path,
+        env={name: os.environ[name] for name in kept if name in os.environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+# Pages
+
+
+def links() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+        found += [
+            (page.relative_to(ROOT).as_posix(), target)
+            for target in re.findall(r"\]\(([^)\s]+)\)", prose)
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("page", "target"), links())
+def test_every_relative_link_leads_somewhere(page: str, target: str) -> None:
+    """The file is there, and so is the heading that the anchor names."""
+    if "://" in target:
+        assert target.startswith("https://")
+        return
+    path, _, wanted = target.partition("#")
+    led_to = (ROOT / page).parent / path if path else ROOT / page
+    assert led_to.is_file()
+    if wanted:
+        assert wanted in map(anchor, headings(led_to))
+
+
+def test_every_page_is_reached_from_the_readme_and_the_index() -> None:
+    """Nobody has to list the directory to find a page."""
+    for start in ("README.md", "docs/index.md"):
+        reached = {
+            ((ROOT / page).parent / target.partition("#")[0]).resolve()
+            for page, target in links()
+            if page == start
+        }
+        pages = {page for page in PAGES if page.parent == ROOT / "docs"} - {ROOT / start}
+        assert pages <= reached
+
+
+def test_the_readme_is_short_and_has_the_two_commands() -> None:
+    """Two screens, and what to type stands there as it is typed."""
+    lines = text_of(README).splitlines()
+    assert len(lines) <= 110
+    assert "pip install -e '.[demo]' && sm-private-client demo" in lines
+    assert "pip install -e '.[test]' && pytest" in lines
+
+
+def test_every_command_has_a_section_on_the_command_line_page() -> None:
+    """``sm-private-client X`` is documented under that very heading, and nothing else is."""
+    commands = {command.name for command in app.app.registered_commands}
+    titles = headings(ROOT / "docs" / "command-line.md")
+    assert {title for title in titles if title.startswith("sm-private-client ")} == {
+        f"sm-private-client {command}" for command in commands
+    }
+
+
+@pytest.mark.parametrize("command", ["routes", "demo"])
+def test_every_option_of_a_command_is_on_the_command_line_page(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What ``--help`` lists, the page lists; and the page lists no more."""
+    app.run([command, "--help"], make_session=None)
+    offered = set(re.findall(r"^\s+(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    page = text_of(ROOT / "docs" / "command-line.md")
+    section = page.partition(f"## sm-private-client {command}\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) == offered - {"--help"}
