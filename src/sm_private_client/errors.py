@@ -99,7 +99,7 @@ class PrivateClientError(BotoCoreError):
         lines = [what]
         if cause:
             lines.append(f"Cause: {cause}")
-        if possible_causes:
+        elif possible_causes:
             lines.append("Possible causes: " + "; ".join(possible_causes) + ".")
         remedies = (remedy,) if isinstance(remedy, str) else tuple(remedy)
         if len(remedies) == 1:
