@@ -63,7 +63,10 @@ class Partition:
 
     def has_region(self, region: str) -> bool:
         """Says whether a region belongs to this partition."""
-        return region in self.regions or re.match(self.region_regex, region) is not None
+        if region in self.regions:
+            return True
+        # The pattern's own $ and \w would let a line end and accented letters through.
+        return re.fullmatch(self.region_regex, region, re.ASCII) is not None
 
 
 def partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
@@ -166,7 +169,9 @@ def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | No
         Its parts, or ``None`` where it is not the name of a SageMaker VPC endpoint. For every
         name that it accepts, ``parse_vpce_name(host).host`` is the name again.
     """
-    name = host.lower().rstrip(".")
+    if not host.isascii():
+        return None  # some letters become ASCII ones in lower case
+    name = host.lower().removesuffix(".")
     known = tuple(partitions)
     domains = {p.dns_suffix for p in known} | {BROWSER_DNS_DOMAIN}
     # The longest first: amazonaws.com.cn also ends in what could be another suffix.
