@@ -100,11 +100,12 @@ class AddressPolicy:
             ("unspecified", ip.is_unspecified),
         ):
             if excluded:
-                return False, rule, f"is a {rule} address, which no VPC endpoint has"
+                article = "an" if rule == "unspecified" else "a"
+                return False, rule, f"is {article} {rule} address, which no VPC endpoint has"
         if _is_in(ip, self.allowed_networks):
             return True, "allowed-network", "is in allowed_networks"
         if self.eni_addresses or self.vpc_cidrs:
-            if str(ip) in self.eni_addresses:
+            if any(ip == ipaddress.ip_address(known) for known in self.eni_addresses):
                 return True, "eni", "is a network interface of the VPC endpoint"
             if _is_in(ip, self.vpc_cidrs):
                 return True, "vpc-cidr", "is inside the VPC"
@@ -146,11 +147,11 @@ def refusal(host: str, verdict: Verdict) -> PublicAddressError:
 
 def is_loopback_host(host: str) -> bool:
     """Says whether a host *names* this machine: localhost, 127/8, ::1 (RFC 6761, RFC 5735)."""
-    name = host.lower().rstrip(".").strip("[]")
+    name = host.lower().removesuffix(".").strip("[]")
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        return _unmapped(ipaddress.ip_address(name)).is_loopback
     except ValueError:
         return False
 
@@ -165,7 +166,7 @@ def parse_allowed_networks(networks: Iterable[str | Network]) -> tuple[str, ...]
     accepted = []
     for given in networks:
         try:
-            network = ipaddress.ip_network(given)
+            network = ipaddress.ip_network(str(given))  # a bare number would count as an address
         except ValueError as error:
             raise ConfigurationError(
                 f"allowed_networks has {str(given)!r}, which is not a network.",

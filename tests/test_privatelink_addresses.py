@@ -1,0 +1,414 @@
+"""AddressPolicy: which addresses are private for this VPC."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from sm_private_client.errors import ConfigurationError, PublicAddressError
+from sm_private_client.privatelink.addresses import (
+    AddressPolicy,
+    Verdict,
+    is_loopback_host,
+    parse_allowed_networks,
+    refusal,
+)
+
+ENIS = AddressPolicy(eni_addresses=frozenset({"10.0.1.5", "52.1.2.3", "2600:1f18::5"}))
+CIDRS = AddressPolicy(vpc_cidrs=("10.0.0.0/16", "203.0.113.0/24", "2600:1f18:1::/56"))
+BOTH = AddressPolicy(eni_addresses=frozenset({"10.0.1.5"}), vpc_cidrs=("10.0.0.0/16",))
+ALLOWED = AddressPolicy(allowed_networks=("198.51.100.0/24", "2001:db8::/32"))
+ALL = AddressPolicy(
+    eni_addresses=frozenset({"10.0.1.5"}),
+    vpc_cidrs=("10.0.0.0/16",),
+    allowed_networks=("198.51.100.0/24",),
+)
+OPEN = AddressPolicy()
+LOCAL = AddressPolicy(local=True)
+
+PRIVATE = "is in a private range"
+ENI = "is a network interface of the VPC endpoint"
+VPC = "is inside the VPC"
+
+
+def never(rule: str, article: str = "a") -> str:
+    return f"is {article} {rule} address, which no VPC endpoint has"
+
+
+def foreign(known: str) -> str:
+    return f"is not the VPC endpoint's (known: {known})"
+
+
+@pytest.mark.parametrize(
+    ("address", "private", "rule", "why"),
+    [
+        # RFC 1918, first and last of each, and their neighbours
+        ("10.0.0.0", True, "private-range", PRIVATE),
+        ("10.255.255.255", True, "private-range", PRIVATE),
+        ("9.255.255.255", False, "public", "is public"),
+        ("11.0.0.0", False, "public", "is public"),
+        ("172.16.0.0", True, "private-range", PRIVATE),
+        ("172.31.255.255", True, "private-range", PRIVATE),
+        ("172.15.255.255", False, "public", "is public"),
+        ("172.32.0.0", False, "public", "is public"),
+        ("192.168.0.0", True, "private-range", PRIVATE),
+        ("192.168.255.255", True, "private-range", PRIVATE),
+        ("192.167.255.255", False, "public", "is public"),
+        ("192.169.0.0", False, "public", "is public"),
+        # RFC 6598
+        ("100.64.0.0", True, "private-range", PRIVATE),
+        ("100.127.255.255", True, "private-range", PRIVATE),
+        ("100.63.255.255", False, "public", "is public"),
+        ("100.128.0.0", False, "public", "is public"),
+        # RFC 4193
+        ("fc00::", True, "private-range", PRIVATE),
+        ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", True, "private-range", PRIVATE),
+        ("fd00::1%eth0", True, "private-range", PRIVATE),
+        ("fbff::1", False, "public", "is public"),
+        ("fe00::1", False, "public", "is public"),
+        # public, and what else is not private
+        ("52.94.1.1", False, "public", "is public"),
+        ("2600:1f18::1", False, "public", "is public"),
+        ("192.0.2.1", False, "public", "is public"),  # documentation
+        ("198.18.0.1", False, "public", "is public"),  # benchmarks
+        ("240.0.0.1", False, "public", "is public"),  # reserved
+        ("255.255.255.255", False, "public", "is public"),
+        ("0.0.0.1", False, "public", "is public"),
+        ("2001:db8::1", False, "public", "is public"),
+        ("fec0::1", False, "public", "is public"),  # site-local, given up in RFC 3879
+        # addresses that carry another: only the IPv4-mapped form is judged as what it carries
+        ("::ffff:10.0.0.1", True, "private-range", PRIVATE),
+        ("::ffff:100.64.0.1", True, "private-range", PRIVATE),
+        ("::ffff:52.94.1.1", False, "public", "is public"),
+        ("::ffff:0.0.0.0", False, "unspecified", never("unspecified", "an")),
+        ("::ffff:127.0.0.1", False, "loopback", never("loopback")),
+        ("::ffff:169.254.169.254", False, "link-local", never("link-local")),
+        ("::ffff:224.0.0.1", False, "multicast", never("multicast")),
+        ("64:ff9b::10.0.0.1", False, "public", "is public"),  # NAT64
+        ("64:ff9b:1::10.0.0.1", False, "public", "is public"),
+        ("2002:a00:1::", False, "public", "is public"),  # 6to4 of 10.0.0.1
+        ("2001:0:a00:1::", False, "public", "is public"),  # Teredo
+        ("::10.0.0.1", False, "public", "is public"),  # IPv4-compatible
+        # never
+        ("127.0.0.1", False, "loopback", never("loopback")),
+        ("127.255.255.255", False, "loopback", never("loopback")),
+        ("::1", False, "loopback", never("loopback")),
+        ("169.254.169.254", False, "link-local", never("link-local")),
+        ("fe80::1", False, "link-local", never("link-local")),
+        ("fe80::1%eth0", False, "link-local", never("link-local")),
+        ("224.0.0.1", False, "multicast", never("multicast")),
+        ("ff02::1", False, "multicast", never("multicast")),
+        ("0.0.0.0", False, "unspecified", never("unspecified", "an")),  # noqa: S104 - no binding
+        ("::", False, "unspecified", never("unspecified", "an")),
+    ],
+)
+def test_where_nothing_is_known(address: str, private: bool, rule: str, why: str) -> None:
+    """Without knowledge of the VPC, RFC 1918, RFC 6598 and RFC 4193 are private, nothing else."""
+    expected = Verdict(address=address, private=private, rule=rule, why=why)
+    assert OPEN.judge(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "address", "private", "rule", "why"),
+    [
+        # the VPC endpoint's own addresses are known: only these
+        (ENIS, "10.0.1.5", True, "eni", ENI),
+        (ENIS, "52.1.2.3", True, "eni", ENI),  # a VPC may have public-owned addresses
+        (ENIS, "2600:1f18::5", True, "eni", ENI),
+        (ENIS, "2600:1f18:0:0:0:0:0:5", True, "eni", ENI),
+        (ENIS, "::ffff:10.0.1.5", True, "eni", ENI),
+        (ENIS, "10.0.1.6", False, "foreign", foreign("10.0.1.5, 2600:1f18::5, 52.1.2.3")),
+        (ENIS, "192.168.1.1", False, "foreign", foreign("10.0.1.5, 2600:1f18::5, 52.1.2.3")),
+        (ENIS, "52.1.2.4", False, "foreign", foreign("10.0.1.5, 2600:1f18::5, 52.1.2.3")),
+        # its VPC's CIDRs are known: only these
+        (CIDRS, "10.0.255.255", True, "vpc-cidr", VPC),
+        (CIDRS, "203.0.113.9", True, "vpc-cidr", VPC),
+        (CIDRS, "2600:1f18:1::9", True, "vpc-cidr", VPC),
+        (CIDRS, "::ffff:10.0.0.9", True, "vpc-cidr", VPC),
+        (
+            CIDRS,
+            "10.1.0.0",
+            False,
+            "foreign",
+            foreign("10.0.0.0/16, 203.0.113.0/24, 2600:1f18:1::/56"),
+        ),
+        (
+            CIDRS,
+            "::ffff:52.1.2.3",
+            False,
+            "foreign",
+            foreign("10.0.0.0/16, 203.0.113.0/24, 2600:1f18:1::/56"),
+        ),
+        # both: a network interface or inside the VPC
+        (BOTH, "10.0.1.5", True, "eni", ENI),
+        (BOTH, "10.0.9.9", True, "vpc-cidr", VPC),
+        (BOTH, "10.1.0.1", False, "foreign", foreign("10.0.1.5")),
+        # allowed_networks come on top
+        (ALLOWED, "198.51.100.7", True, "allowed-network", "is in allowed_networks"),
+        (ALLOWED, "::ffff:198.51.100.7", True, "allowed-network", "is in allowed_networks"),
+        (ALLOWED, "2001:db8::7", True, "allowed-network", "is in allowed_networks"),
+        (ALLOWED, "10.0.0.1", True, "private-range", PRIVATE),
+        (ALLOWED, "198.51.101.7", False, "public", "is public"),
+        (ALL, "198.51.100.7", True, "allowed-network", "is in allowed_networks"),
+        (ALL, "10.0.1.5", True, "eni", ENI),
+        (ALL, "192.168.0.1", False, "foreign", foreign("10.0.1.5")),
+        # a stand-in on this machine: only loopback
+        (LOCAL, "127.0.0.1", True, "local", "is on this machine, as the URL says"),
+        (LOCAL, "127.9.9.9", True, "local", "is on this machine, as the URL says"),
+        (LOCAL, "::1", True, "local", "is on this machine, as the URL says"),
+        (LOCAL, "::ffff:127.0.0.1", True, "local", "is on this machine, as the URL says"),
+        *[
+            (
+                LOCAL,
+                address,
+                False,
+                "not-local",
+                "is not on this machine though the URL names it",
+            )
+            for address in ("10.0.0.1", "52.1.2.3", "169.254.169.254", "::", "fd00::1")
+        ],
+    ],
+)
+def test_what_is_known_decides(
+    policy: AddressPolicy, address: str, private: bool, rule: str, why: str
+) -> None:
+    """ENI addresses and CIDRs, where known, are the only private ones, but for allowed_networks."""
+    expected = Verdict(address=address, private=private, rule=rule, why=why)
+    assert policy.judge(address) == expected
+
+
+@pytest.mark.parametrize("address", ["169.254.1.1", "127.0.0.1", "224.0.0.1", "::1", "fe80::1"])
+def test_what_no_vpc_endpoint_has_is_never_private(address: str) -> None:
+    """Loopback, link-local and multicast are refused even where ENIs and networks would match."""
+    whole = tuple(str(n) for n in (ipaddress.ip_network(address),))
+    policy = AddressPolicy(
+        eni_addresses=frozenset({address}), vpc_cidrs=whole, allowed_networks=whole
+    )
+    assert not policy.judge(address).private
+
+
+@pytest.mark.parametrize("text", ["", "example.com", "10.0.0", "10.0.0.1.2", "[::1]", "10.0.0.1 "])
+def test_what_is_no_address(text: str) -> None:
+    """A text that is not an address is an error, not a verdict."""
+    with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
+        OPEN.judge(text)
+
+
+addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
+networks = st.builds(
+    lambda address, bits: ipaddress.ip_network(
+        (address, 32 - bits if address.version == 4 else 128 - bits), strict=False
+    ),
+    addresses,
+    st.integers(min_value=0, max_value=16),
+)
+
+
+@given(
+    addresses,
+    st.frozensets(addresses, max_size=3),
+    st.lists(networks, max_size=2),
+    st.lists(networks, max_size=2),
+    st.booleans(),
+)
+@example(ipaddress.ip_address("::ffff:8.8.8.8"), frozenset(), [], [], False)
+@example(ipaddress.ip_address("64:ff9b::808:808"), frozenset(), [], [], False)
+def test_no_public_address_is_ever_private(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    enis: frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address],
+    cidrs: list[ipaddress.IPv4Network | ipaddress.IPv6Network],
+    allowed: list[ipaddress.IPv4Network | ipaddress.IPv6Network],
+    is_local: bool,
+) -> None:
+    """A globally routable address is private only as an ENI's, in a VPC CIDR, or allowed."""
+    carried = getattr(address, "ipv4_mapped", None) or address
+    assume(carried.is_global)
+    named = carried in enis or any(carried in network for network in (*cidrs, *allowed))
+    policy = AddressPolicy(
+        eni_addresses=frozenset(map(str, enis)),
+        vpc_cidrs=tuple(map(str, cidrs)),
+        allowed_networks=tuple(map(str, allowed)),
+        local=is_local,
+    )
+    verdict = policy.judge(str(address))
+    assert not verdict.private or (named and not is_local)
+
+
+@given(addresses, st.booleans())
+def test_an_eni_address_is_known_in_any_spelling(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, upper: bool
+) -> None:
+    """However EC2 and DNS spell it, an ENI's address is recognized."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    assume(not (mapped or address.is_loopback or address.is_link_local))
+    assume(not (address.is_multicast or address.is_unspecified))
+    spelled = address.exploded.upper() if upper else address.exploded
+    assert AddressPolicy(eni_addresses=frozenset({spelled})).judge(str(address)).rule == "eni"
+    assert AddressPolicy(eni_addresses=frozenset({str(address)})).judge(spelled).rule == "eni"
+
+
+@given(st.ip_addresses(v=4))
+def test_a_mapped_address_is_judged_as_the_one_it_carries(address: ipaddress.IPv4Address) -> None:
+    """An IPv4-mapped IPv6 address gets the verdict of its IPv4 address."""
+    for policy in (OPEN, LOCAL, ENIS, CIDRS, ALLOWED):
+        mapped, plain = policy.judge(f"::ffff:{address}"), policy.judge(str(address))
+        assert (mapped.private, mapped.rule, mapped.why) == (plain.private, plain.rule, plain.why)
+
+
+@pytest.mark.parametrize(
+    ("given_networks", "accepted"),
+    [
+        ([], ()),
+        (["198.51.100.0/24"], ("198.51.100.0/24",)),
+        (["198.51.100.7"], ("198.51.100.7/32",)),
+        (["2001:DB8::/32"], ("2001:db8::/32",)),
+        ([ipaddress.ip_network("52.0.0.0/8")], ("52.0.0.0/8",)),
+        (["2600::/16"], ("2600::/16",)),
+        (("10.0.0.0/8", "fd00::/16"), ("10.0.0.0/8", "fd00::/16")),
+        (["198.51.100.0/255.255.255.0"], ("198.51.100.0/24",)),
+    ],
+)
+def test_allowed_networks(
+    given_networks: list[str | ipaddress.IPv4Network], accepted: tuple[str, ...]
+) -> None:
+    """allowed_networks come back in canonical form."""
+    assert parse_allowed_networks(given_networks) == accepted
+
+
+WIDE = (
+    "allowed_networks has {network}, wider than /{widest}.\n"
+    "Cause: a network this wide would let public addresses through.\n"
+    "Remedy: name the networks your VPC endpoints are in.\n"
+    "See docs/errors.md#configuration"
+)
+NEVER = (
+    "allowed_networks has {network}, in which no VPC endpoint can be.\n"
+    "Cause: loopback, link-local and multicast addresses are never private routes.\n"
+    "Remedy: take it out; a stand-in on this machine is named by its URL instead.\n"
+    "See docs/errors.md#configuration"
+)
+NO_NETWORK = (
+    "allowed_networks has {network!r}, which is not a network.\n"
+    "Cause: {cause}.\n"
+    "Remedy: give networks in CIDR form, such as allowed_networks=['198.51.100.0/24'].\n"
+    "See docs/errors.md#configuration"
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "text"),
+    [
+        ("0.0.0.0/0", WIDE.format(network="0.0.0.0/0", widest=8)),
+        ("::/0", WIDE.format(network="::/0", widest=16)),
+        ("10.0.0.0/7", WIDE.format(network="10.0.0.0/7", widest=8)),
+        ("fd00::/15", WIDE.format(network="fd00::/15", widest=16)),
+        ("0.0.0.0/1", WIDE.format(network="0.0.0.0/1", widest=8)),
+        ("127.0.0.0/8", NEVER.format(network="127.0.0.0/8")),
+        ("127.0.0.1", NEVER.format(network="127.0.0.1/32")),
+        ("::1", NEVER.format(network="::1/128")),
+        ("169.254.0.0/16", NEVER.format(network="169.254.0.0/16")),
+        ("169.254.169.254", NEVER.format(network="169.254.169.254/32")),
+        ("fe80::/16", NEVER.format(network="fe80::/16")),
+        ("224.0.0.0/8", NEVER.format(network="224.0.0.0/8")),
+        ("ff00::/16", NEVER.format(network="ff00::/16")),
+        (
+            "198.51.100.1/24",
+            NO_NETWORK.format(network="198.51.100.1/24", cause="198.51.100.1/24 has host bits set"),
+        ),
+        (
+            "all",
+            NO_NETWORK.format(
+                network="all", cause="'all' does not appear to be an IPv4 or IPv6 network"
+            ),
+        ),
+        (
+            "",
+            NO_NETWORK.format(network="", cause="'' does not appear to be an IPv4 or IPv6 network"),
+        ),
+        (
+            10,  # would count as 0.0.0.10
+            NO_NETWORK.format(
+                network="10", cause="'10' does not appear to be an IPv4 or IPv6 network"
+            ),
+        ),
+    ],
+)
+def test_networks_that_cannot_be_allowed(network: str, text: str) -> None:
+    """What is no network, too wide, or never private, is refused, also beside good ones."""
+    with pytest.raises(ConfigurationError, match=rf"\A{re.escape(text)}\Z"):
+        parse_allowed_networks(["198.51.100.0/24", network])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "stand-in.localhost",
+        "127.0.0.1",
+        "127.255.0.9",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+    ],
+)
+def test_hosts_that_name_this_machine(host: str) -> None:
+    """localhost, names under it, 127/8 and ::1 name this machine."""
+    assert is_loopback_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ".",
+        "localhost.evil.com",
+        "notlocalhost",
+        "localhost..",
+        "127.0.0.1.evil.com",
+        "127.1",
+        "0.0.0.0",  # noqa: S104 - no binding
+        "::",
+        "10.0.0.1",
+        "sagemaker.us-east-1.amazonaws.com",
+        "::ffff:10.0.0.1",
+    ],
+)
+def test_hosts_that_do_not(host: str) -> None:
+    """Nothing else does, least of all a name that only begins so."""
+    assert not is_loopback_host(host)
+
+
+def test_refusal() -> None:
+    """The refusal says what resolved to what, by which rule, and the remedies."""
+    error = refusal("api.example.com", OPEN.judge("52.1.2.3"))
+    assert isinstance(error, PublicAddressError)
+    assert (error.host, error.address) == ("api.example.com", "52.1.2.3")
+    assert str(error) == (
+        "api.example.com resolves to 52.1.2.3, which is public; nothing was sent.\n"
+        "Possible causes: this network's DNS does not resolve the name to the VPC endpoint; "
+        "private DNS is off on the VPC endpoint; "
+        "the VPC endpoint is in a network that is not known to be yours.\n"
+        "Remedies, in order:\n"
+        "  1. pass vpc_endpoint= with the id or the DNS name of your VPC endpoint.\n"
+        "  2. turn private DNS on for the VPC endpoint, and enableDnsSupport and "
+        "enableDnsHostnames for the VPC.\n"
+        "  3. if the address is your network's own, pass allowed_networks=['<its CIDR>'].\n"
+        "See docs/errors.md#public-address"
+    )
+
+
+@pytest.mark.parametrize(
+    "made", [OPEN, OPEN.judge("10.0.0.1")], ids=lambda made: type(made).__name__
+)
+def test_records_are_frozen_and_read_well(made: AddressPolicy | Verdict) -> None:
+    """Policies and verdicts do not change, and their repr shows their state."""
+    with pytest.raises(AttributeError):
+        setattr(made, made.__slots__[0], "")
+    for name in made.__slots__:
+        assert f"{name}={getattr(made, name)!r}" in repr(made)
