@@ -73,6 +73,8 @@ def nearest(candidates: tuple[VpcEndpoint, ...], availability_zone: str | None) 
         candidates: At least one, oldest first, with their addresses.
         availability_zone: Our zone; ``None`` where it is not known.
     """
+    if availability_zone is None:
+        return candidates[0]
     for candidate in candidates:
         if any(a.availability_zone == availability_zone for a in candidate.addresses):
             return candidate
