@@ -187,6 +187,7 @@ class Discovery:
         with self._lock:
             until, answer = self._answers.get(key, (0.0, None))
             if self._clock() >= until:
+                self._ec2()  # made here: loading its model is this machine's time, not EC2's
                 try:
                     answer = run_within(self._timeout, ask, what=permission)
                     ttl = _ANSWER_TTL
