@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import is_loopback_host
 
 __all__ = ["EndpointUrl", "parse_endpoint_url"]
+
+
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*\.?\Z")
+"""A host name as DNS carries it (RFC 1035); underscores occur in private zones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +61,7 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise refused(f"{error}.") from None
-    if not host or any(c.isspace() for c in url) or not host.isascii():
+    if any(c.isspace() for c in url) or not _is_host(host):
         raise refused("it has no valid host.")
     if "." not in host and ":" not in host and not is_loopback_host(host) and "://" not in text:
         raise refused("it is neither a VPC endpoint id (vpce- and 8 or 17 hex digits) nor a host.")
@@ -66,3 +74,12 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
         raise refused("http is not encrypted; it is allowed to this machine only.")
     _ = port  # reading it is what checks it
     return EndpointUrl(url=url.rstrip("/"), host=host.rstrip("."), is_local=local)
+
+
+def _is_host(host: str) -> bool:
+    if _HOST.match(host):
+        return True
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - IPv6
+    except ValueError:
+        return False
