@@ -32,7 +32,7 @@ _STYLES: Final = {
 
 
 def table(reports: Sequence[RouteReport], *, briefly: bool = False, indent: int = 0) -> Group:
-    """Draws a row for each service and its evidence below, over the whole width.
+    """Draws a row for each service and its evidence below; print it with ``crop=False``.
 
     Args:
         reports: The rows.
@@ -74,7 +74,7 @@ def lines(reports: Sequence[RouteReport], *, briefly: bool = False) -> Iterator[
 def print_for_people(reports: Sequence[RouteReport]) -> None:
     """Prints a table on a terminal, and lines into a pipe."""
     if sys.stdout.isatty():
-        Console().print(table(reports))
+        Console().print(table(reports), crop=False)
         return
     for line in lines(reports):
         typer.echo(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ import typer
 
 from sm_private_client.cli.demonstration.events import Opening, Summary
 from sm_private_client.cli.demonstration.renderers import renderer_for
+from sm_private_client.cli.demonstration.stage import environment_of
 from sm_private_client.cli.invocation import (  # noqa: TC001 - typer reads annotations at run time
     AsJson,
     Debug,
@@ -29,6 +31,9 @@ __all__ = ["command", "run"]
 
 _EXTRA_PACKAGES: Final = ("sklearn", "moto", "trustme", "h11", "flask", "flask_cors")
 _OPENING: Final = "A private SageMaker on this machine: nothing leaves it, nothing stays on it."
+_NO_FILES: Final = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+"""Already while loading: moto makes a boto3 session then, which wants the reader's profile."""
+
 _TERMINATED: Final = 143
 """128 + SIGTERM, as shells give it."""
 
@@ -55,7 +60,7 @@ def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = 
 
     Args:
         as_json: Print one JSON document.
-        on_ready: See ``Story``.
+        on_ready: See ``story.tell``.
 
     Returns:
         Whether every claim held.
@@ -68,12 +73,11 @@ def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = 
         raise MissingExtraError("sm-private-client demo", extra="demo")
     renderer = renderer_for(as_json=as_json)
     held = False
-    with _ended_in_order(), contextlib.closing(renderer):
+    with _ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
         renderer.show(Opening(text=_OPENING))
-        from sm_private_client.cli.demonstration.story import Story  # noqa: PLC0415 - it takes a second, and the extra
+        from sm_private_client.cli.demonstration.story import tell  # noqa: PLC0415 - it takes a second, and the extra
 
-        story = Story(started=started, on_ready=on_ready)
-        with contextlib.closing(story.tell()) as events:
+        with contextlib.closing(tell(started=started, on_ready=on_ready)) as events:
             for event in events:
                 renderer.show(event)
                 if isinstance(event, Summary):

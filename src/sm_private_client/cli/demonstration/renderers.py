@@ -97,7 +97,7 @@ class RichRenderer:
             self.close()
             self._console.print()
         for line in self._styled(event):
-            self._console.print(line)
+            self._console.print(line, crop=False)
         if isinstance(event, (Opening, Step)):
             self._status = self._console.status("")
             self._status.start()

@@ -1,0 +1,158 @@
+"""The command line as a whole: help, usage errors, exit statuses, entry points, extras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sm_private_client import __version__
+from sm_private_client.cli import main
+
+EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
+SCRIPT = Path(sys.executable).with_name("sm-private-client")
+NO_REGION = """\
+No region is set.
+Cause: neither --region, AWS_REGION, AWS_DEFAULT_REGION nor the profile names one.
+Remedy: pass --region, for example --region us-east-1.
+See docs/errors.md#configuration
+"""
+NO_PROFILE = """\
+There is no profile 'nobody'.
+Cause: neither the AWS config file nor the credentials file has a section for it.
+Remedy: pass --profile with the name of one of `aws configure list-profiles`.
+See docs/errors.md#configuration
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("argv", [[], ["routes"], ["demo"]])
+def test_help_has_examples_and_exit_statuses(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Help, of the program and of each command, has examples and the exit statuses."""
+    assert main([*argv, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert "Examples:\n" in shown.out
+    assert f"  sm-private-client {' '.join(argv)}".rstrip() in shown.out
+    assert EXIT_STATUS in " ".join(shown.out.split())
+    assert shown.err == ""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints the package's version."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"sm-private-client {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "Commands:"),
+        (["route"], "No such command 'route'"),
+        (["routes", "--servce", "sagemaker"], "No such option"),
+        (["routes", "--service"], "--service"),
+        (["routes", "everything"], "unexpected extra argument"),
+        (["demo", "--region", "us-east-1"], "No such option"),
+        (
+            ["routes", "--service", "s3"],
+            "'s3' is not a service of the SageMaker family; name one of sagemaker, "
+            "sagemaker-runtime, sagemaker-featurestore-runtime, sagemaker-metrics, "
+            "sagemaker-geospatial.",
+        ),
+        (["routes", "--vpc-endpoint", "s3=vpce-1"], "vpc_endpoint= names 's3'='vpce-1'"),
+    ],
+)
+def test_wrong_usage_is_status_2(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with the arguments is said on stderr, and the status is 2."""
+    assert main(argv) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["routes"], NO_REGION),
+        (["routes", "--region", "us-east-1", "--profile", "nobody"], NO_PROFILE),
+    ],
+)
+def test_errors_are_texts_in_three_parts(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error is what happened, cause and remedy on stderr, and the status is 1."""
+    assert main(argv) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", said)
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --debug an error comes with its traceback."""
+    assert main(["routes", "--debug"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert "NoRegionError" in shown
+
+
+@pytest.mark.parametrize(
+    "program", [[str(SCRIPT)], [sys.executable, "-m", "sm_private_client"]], ids=["script", "-m"]
+)
+def test_entry_points(program: list[str]) -> None:
+    """The installed script and ``python -m`` are the same program, with its exit statuses."""
+    for argv, status in ((["--version"], 0), (["routes"], 1), (["routes", "--no"], 2)):
+        done = subprocess.run([*program, *argv], capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "argv", "feature", "extra"),
+    [
+        ("typer", ["routes"], "sm-private-client", "cli"),
+        ("rich", ["demo"], "sm-private-client", "cli"),
+        ("moto", ["demo"], "sm-private-client demo", "demo"),
+        ("sklearn", ["demo"], "sm-private-client demo", "demo"),
+        ("trustme", ["demo", "--json"], "sm-private-client demo", "demo"),
+    ],
+)
+def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, extra: str) -> None:
+    """Where the extra is not installed, stderr says how to install it, and the status is 1."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"from sm_private_client.cli import main; sys.exit(main({argv!r}))"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{feature} needs the optional dependencies of the extra '{extra}'.\n"
+        "Cause: they are not installed in this environment.\n"
+        f"Remedy: run: pip install 'sm-private-client[{extra}]'\n"
+        "See docs/errors.md#missing-extra\n"
+    )
+
+
+def test_importing_the_command_line_imports_no_extra() -> None:
+    """Importing ``sm_private_client.cli`` brings neither typer nor rich nor botocore's session."""
+    program = (
+        "import sys, sm_private_client.cli\n"
+        "print([m for m in ('typer', 'rich', 'boto3', 'moto', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
