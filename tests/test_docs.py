@@ -15,7 +15,7 @@ import botocore.session
 import pytest
 
 import sm_private_client as smp
-from sm_private_client import errors, front
+from sm_private_client import PrivateClientError, errors, front
 from sm_private_client.cli import app
 from sm_private_client.cli.route_reports import report_on
 from sm_private_client.privatelink.services import routable_service_names
@@ -175,11 +175,13 @@ def test_the_errors_page_says_which_errors_nothing_raises() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    raised = {reference for reference, cls in ERRORS.items() if cls.__name__ in made}
+    # The root is not looked at: what it says where it is raised by itself is another program's.
+    known = {reference: cls for reference, cls in ERRORS.items() if cls is not PrivateClientError}
+    raised = {reference for reference, cls in known.items() if cls.__name__ in made}
     sections = sections_of_errors()
     silent = {reference for reference, section in sections.items() if NEVER_RAISED in section}
     assert raised == set(RAISED)
-    assert silent == set(ERRORS) - raised
+    assert silent == set(known) - raised
     for reference, cls in ERRORS.items():
         assert f"`{cls.__name__}`" in sections[reference]
 
@@ -276,20 +278,22 @@ def test_the_example_of_the_readme_runs(
     assert private_link.internet.connections == 0
 
 
-@pytest.mark.parametrize("number", range(len(blocks(SIMULATOR, "python"))))
-def test_the_test_modules_of_the_simulator_page_pass(number: int, tmp_path: Path) -> None:
-    """Each block is written to a directory of its own and run by pytest as a user would."""
-    module = tmp_path / "test_example.py"
-    module.write_text(blocks(SIMULATOR, "python")[number], encoding="utf-8")
+def test_the_test_modules_of_the_simulator_page_pass(tmp_path: Path) -> None:
+    """The blocks are written to a directory of their own and run by pytest as a user would."""
+    modules = blocks(SIMULATOR, "python")
+    for number, module in enumerate(modules, 1):
+        assert "\ndef test_" in f"\n{module}"
+        (tmp_path / f"test_block_{number}.py").write_text(module, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
-    kept = ("PATH", "SYSTEMROOT", "HOME", "TMPDIR", "VIRTUAL_ENV")
+    # Nothing of this machine's own settings: what a page promises needs none.
+    kept = ("PATH", "SYSTEMROOT", "HOME", "TMPDIR")
     ended = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(module)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path,
         env={name: os.environ[name] for name in kept if name in os.environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
