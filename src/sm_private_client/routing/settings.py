@@ -6,6 +6,7 @@ variable: nothing in the environment can widen what counts as private.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -154,12 +155,12 @@ def load_settings(
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
     found: dict[str, tuple[Any, str]] = {}
     for name in sorted(_OPTIONS):
-        variable = _VARIABLES.get(name, "")
+        variable = _VARIABLES.get(name)
         key = f"sm_private_{name}"
         argument = options.get(name)
         if argument is not None:
             found[name] = (argument, f"{name}=")
-        elif environ.get(variable):
+        elif variable is not None and environ.get(variable):
             found[name] = (environ[variable], f"the variable {variable}")
         elif profile.get(key):
             found[name] = (profile[key], f"the profile key {key}")
@@ -188,10 +189,15 @@ def _vpc_endpoints(given: object, origin: str) -> tuple[str | None, tuple[tuple[
     if given is None:
         return None, ()
     if isinstance(given, str):
+        if not given.strip():
+            raise ConfigurationError(
+                f"{origin} is empty.",
+                remedy="give an id, a DNS name or a URL of a VPC endpoint, or leave it out.",
+            )
         if "=" not in given:
             return given.strip(), ()
         pairs = [part.partition("=") for part in given.split(",") if part.strip()]
-        given = {name.strip(): value.strip() for name, _, value in pairs}
+        given = {name.strip(): value for name, _, value in pairs}
     if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
         raise ConfigurationError(
             f"{origin} has {given!r}, which is neither a text nor a mapping of texts.",
@@ -200,13 +206,13 @@ def _vpc_endpoints(given: object, origin: str) -> tuple[str | None, tuple[tuple[
     mapping = {}
     for name, value in given.items():
         canonical = canonical_service_name(name)
-        if canonical not in routable_service_names() or not value:
+        if canonical not in routable_service_names() or not value.strip():
             raise ConfigurationError(
                 f"{origin} names {name!r}={value!r}, which cannot be routed.",
                 cause="the name is not a service with an endpoint service, or its value is empty.",
                 remedy=f"name some of {', '.join(routable_service_names())}.",
             )
-        mapping[canonical] = value
+        mapping[canonical] = value.strip()
     return None, tuple(sorted(mapping.items()))
 
 
@@ -242,8 +248,9 @@ def _route_cache(given: object, origin: str, *, environ: Mapping[str, str]) -> s
         return None
     if given is True or (origin and word in _ON):
         return default_cache_directory(environ)
-    if isinstance(given, (str, os.PathLike)):
-        return os.fspath(Path(given).expanduser())
+    if isinstance(given, (str, os.PathLike)) and str(given):
+        with contextlib.suppress(RuntimeError):  # ~name of nobody here
+            return os.fspath(Path(given).expanduser())
     raise ConfigurationError(
         f"{origin} has {given!r}.", remedy="give False (or off), or a directory."
     )
@@ -260,5 +267,7 @@ def default_cache_directory(
     home = environ.get("HOME", "")
     if platform == "darwin":
         return f"{home}/Library/Caches/{name}/routes" if home else None
-    base = environ.get("XDG_CACHE_HOME", "") or (f"{home}/.cache" if home else "")
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):  # the XDG specification has relative ones passed over
+        base = f"{home}/.cache" if home else ""
     return f"{base}/{name}/routes" if base else None
