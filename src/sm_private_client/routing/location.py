@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
+from sm_private_client.routing.deadlines import run_within
 from sm_private_client.routing.network import connect
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def locate(
     deadline = clock() + timeout
 
     def fetch(url: str, method: str = "GET", **headers: str) -> str:
-        return _fetch(network, url, method, headers, timeout=deadline - clock())
+        left = deadline - clock()
+        # The look-up, the connection and every read have a time limit each; this bounds the sum.
+        return run_within(
+            left, lambda: _fetch(network, url, method, headers, timeout=left), what=url
+        )
 
     probes: tuple[Callable[[], Location | None], ...] = (
         lambda: _lambda(environ, fetch),
@@ -96,7 +101,15 @@ def locate(
     for probe in probes:
         try:
             found = probe()
-        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            http.client.HTTPException,
+        ):
             continue  # a platform that does not answer as documented tells us nothing
         if found is not None:
             return found
@@ -210,9 +223,9 @@ def _fetch(
     connection.sock = connect(network, address, port, timeout=timeout)
     try:
         connection.request(method, parts.path, headers=dict(headers))
-        answer = connection.getresponse()
-        if answer.status != http.client.OK:
-            raise OSError(f"{url} answered {answer.status}")
-        return answer.read(65536).decode()
+        with connection.getresponse() as answer:  # it holds the socket beyond the connection
+            if answer.status != http.client.OK:
+                raise OSError(f"{url} answered {answer.status}")
+            return answer.read(65536).decode()
     finally:
         connection.close()
