@@ -1,0 +1,1 @@
+"""Call models: one input, a stream, an asynchronous job, many inputs."""

@@ -1,0 +1,86 @@
+"""Invoker: the three Runtime operations by botocore's own member names, whoever carries them.
+
+Above it (predictor, jobs, map) nobody knows whether a boto3 client or the direct path answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Answer", "Invoker", "StreamAnswer"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What an operation answered.
+
+    Attributes:
+        members: The output's members by botocore's names, ``Body`` (bytes) among them.
+        request_id: The service's id of the request, ``None`` where it gave none.
+        availability_zone: The zone that answered, ``None`` where not known.
+    """
+
+    members: Mapping[str, Any]
+    request_id: str | None
+    availability_zone: str | None = None
+
+
+class StreamAnswer(Protocol):
+    """A response stream that has begun."""
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The output's members by botocore's names, without ``Body``."""
+        ...
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request."""
+        ...
+
+    @property
+    def availability_zone(self) -> str | None:
+        """The zone that answers."""
+        ...
+
+    def parts(self) -> Iterator[bytes]:
+        """Gives the bytes of each PayloadPart as it arrives.
+
+        Raises:
+            ModelStreamError, InternalStreamFailure: The client's own exceptions.
+            StreamInterruptedError: The connection was cut; it says how much had arrived.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends it, and the connection with it where the stream was not read to its end."""
+        ...
+
+
+class Invoker(Protocol):
+    """Carries the Runtime's operations, one attempt a call; safe between threads.
+
+    What it raises: the client's own exceptions for what the service answered, botocore's for
+    connections, ``PublicAddressError``. It never retries.
+    """
+
+    @property
+    def name(self) -> str:
+        """``direct``, ``fast`` or ``botocore``."""
+        ...
+
+    def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
+        """Does InvokeEndpoint."""
+        ...
+
+    def invoke_async(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
+        """Does InvokeEndpointAsync."""
+        ...
+
+    def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:
+        """Does InvokeEndpointWithResponseStream."""
+        ...
