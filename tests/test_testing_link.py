@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -209,6 +210,15 @@ def test_the_fixtures(private_link: LocalPrivateLink, private_session: Session) 
     private_link.deploy("churn", lambda body, _: body)
     runtime: Any = private_session.client("sagemaker-runtime")
     assert runtime.invoke_endpoint(EndpointName="churn", Body=b"1")["Body"].read() == b"1"
+
+
+def test_a_client_that_waits_is_told_to_continue(private_link: LocalPrivateLink) -> None:
+    """With a reason phrase, without which botocore takes 100 for the final answer."""
+    port = int(private_link.control_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        client.sendall(head.encode())
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def run(code: str) -> str:

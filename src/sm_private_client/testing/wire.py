@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http
 import socket
 import ssl
 import struct
@@ -142,9 +143,9 @@ class Connection(threading.Thread):
             self._raw.shutdown(socket.SHUT_RDWR)
 
     def _serve(self) -> None:
-        http = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
+        stream = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
         while True:
-            request = self._read(http)
+            request = self._read(stream)
             if request is None:
                 return
             try:
@@ -152,21 +153,27 @@ class Connection(threading.Thread):
             except ConnectionResetFault:
                 self.reset()
                 raise
-            self._write(http, response, head=request.method == "HEAD")
-            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+            self._write(stream, response, head=request.method == "HEAD")
+            if stream.our_state is not h11.DONE or stream.their_state is not h11.DONE:
                 return
-            http.start_next_cycle()
+            stream.start_next_cycle()
 
-    def _read(self, http: h11.Connection) -> Request | None:
+    def _read(self, stream: h11.Connection) -> Request | None:
         head: h11.Request | None = None
         body = bytearray()
         while True:
-            event = http.next_event()
+            event = stream.next_event()
             if event is h11.NEED_DATA:
-                if http.they_are_waiting_for_100_continue:
-                    self._send(http.send(h11.InformationalResponse(status_code=100, headers=[])))
+                if stream.they_are_waiting_for_100_continue:
+                    self._send(
+                        stream.send(
+                            h11.InformationalResponse(
+                                status_code=100, headers=[], reason=_reason(100)
+                            )
+                        )
+                    )
                 data = self._receive()
-                http.receive_data(data)
+                stream.receive_data(data)
                 if not data and head is None:
                     return None
             elif isinstance(event, h11.Request):
@@ -187,7 +194,7 @@ class Connection(threading.Thread):
             else:
                 return None
 
-    def _write(self, http: h11.Connection, response: Response, *, head: bool) -> None:
+    def _write(self, stream: h11.Connection, response: Response, *, head: bool) -> None:
         stated = any(name.lower() == "content-length" for name, _ in response.headers)
         headers = [
             (name, value)
@@ -201,18 +208,25 @@ class Connection(threading.Thread):
             headers.append(("Content-Length", str(len(whole))))
         else:
             headers.append(("Transfer-Encoding", "chunked"))
-        start = http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        start = (
+            stream.send(
+                h11.Response(
+                    status_code=response.status, headers=headers, reason=_reason(response.status)
+                )
+            )
+            or b""
+        )
         if head:
             whole = b""
         if whole is not None:
-            data = http.send(h11.Data(data=whole)) if whole else b""
-            self._send(start + (data or b"") + (http.send(h11.EndOfMessage()) or b""))
+            data = stream.send(h11.Data(data=whole)) if whole else b""
+            self._send(start + (data or b"") + (stream.send(h11.EndOfMessage()) or b""))
             return
         self._send(start)
         for part in cast("Iterable[bytes]", response.body):
             if part:
-                self._send(http.send(h11.Data(data=part)))
-        self._send(http.send(h11.EndOfMessage()))
+                self._send(stream.send(h11.Data(data=part)))
+        self._send(stream.send(h11.EndOfMessage()))
 
     def _shake_hands(self, context: ssl.SSLContext) -> None:
         tls = cast("ServerSide", context.wrap_bio(self._incoming, self._outgoing, server_side=True))
@@ -265,3 +279,11 @@ class Connection(threading.Thread):
     def _flush(self) -> None:
         if self._outgoing.pending:
             self._raw.sendall(self._outgoing.read())
+
+
+def _reason(status: int) -> bytes:
+    # botocore takes "HTTP/1.1 100" without a phrase for the final answer.
+    try:
+        return http.HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b"Unknown"  # AWS has codes of its own, such as 530
