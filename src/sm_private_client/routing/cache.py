@@ -96,7 +96,7 @@ class RouteCache:
                 return None
             kept = json.loads(path.read_text(encoding="utf-8"))
             age = self._now() - kept["written"]
-            if kept["format"] != _FORMAT or kept["key"] != dict(key):
+            if kept["format"] != _FORMAT or kept["key"] != _as_json_gives_it(key):
                 return None
             if "route" in kept:
                 return Route.from_dict(kept["route"]) if 0 <= age < ROUTE_TTL else None
@@ -105,7 +105,7 @@ class RouteCache:
             return None
         except OSError as error:
             self._warn(f"{path} cannot be read ({error.strerror})")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._warn(f"{path} is damaged")
         return None
 
@@ -143,11 +143,13 @@ class RouteCache:
     @contextlib.contextmanager
     def turn(self, key: Mapping[str, Any]) -> Iterator[None]:
         """Waits, at most ten seconds, until no other process makes the same route."""
+        handle: int | None = None
         try:
             self._make_directory()
             handle = os.open(self._path(key).with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             self._warn(f"{self._directory} cannot be written ({error.strerror})")
+        if handle is None:
             yield
             return
         try:
@@ -180,6 +182,10 @@ class RouteCache:
             _logger.warning(
                 "The route cache is passed over: %s. Delete it, or set route_cache=False.", what
             )
+
+
+def _as_json_gives_it(key: Mapping[str, Any]) -> Any:  # noqa: ANN401 - json's own type
+    return json.loads(json.dumps(dict(key)))  # tuples have become lists
 
 
 def _refused(kept: Mapping[str, Any]) -> NoPrivateRouteError:
