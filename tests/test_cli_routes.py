@@ -83,7 +83,7 @@ def test_plain_lines_have_the_evidence(
     out = capsys.readouterr().out.splitlines()
     standing = link.vpc_endpoint("sagemaker-runtime")
     assert out[0] == f"sagemaker-runtime  private  https://{standing.name.host}  (discovery)"
-    assert f"  discovery (used): discovery gives {standing.vpc_endpoint_id} in {link.vpc_id}" in out
+    assert f"  discovery (used): EC2 gives {standing.vpc_endpoint_id} in {link.vpc_id}" in out
     for eni in standing.interfaces:
         assert (
             f"  {eni.address} in {eni.availability_zone} is a network interface of the VPC endpoint"
@@ -148,8 +148,8 @@ def test_no_route_as_json_has_the_evidence(
     ("url", "standing", "status", "error"),
     [
         ("https://10.1.2.3", "private", 0, None),
-        ("https://52.1.2.3", "public", 1, "which is public; nothing was sent."),
-        (f"https://{RUNTIME_HOST}", "public", 1, "which is public; nothing was sent."),
+        ("https://52.1.2.3", "public", 1, "is public; nothing was sent."),
+        (f"https://{RUNTIME_HOST}", "public", 1, "is public; nothing was sent."),
         (
             "https://nowhere.example.com",
             "no private route",

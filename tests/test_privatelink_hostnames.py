@@ -316,7 +316,7 @@ def test_no_region(region: str) -> None:
     text = (
         f"{region!r} is not a region of any AWS partition.\n"
         "Possible causes: a typing error; a botocore older than the region.\n"
-        "Remedy: set region_name= or AWS_REGION to a region such as us-east-1.\n"
+        "Remedy: set region_name= or AWS_DEFAULT_REGION to a region such as us-east-1.\n"
         "See docs/errors.md#configuration"
     )
     with pytest.raises(ConfigurationError, match=rf"\A{re.escape(text)}\Z"):

@@ -100,7 +100,7 @@ def test_discovery_comes_last_and_shows_its_way(link: LocalPrivateLink) -> None:
         f"  {EXPLICIT}",
         f"  {CONFIGURED}",
         f"  {PUBLIC}",
-        f"  discovery (used): discovery gives {standing.vpc_endpoint_id} in {link.vpc_id}",
+        f"  discovery (used): EC2 gives {standing.vpc_endpoint_id} in {link.vpc_id}",
         *(
             f"  {i.address} in {i.availability_zone} is a network interface of the VPC endpoint"
             for i in standing.interfaces
@@ -142,7 +142,7 @@ def test_vpc_cidrs_are_asked_for_only_without_interfaces(link: LocalPrivateLink)
         assert route.address_policy.vpc_cidrs == ("10.0.0.0/16",)
         assert route.is_private
         assert told(route.evidence)[-1] == (
-            f"discovery (used): discovery gives {route.host[:22]} in {link.vpc_id}"
+            f"discovery (used): EC2 gives {route.host[:22]} in {link.vpc_id}"
         )
     assert link.calls["ec2:DescribeVpcs"] == 1
 

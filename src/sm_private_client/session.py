@@ -80,6 +80,7 @@ class Session(boto3.session.Session):
             options=routing,
             keeps_on_disk=network is None or routing.get("route_cache") is not None,
             callers=_Callers(self),
+            access_key_id=aws_access_key_id,
         )
         self._health = ZoneHealth()
         self._lock = threading.RLock()
@@ -160,6 +161,11 @@ class Session(boto3.session.Session):
             config=config,
             credentials=ClientCredentials(),
         )
+
+    @property
+    def network(self) -> NetworkBackend:
+        """What this session resolves names and opens sockets with."""
+        return self._network
 
     def forget_routes(self) -> None:
         """Forgets every route and shared client, here and on disk; the next one is made anew."""

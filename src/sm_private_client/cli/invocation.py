@@ -90,7 +90,7 @@ def _text(error: BaseException) -> str:
     if isinstance(error, NoRegionError):
         error = ConfigurationError(
             "No region is set.",
-            cause="neither --region, AWS_REGION, AWS_DEFAULT_REGION nor the profile names one.",
+            cause="neither --region, AWS_DEFAULT_REGION nor the profile names one.",
             remedy="pass --region, for example --region us-east-1.",
         )
     elif isinstance(error, ProfileNotFound):

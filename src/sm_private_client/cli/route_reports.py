@@ -145,7 +145,7 @@ def _looked_up(route: Route, session: Session) -> tuple[Route, PrivateClientErro
         )
     if not route.addresses:
         try:
-            found = session._network.resolve(route.host, timeout=_DNS_TIMEOUT)  # noqa: SLF001 - the session's own view of DNS
+            found = session.network.resolve(route.host, timeout=_DNS_TIMEOUT)
         except OSError as error:
             return route, RoutingError(
                 f"{route.host} cannot be looked up, so {route.service_name} has no private route.",

@@ -127,8 +127,14 @@ def _unmapped(ip: IPAddress) -> IPAddress:
 
 def refusal(host: str, verdict: Verdict) -> PublicAddressError:
     """Makes the error for an address that was judged not private."""
+    literal = host.strip("[]") == verdict.address
+    reached = host if literal else f"{host} resolves to {verdict.address}, which"
+    replaced = (
+        "if the VPC endpoint or its network interfaces were replaced, call session.forget_routes() "
+        "and make the client anew."
+    )
     return PublicAddressError(
-        f"{host} resolves to {verdict.address}, which {verdict.why}; nothing was sent.",
+        f"{reached} {verdict.why}; nothing was sent.",
         host=host,
         address=verdict.address,
         possible_causes=(
@@ -141,6 +147,7 @@ def refusal(host: str, verdict: Verdict) -> PublicAddressError:
             "turn private DNS on for the VPC endpoint, and enableDnsSupport and "
             "enableDnsHostnames for the VPC.",
             "if the address is your network's own, pass allowed_networks=['<its CIDR>'].",
+            *((replaced,) if verdict.rule == "foreign" else ()),
         ),
     )
 

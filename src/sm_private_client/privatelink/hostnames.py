@@ -83,7 +83,7 @@ def partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
     raise ConfigurationError(
         f"{region!r} is not a region of any AWS partition.",
         possible_causes=("a typing error", "a botocore older than the region"),
-        remedy="set region_name= or AWS_REGION to a region such as us-east-1.",
+        remedy="set region_name= or AWS_DEFAULT_REGION to a region such as us-east-1.",
     )
 
 

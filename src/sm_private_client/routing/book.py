@@ -76,6 +76,8 @@ class RouteBook:
         options: The routing arguments.
         keeps_on_disk: Whether routes may be kept on disk at all.
         callers: What makes AWS calls.
+        access_key_id: The id of a key that the session was made with; part of the identity that
+            kept routes belong to.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class RouteBook:
         options: RoutingOptions,
         keeps_on_disk: bool,
         callers: Callers,
+        access_key_id: str | None = None,
     ) -> None:
         self._session = session
         self._network = network
         self._options = options
         self._keeps_on_disk = keeps_on_disk
         self._callers = callers
+        self._access_key_id = access_key_id
         self._lock = threading.RLock()
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
@@ -192,16 +196,17 @@ class RouteBook:
         directory = request.settings.route_cache
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
-        environ = read_environment()
-        if credentials.aws_access_key_id:
-            environ["AWS_ACCESS_KEY_ID"] = credentials.aws_access_key_id
         started = time.monotonic()
         key = {
             "service": request.service_name,
             "partition": partition_of(request.region, self._known_partitions()).name,
             "region": request.region,
             "vpc": self._locate().vpc_id,
-            "identity": identity_of(self._session.profile or "default", environ),
+            "identity": identity_of(
+                self._session.profile or "default",
+                read_environment(),
+                credentials.aws_access_key_id or self._access_key_id,
+            ),
             "settings": request.settings.cache_key(),
             "default_url": request.default_url,
             "fips": request.fips,

@@ -7,6 +7,7 @@ only for what is asked. Answers are kept in memory, because EC2 throttles per ac
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from dataclasses import replace
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DISCOVERY_TIMEOUT", "Discovery"]
 
 DISCOVERY_TIMEOUT: Final = 5.0
-"""Seconds for one question to EC2, credentials included."""
+"""Seconds for one question to EC2; making the client does not count."""
 
 _ANSWER_TTL: Final = 3600.0
 _FAILURE_TTL: Final = 30.0
@@ -187,15 +188,15 @@ class Discovery:
         with self._lock:
             until, answer = self._answers.get(key, (0.0, None))
             if self._clock() >= until:
-                self._ec2()  # made here: loading its model is this machine's time, not EC2's
                 try:
+                    self._ec2()  # made here: loading its model is this machine's time, not EC2's
                     answer = run_within(self._timeout, ask, what=permission)
                     ttl = _ANSWER_TTL
                 except (BotoCoreError, ClientError, TimeoutError) as error:
                     answer, ttl = _discovery_error(permission, error), _FAILURE_TTL
                 self._answers[key] = (self._clock() + ttl, answer)
         if isinstance(answer, DiscoveryError):
-            raise answer
+            raise copy.copy(answer)  # each caller gets a traceback of its own
         return answer  # type: ignore[no-any-return] # what ask() gave
 
 

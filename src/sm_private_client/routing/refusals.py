@@ -111,6 +111,17 @@ def no_route(inquiry: Inquiry) -> NoPrivateRouteError | FipsUnavailableError:
             cause=f"AWS offers its endpoint service in {', '.join(sorted(regions))} only.",
             remedy="pass region_name= with such a region.",
         )
+    if request.settings.vpc_endpoint_for(request.service_name) is not None:
+        origin = request.settings.vpc_endpoint_from
+        return NoPrivateRouteError(
+            f"No private route to {where}.",
+            attempts=inquiry.trail,
+            remedy=(
+                f"correct what {origin} names: aws ec2 describe-vpc-endpoints shows the ids and "
+                "DNS names of yours.",
+                f"take {origin} out, so that the route is looked for.",
+            ),
+        )
     return NoPrivateRouteError(
         f"No private route to {where}.",
         attempts=inquiry.trail,

@@ -193,7 +193,7 @@ def _discovery(inquiry: Inquiry) -> Route | None:
         return None
     candidates = inquiry.with_addresses(candidates)
     chosen = nearest(candidates, inquiry.own_zone(candidates))
-    return from_vpc_endpoint(inquiry, chosen, origin="discovery", source="discovery")
+    return from_vpc_endpoint(inquiry, chosen, origin="EC2", source="discovery")
 
 
 def _own_vpc_by_sagemaker(inquiry: Inquiry, every: tuple[VpcEndpoint, ...]) -> str | None:
@@ -209,7 +209,7 @@ def _own_vpc_by_sagemaker(inquiry: Inquiry, every: tuple[VpcEndpoint, ...]) -> s
     usable_ones = tuple(v for v in every if v.endpoint_service in asking.wanted and v.is_available)
     for candidate in _reachable(inquiry, asking.with_addresses(usable_ones)):
         try:
-            route = from_vpc_endpoint(asking, candidate, origin="discovery", source="discovery")
+            route = from_vpc_endpoint(asking, candidate, origin="EC2", source="discovery")
         except (RoutingError, PublicAddressError):
             continue
         vpc_id = inquiry.world.ask_sagemaker(resource, route)

@@ -125,13 +125,15 @@ def read_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def identity_of(profile_name: str, environ: Mapping[str, str]) -> str:
+def identity_of(
+    profile_name: str, environ: Mapping[str, str], access_key_id: str | None = None
+) -> str:
     """Names whose view of the account is meant, without holding any part of a credential.
 
     Two sets of static keys under one profile name see two accounts, so a digest of the access
     key id (an identifier, not a secret) stands beside the profile's name.
     """
-    key_id = environ.get("AWS_ACCESS_KEY_ID", "")
+    key_id = access_key_id or environ.get("AWS_ACCESS_KEY_ID", "")
     digest = hashlib.sha256(key_id.encode()).hexdigest()[:16] if key_id else ""
     return f"{profile_name}:{digest}"
 
