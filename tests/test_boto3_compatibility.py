@@ -78,7 +78,7 @@ def test_meta_is_boto3s(link: LocalPrivateLink, session: Any) -> None:
     assert client.meta.method_to_api_mapping["invoke_endpoint"] == "InvokeEndpoint"
     seen = []
     client.meta.events.register("before-call.sagemaker-runtime", lambda **kw: seen.append(kw))
-    client.invoke_endpoint(EndpointName="echo", Body=b"1")
+    assert client.invoke_endpoint(EndpointName="echo", Body=b"1")["Body"].read() == b"1"
     assert len(seen) == 1
 
 
