@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 hypothesis.settings.register_profile(
@@ -32,14 +33,26 @@ _NAMES = frozenset(
 )
 
 
+def _place(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(home / "aws-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "aws-credentials"))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Takes away the machine's AWS set-up and proxies, also for fixtures of modules."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in tuple(os.environ):
+            if name.upper().startswith(_PREFIXES) or name.upper() in _NAMES:
+                monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        _place(monkeypatch, tmp_path_factory.mktemp("home"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Gives each test a home of its own, and nothing of the machine's AWS set-up or proxies."""
-    for name in tuple(os.environ):
-        if name.upper().startswith(_PREFIXES) or name.upper() in _NAMES:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws-credentials"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Gives each test a home, a configuration and a cache directory of its own."""
+    _place(monkeypatch, tmp_path)
