@@ -1,0 +1,105 @@
+"""RetryPolicy: how often, how long and after what a call is tried again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from sm_private_client.errors import ConfigurationError
+
+__all__ = ["MODEL_STATUSES", "RetryPolicy"]
+
+MODEL_STATUSES: Final = frozenset({0, 502, 503, 504, 507})
+"""A model's own statuses after which it may do better: no answer (0), a server in front of it that
+found no worker (502, 503), its time-out (504), no memory for this request now (507)."""
+
+_STATUSES: Final = range(600)
+_DOUBLINGS: Final = 64  # 2.0 to the power of more would end in an OverflowError, not in wait_max
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """Says how often, how long and after what a call is tried again.
+
+    ``RetryPolicy(attempts=1)`` never tries again. What else is retried, and what never is, stands
+    in ``retry_table.TABLE`` and in docs/retries.md. Policies compare, hash and pickle by value.
+
+    Attributes:
+        attempts: How often a call is tried, the first time included.
+        deadline: Seconds for all attempts and the waits between them; ``None`` sets no limit. By
+            default 300: four attempts of 70 s, the longest that InvokeEndpoint takes (60 s for
+            the model; AWS says to wait 70 s for the socket), and their waits. Each attempt's
+            time-out is what is left of it, where that is less than its own.
+        wait_initial: Seconds; the wait after the first failure is drawn from 0 to this, the next
+            from 0 to twice this, and so on (exponential, full jitter).
+        wait_max: Seconds; no wait is drawn from more. Only ``Retry-After`` can ask for more.
+            By default 20, as in botocore's standard mode.
+        safe_to_repeat: Whether the model may be called twice for one call: then read time-outs
+            and connections that closed after the request went out are retried, too.
+        model_statuses: A ModelError is retried where its OriginalStatusCode is one of these;
+            empty: never.
+
+    Raises:
+        ConfigurationError: A value is of the wrong type or out of range.
+    """
+
+    attempts: int = 4
+    deadline: float | None = 300.0
+    wait_initial: float = 0.5
+    wait_max: float = 20.0
+    safe_to_repeat: bool = False
+    model_statuses: AbstractSet[int] = MODEL_STATUSES
+
+    def __post_init__(self) -> None:
+        if not _is_integer(self.attempts) or self.attempts < 1:
+            raise _refused("attempts", self.attempts, "pass a whole number from 1 on")
+        if self.deadline is not None and not (_is_seconds(self.deadline) and self.deadline > 0):
+            raise _refused(
+                "deadline", self.deadline, "pass seconds greater than 0, or None for no limit"
+            )
+        for name in ("wait_initial", "wait_max"):
+            if not _is_seconds(getattr(self, name)):
+                raise _refused(name, getattr(self, name), "pass seconds, 0 or more")
+        if self.wait_initial > self.wait_max:
+            raise _refused(
+                "wait_initial",
+                self.wait_initial,
+                f"pass at most wait_max, which is {self.wait_max!r}",
+            )
+        if not isinstance(self.safe_to_repeat, bool):
+            raise _refused("safe_to_repeat", self.safe_to_repeat, "pass True or False")
+        statuses = self.model_statuses
+        if not isinstance(statuses, AbstractSet) or not all(
+            _is_integer(status) and status in _STATUSES for status in statuses
+        ):
+            raise _refused(
+                "model_statuses", statuses, "pass a set of HTTP statuses, such as {429, 503}"
+            )
+        # A set of the caller's could change later, and cannot be hashed.
+        object.__setattr__(self, "model_statuses", frozenset(statuses))
+
+    def backoff(self, failures: int, *, draw: float) -> float:
+        """Gives the seconds to wait after so many failures of a call.
+
+        Args:
+            failures: 1 after the first.
+            draw: A random number from 0 to 1.
+        """
+        longest = self.wait_initial * 2.0 ** min(failures - 1, _DOUBLINGS)
+        return draw * min(longest, self.wait_max)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value >= 0
+
+
+def _refused(name: str, value: object, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"RetryPolicy({name}={value!r}) cannot be used.", remedy=f"{remedy}.")
