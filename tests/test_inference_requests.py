@@ -1,0 +1,222 @@
+"""Specification of inference/requests.py: the same request that botocore sends, limits first."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sm_private_client.errors import ConfigurationError, PayloadError
+from sm_private_client.inference.requests import BODY_LIMITS, RuntimeOperation
+
+MODEL = botocore.session.Session().get_service_model("sagemaker-runtime")
+OPERATIONS = {name: RuntimeOperation(MODEL.operation_model(name)) for name in MODEL.operation_names}
+SIGNED_OR_SDK = re.compile(
+    "authorization|x-amz-date|user-agent|content-length|amz-sdk-.*|x-amz-content-sha256",
+    re.IGNORECASE,
+)
+
+
+def sent_by_botocore(operation: str, params: dict[str, Any]) -> Any:
+    """Gives the request that a real client would have put on the wire."""
+    client: Any = botocore.session.Session().create_client(
+        "sagemaker-runtime",
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    seen = []
+
+    class Nothing:
+        def stream(self, **_: object) -> Any:
+            return iter([b"{}"])
+
+    def answer(request: Any, **_: object) -> AWSResponse:
+        seen.append(request)
+        return AWSResponse(request.url, 200, {}, Nothing())  # type: ignore[arg-type] # stubs want more
+
+    client.meta.events.register("before-send.sagemaker-runtime", answer)
+    client._make_api_call(operation, params)
+    client.close()
+    return seen[0]
+
+
+def value_of(shape: Any) -> Any:
+    """Makes a value of every member, odd but allowed."""
+    if shape.type_name == "integer":
+        return int(shape.metadata["min"])
+    if shape.type_name == "blob":
+        return b'{"a": [1, 2]}\xff\x00'
+    named = {
+        "ContentType": "text/csv; header=present",
+        "Accept": "application/json",
+        "CustomAttributes": "trace id=a b  c; 100%, ~x/y",
+        "TargetModel": "models/a b+c%20d.tar.gz",
+        "InferenceId": "id 1/2?3",
+        "EnableExplanations": "`true`",
+        "InputLocation": "s3://bucket/a b/c%20d+e.csv",
+        "S3OutputPathExtension": "team/run_1",
+        "Filename": "out.csv",
+        "PrefixAwareId": "prefix/1",
+    }
+    return named.get(shape.name_of_member, "a-1")
+
+
+def full(operation: str) -> dict[str, Any]:
+    shape: Any = MODEL.operation_model(operation).input_shape
+    params = {}
+    for name, member in shape.members.items():
+        member.name_of_member = name
+        params[name] = value_of(member)
+    return params
+
+
+def assert_equal(operation: str, params: dict[str, Any]) -> None:
+    theirs = sent_by_botocore(operation, params)
+    ours = OPERATIONS[operation].request(params)
+    assert (ours.method, ours.body) == (theirs.method, theirs.body or b"")
+    assert theirs.url == f"https://runtime.sagemaker.us-east-1.amazonaws.com{ours.path}"
+    expected = {
+        k.lower(): v.decode() if isinstance(v, bytes) else v
+        for k, v in theirs.headers.items()
+        if not SIGNED_OR_SDK.fullmatch(k)
+    }
+    assert {k.lower(): v for k, v in ours.headers} == expected
+
+
+@pytest.mark.parametrize("operation", MODEL.operation_names)
+def test_every_member_travels_as_botocore_sends_it(operation: str) -> None:
+    """Walks the model: a member that a newer botocore brings cannot be missed."""
+    assert_equal(operation, full(operation))
+
+
+@pytest.mark.parametrize("operation", MODEL.operation_names)
+def test_each_member_alone_travels_as_botocore_sends_it(operation: str) -> None:
+    """What is not given is not sent, and ``None`` counts as not given."""
+    whole = full(operation)
+    shape: Any = MODEL.operation_model(operation).input_shape
+    required = {n: whole[n] for n in shape.required_members}
+    for name in shape.members:
+        assert_equal(operation, {**required, name: whole[name]})
+    nothing = dict.fromkeys(set(whole) - set(required))
+    nothing.pop("Body", None)
+    assert OPERATIONS[operation].request({**required, **nothing}) == OPERATIONS[operation].request(
+        required
+    )
+
+
+@given(st.text("abcXYZ019", min_size=1, max_size=63), st.binary(max_size=200))
+def test_any_name_and_body_travel_unchanged(name: str, body: bytes) -> None:
+    """Name in the path, payload untouched."""
+    made = OPERATIONS["InvokeEndpoint"].request({"EndpointName": name, "Body": body})
+    assert (made.path, made.body) == (f"/endpoints/{name}/invocations", body)
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({}, "InvokeEndpoint needs EndpointName."),
+        ({"EndpointName": "x" * 64}, "EndpointName has 64 characters; nothing was sent."),
+        (
+            {"EndpointName": "a/../b"},
+            "EndpointName has characters or a form that is not allowed; nothing was sent.",
+        ),
+        ({"EndpointName": 5}, "EndpointName is a int, not a text; nothing was sent."),
+        (
+            {"EndpointName": "a", "CustomAttributes": "x" * 1025},
+            "CustomAttributes has 1025 characters; nothing was sent.",
+        ),
+        (
+            {"EndpointName": "a", "CustomAttributes": "a\r\nX-Evil: 1"},
+            "CustomAttributes has control characters; nothing was sent.",
+        ),
+        (
+            {"EndpointName": "a", "CustomAttributes": "h\u00e9"},
+            "CustomAttributes has characters or a form that is not allowed; nothing was sent.",
+        ),
+        (
+            {"EndpointName": "a", "EnableExplanations": "h\u00e9"},
+            "EnableExplanations has characters outside ASCII; nothing was sent.",
+        ),
+        (
+            {"EndpointName": "a", "InferenceId": ""},
+            "InferenceId has 0 characters; nothing was sent.",
+        ),
+        (
+            {"EndpointName": "a", "SessionId": "a b"},
+            "SessionId has characters or a form that is not allowed; nothing was sent.",
+        ),
+        ({"EndpointName": "a", "Colour": "red"}, "InvokeEndpoint has no member 'Colour'."),
+    ],
+)
+def test_what_is_out_of_limits_is_refused(params: dict[str, Any], what: str) -> None:
+    """Header limits are the model's; nothing is sent; the value stays out of the message."""
+    with pytest.raises(ConfigurationError) as caught:
+        OPERATIONS["InvokeEndpoint"].request(params)
+    assert caught.value.what == what
+    assert "Evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (59, "RequestTTLSeconds is 59; nothing was sent."),
+        (21601, "RequestTTLSeconds is 21601; nothing was sent."),
+        ("900", "RequestTTLSeconds is a str, not an integer; nothing was sent."),
+        (True, "RequestTTLSeconds is a bool, not an integer; nothing was sent."),
+    ],
+)
+def test_numbers_have_limits_too(value: object, what: str) -> None:
+    """RequestTTLSeconds 60 to 21600."""
+    with pytest.raises(ConfigurationError) as caught:
+        OPERATIONS["InvokeEndpointAsync"].request(
+            {"EndpointName": "a", "InputLocation": "s3://b/k", "RequestTTLSeconds": value}
+        )
+    assert caught.value.what == what
+
+
+@pytest.mark.parametrize("operation", sorted(BODY_LIMITS))
+def test_a_body_may_be_as_large_as_the_quota_and_not_a_byte_more(operation: str) -> None:
+    """25 MB for a call and a stream, 128,000 bytes for an asynchronous call."""
+    limit = BODY_LIMITS[operation]
+    assert len(OPERATIONS[operation].checked_body(bytes(limit))) == limit
+    with pytest.raises(PayloadError) as caught:
+        OPERATIONS[operation].checked_body(bytes(limit + 1))
+    assert caught.value.what == (
+        f"The body has {limit + 1:,} bytes; {operation} takes {limit:,}. Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize("body", ["text", None, 5, {"a": 1}])
+def test_a_body_is_bytes(body: object) -> None:
+    """Anything else is for predict(), which encodes."""
+    with pytest.raises(PayloadError, match=f"is a {type(body).__name__}, not bytes"):
+        OPERATIONS["InvokeEndpoint"].checked_body(body)
+
+
+@pytest.mark.parametrize("body", [bytearray(b"ab"), memoryview(b"ab"), b"ab"])
+def test_bytes_come_in_three_types(body: object) -> None:
+    """bytes, bytearray and memoryview."""
+    assert OPERATIONS["InvokeEndpoint"].checked_body(body) == b"ab"
+
+
+def test_output_members_are_read_from_headers() -> None:
+    """By the model's own names."""
+    read = OPERATIONS["InvokeEndpoint"].members(
+        {
+            "content-type": "text/csv",
+            "x-amzn-invoked-production-variant": "AllTraffic",
+            "x-amzn-sagemaker-new-session-id": "id; Expires=2026-01-01T00:00:00Z",
+            "date": "today",
+        }
+    )
+    assert read == {
+        "ContentType": "text/csv",
+        "InvokedProductionVariant": "AllTraffic",
+        "NewSessionId": "id; Expires=2026-01-01T00:00:00Z",
+    }
