@@ -329,31 +329,29 @@ def test_an_id_set_for_one_service_must_be_of_it(link: LocalPrivateLink) -> None
     )
 
 
-@pytest.mark.parametrize("form", ["id", "label", "name", "url"])
 def test_public_owned_cidrs_work_where_ec2_tells_the_interfaces(
-    own_link: LocalPrivateLink, form: str
+    own_link: LocalPrivateLink,
 ) -> None:
     """A VPC may have addresses outside of the private ranges; EC2 says whose they are."""
     vpc = own_link.create_vpc(cidr_block="44.192.0.0/16")
     standing = own_link.create_vpc_endpoint("sagemaker-runtime", vpc_id=vpc.vpc_id)
     host = standing.name.host
-    named = {
-        "id": standing.vpc_endpoint_id,
-        "label": host.partition(".")[0],
-        "name": host,
-        "url": f"https://{host}",
-    }[form]
-    route = own_link.session(vpc_endpoint=named).route("sagemaker-runtime")
-    assert route.host == host
-    assert route.is_private
-    assert route.address_policy.eni_addresses == {i.address for i in standing.interfaces}
     assert own_link.session().route("sagemaker-runtime").is_private
-    with own_link.faults.deny("ec2:DescribeNetworkInterfaces"):
-        by_cidr = own_link.session(vpc_endpoint=named).route("sagemaker-runtime")
-    assert by_cidr.address_policy.vpc_cidrs == ("44.192.0.0/16",)
-    if form != "id":
-        with own_link.faults.deny("ec2:DescribeVpcEndpoints"), pytest.raises(PublicAddressError):
-            own_link.session(vpc_endpoint=named).route("sagemaker-runtime")
+    for named in (standing.vpc_endpoint_id, host.partition(".")[0], host, f"https://{host}"):
+        session = own_link.session(vpc_endpoint=named)
+        route = session.route("sagemaker-runtime")
+        assert route.host == host
+        assert route.is_private
+        assert route.address_policy.eni_addresses == {i.address for i in standing.interfaces}
+        session.forget_routes()
+        with own_link.faults.deny("ec2:DescribeNetworkInterfaces"):
+            route = session.route("sagemaker-runtime")
+        assert route.address_policy.vpc_cidrs == ("44.192.0.0/16",)
+        session.forget_routes()
+        if named != standing.vpc_endpoint_id:
+            denied = own_link.faults.deny("ec2:DescribeVpcEndpoints")
+            with denied, pytest.raises(PublicAddressError):
+                session.route("sagemaker-runtime")
 
 
 def test_a_name_that_does_not_resolve_is_no_route(link: LocalPrivateLink) -> None:

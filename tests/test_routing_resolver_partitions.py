@@ -38,39 +38,35 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
+SERVICES = {
+    "sagemaker": ("sagemaker.api", "api.sagemaker"),
+    "sagemaker-runtime": ("sagemaker.runtime", "runtime.sagemaker"),
+    "sagemaker-featurestore-runtime": (
+        "sagemaker.featurestore-runtime",
+        "featurestore-runtime.sagemaker",
+    ),
+    "sagemaker-metrics": ("sagemaker.metrics", "metrics.sagemaker"),
+}
+
+
 @pytest.mark.parametrize("region", PARTITIONS)
-@pytest.mark.parametrize(
-    ("service", "suffix", "label"),
-    [
-        ("sagemaker", "sagemaker.api", "api.sagemaker"),
-        ("sagemaker-runtime", "sagemaker.runtime", "runtime.sagemaker"),
-        (
-            "sagemaker-featurestore-runtime",
-            "sagemaker.featurestore-runtime",
-            "featurestore-runtime.sagemaker",
-        ),
-        ("sagemaker-metrics", "sagemaker.metrics", "metrics.sagemaker"),
-    ],
-)
-def test_names_of_the_partition(
-    link: LocalPrivateLink, region: str, service: str, suffix: str, label: str
-) -> None:
+def test_names_of_the_partition(link: LocalPrivateLink, region: str) -> None:
     """The label order flips: service name sagemaker.api, DNS label api.sagemaker."""
     partition, prefix, dns_suffix = PARTITIONS[region]
-    host = f"vpce-0fe5b17a0707d6abc-29p5708s.{label}.{region}.vpce.{dns_suffix}"
-    default = f"{label}.{region}.{dns_suffix}"
-    session = link.session(
-        vpc_endpoint={service: "vpce-0fe5b17a0707d6abc-29p5708s"}, region_name=region
-    )
-    with link.faults.dns(host, "10.0.0.10"):
-        route = session.route(service)
-    assert (route.host, route.partition, route.region) == (host, partition, region)
-    with link.faults.dns(default, "10.0.0.10"):
-        route = link.session(region_name=region).route(service)
-    assert (route.host, route.source) == (default, "private-dns")
-    with pytest.raises(NoPrivateRouteError) as caught:
-        link.session(region_name=region).route(service)
-    assert f"endpoint of {prefix}.{region}.{suffix} in this VPC" in str(caught.value)
+    label = "vpce-0fe5b17a0707d6abc-29p5708s"
+    named = link.session(vpc_endpoint=dict.fromkeys(SERVICES, label), region_name=region)
+    bare = link.session(region_name=region)
+    for service, (name_suffix, dns_label) in SERVICES.items():
+        default = f"{dns_label}.{region}.{dns_suffix}"
+        host = f"{label}.{dns_label}.{region}.vpce.{dns_suffix}"
+        with pytest.raises(NoPrivateRouteError) as caught:
+            bare.route(service)
+        assert f"endpoint of {prefix}.{region}.{name_suffix} in this VPC" in str(caught.value)
+        bare.forget_routes()
+        with link.faults.dns(host, "10.0.0.10"), link.faults.dns(default, "10.0.0.11"):
+            by_name, by_default = named.route(service), bare.route(service)
+        assert (by_name.host, by_name.partition, by_name.region) == (host, partition, region)
+        assert (by_default.host, by_default.source) == (default, "private-dns")
 
 
 @pytest.mark.parametrize("private_dns", [False, True])
