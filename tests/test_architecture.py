@@ -211,6 +211,7 @@ def opens_sockets(module: Module) -> Iterator[str]:
             yield f"{module.name}:{node.lineno} uses socket.{node.attr}"
     for line, name in imported(module):
         opener = name.partition(".")[0] in ("asyncio", "socketserver", "urllib3")
+        opener = opener and not name.startswith("urllib3.exceptions")
         if opener or (name.startswith("socket.") and name.partition(".")[2] not in NOT_OPENING):
             yield f"{module.name}:{line} imports {name}"
 
@@ -373,6 +374,7 @@ BREACHES = [
     (opens_sockets, "routing.location", "import socket\nsocket.create_connection(('x', 1))"),
     (opens_sockets, "session", "from socket import socket"),
     (opens_sockets, "session", "import asyncio"),
+    (opens_sockets, "session", "from urllib3 import PoolManager"),
     (keeps_state, "routing.x", "CACHE = {}"),
     (keeps_state, "routing.x", "CACHE: dict[str, str] = {}"),
     (keeps_state, "routing.x", "CACHE = dict()"),
@@ -410,6 +412,7 @@ IN_ORDER = [
     (reads_environment, "routing.x", "import os\nx = os.fspath('a')"),
     (opens_sockets, "routing.x", "import socket\ntry: ...\nexcept socket.gaierror: ..."),
     (opens_sockets, "transport.x", "import socket\nsocket.socket()"),
+    (opens_sockets, "inference.x", "from urllib3.exceptions import HTTPError"),
     (opens_sockets, "routing.network", "import socket\nsocket.socket()"),
     (keeps_state, "routing.x", "NAMES: Final = ['a']\n__all__ = ['a']\nT = TypeVar('T')\nX = (1,)"),
     (keeps_state, "routing.x", "def f():\n    x = {}"),
