@@ -7,9 +7,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
 
-from sm_private_client.errors import ConfigurationError, NoPrivateRouteError, PublicAddressError
+from sm_private_client.errors import (
+    ConfigurationError,
+    FipsUnavailableError,
+    NoPrivateRouteError,
+    PublicAddressError,
+)
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -249,6 +255,9 @@ def test_a_future_member_is_refused(link: LocalPrivateLink, tmp_path: Path) -> N
     assert caught.value.what.startswith("sagemaker-foo cannot be reached privately.")
     client = session.client("sagemaker-foo", endpoint_url="https://relay.internal")
     assert client.meta.endpoint_url == "https://relay.internal"
+    fips = Config(use_fips_endpoint=True)
+    with pytest.raises(FipsUnavailableError):  # no host with and none without FIPS: not the same
+        session.client("sagemaker-foo", endpoint_url="https://relay.internal", config=fips)
 
 
 def test_an_unknown_member_is_botocore_s_own_error(link: LocalPrivateLink) -> None:
