@@ -1,0 +1,111 @@
+"""Micro-batching: several items in one payload, and its answer split among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sm_private_client.errors import ConfigurationError, PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["ROWS", "Combine", "check_batch_size", "combine_from", "split_answer"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Combine:
+    """How items become one payload, and its answer their answers.
+
+    A model that takes ``{"instances": […]}`` and gives ``{"predictions": […]}`` needs::
+
+        Combine(
+            join=lambda items: {"instances": items},
+            split=lambda answer, count: answer["predictions"],
+        )
+
+    Attributes:
+        join: From the items of a batch, in order, to what one call is given.
+        split: From what the call gave, and how many items it was for, to one answer an item.
+    """
+
+    join: Callable[[list[Any]], Any]
+    split: Callable[[Any, int], Sequence[Any]]
+
+
+def split_rows(answer: object, count: int) -> Sequence[Any]:
+    """Gives the rows of a list, a tuple or a numpy array.
+
+    Raises:
+        PayloadError: The answer is something else.
+    """
+    if isinstance(answer, (list, tuple)):
+        return answer
+    # numpy's arrays and pandas' columns; a table's own iterator would give its column names
+    if hasattr(answer, "tolist") and getattr(answer, "ndim", 0) > 0:
+        return list(answer)  # type: ignore[call-overload,no-any-return] # only known by its look
+    raise PayloadError(
+        f"The answer to a batch of {count} items is a {type(answer).__name__}, not a list.",
+        cause="rows are answered by a list with one element for each.",
+        remedy="pass combine=(join, split) that fit the model, or batch_size=1.",
+    )
+
+
+ROWS: Final = Combine(join=list, split=split_rows)
+"""A list of the items in, a list of the same length out."""
+
+
+def combine_from(combine: Combine | tuple[Any, Any] | None) -> Combine:
+    """Makes a ``Combine`` of what the argument is.
+
+    Args:
+        combine: One, a pair ``(join, split)``, or ``None`` for rows.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if combine is None:
+        return ROWS
+    if isinstance(combine, Combine):
+        return combine
+    if isinstance(combine, tuple) and [callable(part) for part in combine] == [True, True]:
+        return Combine(join=combine[0], split=combine[1])
+    raise ConfigurationError(
+        f"combine= cannot be a {type(combine).__name__}.",
+        cause="it is neither a Combine nor a pair of callables.",
+        remedy="pass Combine(join=…, split=…), or (join, split).",
+    )
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Lets whole numbers from 1 up pass.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ConfigurationError(
+            f"batch_size={batch_size!r} cannot be used.",
+            cause="it is not a whole number from 1 up.",
+            remedy="pass the number of items that one call is to carry.",
+        )
+
+
+def split_answer(combine: Combine, answer: object, count: int) -> Sequence[Any]:
+    """Splits the answer to a batch.
+
+    Raises:
+        PayloadError: There are not as many answers as there are items.
+    """
+    answers = combine.split(answer, count)
+    if len(answers) != count:
+        raise PayloadError(
+            f"A batch of {count} items was answered by {len(answers)} rows.",
+            possible_causes=(
+                "the model drops or adds rows",
+                "it takes the batch for one input",
+                "split does not fit its answers",
+            ),
+            remedy="pass combine=(join, split) that fit the model, or batch_size=1.",
+        )
+    return answers
