@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Timeout
 
 from sm_private_client.errors import PrivateClientError
+from sm_private_client.transport.tls import explain
 
 if TYPE_CHECKING:
     import socket
@@ -122,7 +122,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             client_cert=client_cert,
         )
         self.dialer = dialer
-        self._bundle = verify if isinstance(verify, str) else "botocore's own CA bundle"
+        self._bundle = verify
         streams = Timeout(connect=timeout[0], read=stream_timeout)
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
         manager.pool_classes_by_scheme = {
@@ -153,30 +153,13 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         try:
             return super().send(request)
         except SSLError as error:
-            explained = ssl.SSLError(_tls_explanation(error, self._bundle))
+            explained = ssl.SSLError(explain(str(error.kwargs.get("error")), self._bundle))
             raise SSLError(endpoint_url=str(request.url), error=explained) from error
         except HTTPClientError as error:
             refused = error.kwargs.get("error")
             if isinstance(refused, PrivateClientError):
                 raise refused from None
             raise
-
-
-def _tls_explanation(error: SSLError, bundle: str) -> str:
-    text = str(error.kwargs.get("error"))
-    lowered = text.lower()
-    if "hostname mismatch" in lowered or "doesn't match" in lowered or "not valid for" in lowered:
-        return (
-            f"{text}. Cause: the certificate is for other names than the host that was called, so "
-            "this is not the VPC endpoint of that name, or something on the way answers for it. "
-            "Remedy: pass vpc_endpoint= with the DNS name that EC2 gives for the VPC endpoint."
-        )
-    if "certificate verify failed" in lowered:
-        return (
-            f"{text}. Possible causes: TLS is inspected on the way; {bundle} lacks the CA. "
-            "Remedy: set AWS_CA_BUNDLE or verify= to a bundle that has the CA."
-        )
-    return text
 
 
 def guard(

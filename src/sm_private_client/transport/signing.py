@@ -1,25 +1,37 @@
 """SigV4 for the direct path: what botocore's ``SigV4Auth`` signs, with the day's key kept.
 
-Tested equal to botocore's signer for every field of InvokeEndpoint and for odd values. The
-derived key depends on secret, date, region and service only, so it is made once a day.
+Tested equal to botocore's signer over odd headers, paths, bodies and credentials. The derived key
+depends on secret, date, region and service only, so it is made once a day.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
+import re
 import time
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote
+
+from botocore.auth import SIGNED_HEADERS_BLACKLIST
+from botocore.utils import normalize_url_path
+
+from sm_private_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Credentials", "Signer"]
+__all__ = ["Credentials", "Signer", "canonical_path"]
 
-_UNSIGNED: Final = frozenset({"expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"})
-"""Header names that botocore leaves out of the signature (``SIGNED_HEADERS_BLACKLIST``)."""
+_UNSIGNED: Final = frozenset(SIGNED_HEADERS_BLACKLIST)
+"""Header names that are left out of the signature: the installed botocore's own list."""
 
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+
+_WIRE_PATH: Final = re.compile(r"/[!$-;=@-\[\]-_a-z|~]*")
+"""Printable ASCII, without what ends a path, and without what some URL parsers change: quotes,
+spaces, braces, angle brackets, backslashes."""
 
 
 class Credentials(Protocol):
@@ -33,6 +45,25 @@ class Credentials(Protocol):
     def token(self) -> str | None: ...  # noqa: D102
 
 
+@functools.lru_cache(maxsize=1024)
+def canonical_path(path: str) -> str:
+    """Gives the path that is signed for a path on the wire: percent-encoded once more.
+
+    Args:
+        path: Percent-encoded as it goes on the wire, without a query.
+
+    Raises:
+        ConfigurationError: It could not go on the wire as it is.
+    """
+    if not _WIRE_PATH.fullmatch(path):
+        raise ConfigurationError(
+            f"{path!r} cannot be the path of a request.",
+            cause="it does not start with a slash, or is not percent-encoded, or has a query.",
+            remedy="percent-encode every part of the path.",
+        )
+    return quote(normalize_url_path(path), safe="/~")
+
+
 class Signer:
     """Signs requests for one region and service; safe between threads.
 
@@ -44,8 +75,12 @@ class Signer:
     def __init__(self, *, region: str, service: str) -> None:
         self._region = region
         self._service = service
-        # One entry: whoever signs for two identities at once only derives the key more often.
+        # One entry each, replaced as a whole: a lost race only derives the value once more.
         self._day_key: tuple[str, str, bytes] = ("", "", b"")
+        self._stamp: tuple[int, str] = (-1, "")
+
+    def __repr__(self) -> str:
+        return f"Signer(region={self._region!r}, service={self._service!r})"
 
     def sign(
         self,
@@ -61,15 +96,16 @@ class Signer:
         """Gives the headers that a signature adds: date, token where there is one, Authorization.
 
         Args:
-            method: The HTTP method.
-            path: The canonical path: what goes on the wire, percent-encoded once more.
+            method: The HTTP method, in upper case.
+            path: The canonical path; see ``canonical_path``.
             query: The canonical query; SageMaker Runtime has none.
-            headers: Every header of the request, ``Host`` included.
+            headers: Every header of the request, ``Host`` included; none of those that are
+                added, and neither ``Date`` nor ``X-Amz-Content-SHA256``.
             body: The payload.
             credentials: Frozen, so that they cannot change while this runs.
             now: Seconds since the epoch, corrected for the service's clock.
         """
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        stamp = self._timestamp(int(now))
         added = [("X-Amz-Date", stamp)]
         if credentials.token:
             added.append(("X-Amz-Security-Token", credentials.token))
@@ -100,9 +136,17 @@ class Signer:
         )
         return added
 
+    def _timestamp(self, second: int) -> str:
+        kept_second, kept = self._stamp
+        if kept_second == second:
+            return kept
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        self._stamp = (second, stamp)
+        return stamp
+
     def _key(self, secret_key: str, day: str) -> bytes:
         kept_secret, kept_day, kept = self._day_key
-        if kept_day == day and hmac.compare_digest(kept_secret.encode(), secret_key.encode()):
+        if kept_day == day and kept_secret == secret_key:
             return kept
         key = f"AWS4{secret_key}".encode()
         for part in (day, self._region, self._service, "aws4_request"):

@@ -1,0 +1,74 @@
+"""TLS for what is not botocore's: a verifying context, and what a failed handshake means."""
+
+from __future__ import annotations
+
+import ssl
+
+from botocore.httpsession import get_cert_path
+
+from sm_private_client.errors import ConfigurationError
+
+__all__ = ["explain", "verifying_context"]
+
+
+def verifying_context(
+    bundle: bool | str, client_cert: str | tuple[str, str] | None = None
+) -> ssl.SSLContext:
+    """Makes a context that verifies chain and host name, TLS 1.2 or newer.
+
+    It is as strict as botocore's: Python 3.13's ``VERIFY_X509_STRICT`` stays off, which would
+    refuse authorities that boto3 takes.
+
+    Args:
+        bundle: The path of a CA bundle, or ``True`` for botocore's own. Nothing else is trusted.
+        client_cert: As in botocore's ``Config``: a path, or the paths of certificate and key.
+
+    Raises:
+        ConfigurationError: One of the files cannot be read, or holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name from the start
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    path = bundle if isinstance(bundle, str) else get_cert_path(True)
+    try:
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The CA bundle {path!r} cannot be used.",
+            cause=f"{error}.",
+            remedy="set AWS_CA_BUNDLE or verify= to the path of a file of PEM certificates.",
+        ) from error
+    if client_cert is not None:
+        paths = (client_cert,) if isinstance(client_cert, str) else client_cert
+        try:
+            context.load_cert_chain(*paths)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The client certificate {paths[0]!r} cannot be used.",
+                cause=f"{error}.",
+                remedy="set Config(client_cert=...) to the path of a PEM file, or to the paths of "
+                "certificate and key.",
+            ) from error
+    return context
+
+
+def explain(failure: str, bundle: bool | str) -> str:
+    """Says why a handshake failed and what helps, after the failure's own words.
+
+    Args:
+        failure: What OpenSSL or rustls said.
+        bundle: The path of the CA bundle in use, or ``True`` for botocore's own.
+    """
+    lowered = failure.lower()
+    if any(words in lowered for words in ("hostname mismatch", "doesn't match", "not valid for")):
+        return (
+            f"{failure}. Cause: the certificate is for other names than the host that was called, "
+            "so this is not the VPC endpoint of that name, or something on the way answers for "
+            "it. Remedy: pass vpc_endpoint= with the DNS name that EC2 gives for the VPC endpoint."
+        )
+    if any(words in lowered for words in ("certificate verify failed", "unknownissuer")):
+        authority = bundle if isinstance(bundle, str) else "botocore's own CA bundle"
+        return (
+            f"{failure}. Possible causes: TLS is inspected on the way; {authority} lacks the CA. "
+            "Remedy: set AWS_CA_BUNDLE or verify= to a bundle that has the CA."
+        )
+    return failure
