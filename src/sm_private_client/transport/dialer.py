@@ -156,11 +156,36 @@ class Dialer:
         """
         budget = float("inf") if timeout is None else timeout
         deadline = self._clock() + budget
+        waiting = self.candidates(host, timeout=timeout)
+        return self._race(host, waiting, port, deadline, (*KEEPALIVE, *socket_options))
+
+    def candidates(self, host: str, *, timeout: float | None) -> list[str]:
+        """Gives the addresses of a host in the order they are tried in, every one judged.
+
+        Args:
+            host: The host to look up.
+            timeout: Seconds for the look-up; ``None`` waits for ever.
+
+        Raises:
+            PublicAddressError: An address is not private.
+            socket.gaierror: The name does not resolve.
+            TimeoutError: The resolver did not answer in time.
+        """
         # threading's limit is what "for ever" comes down to for the look-up's thread
-        found = self._network.resolve(host, timeout=min(budget, threading.TIMEOUT_MAX))
+        limit = threading.TIMEOUT_MAX if timeout is None else timeout
+        found = self._network.resolve(host, timeout=min(limit, threading.TIMEOUT_MAX))
         self._judge(host, found)
-        options = (*KEEPALIVE, *socket_options)
-        return self._race(host, self._in_order(found), port, deadline, options)
+        return sorted(found, key=self.rank)
+
+    def rank(self, address: str) -> tuple[bool, bool]:
+        """Gives a key to sort addresses by: zones that did not fail first, then our own zone."""
+        zone = self._zone(address)
+        own = self.route.availability_zone
+        return self._health.is_suspect(zone), own is not None and zone != own
+
+    def is_suspect(self, address: str) -> bool:
+        """Says whether the zone of an address failed within the last 30 s."""
+        return self._health.is_suspect(self._zone(address))
 
     def _judge(self, host: str, found: tuple[str, ...]) -> None:
         if not found:
@@ -181,15 +206,6 @@ class Dialer:
 
     def _zone(self, address: str) -> str:
         return self._zones.get(address) or address
-
-    def _in_order(self, found: tuple[str, ...]) -> list[str]:
-        own = self.route.availability_zone
-
-        def rank(address: str) -> tuple[bool, bool]:
-            zone = self._zone(address)
-            return self._health.is_suspect(zone), own is not None and zone != own
-
-        return sorted(found, key=rank)
 
     def _race(
         self,
