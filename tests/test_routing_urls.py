@@ -20,7 +20,7 @@ VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazona
         (VPCE, f"https://{VPCE}", VPCE, False),
         (f"https://{VPCE}", f"https://{VPCE}", VPCE, False),
         (f"  https://{VPCE}/ \n", f"https://{VPCE}", VPCE, False),
-        (f"https://{VPCE}.", f"https://{VPCE}.", VPCE, False),
+        (f"https://{VPCE}.", f"https://{VPCE}", VPCE, False),
         (f"HTTPS://{VPCE.upper()}", f"HTTPS://{VPCE.upper()}", VPCE, False),
         (f"{VPCE}:8443", f"https://{VPCE}:8443", VPCE, False),
         (
@@ -37,7 +37,7 @@ VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazona
         ("http://localhost:5000", "http://localhost:5000", "localhost", True),
         ("http://127.0.0.1:4566/", "http://127.0.0.1:4566", "127.0.0.1", True),
         ("http://[::1]:4566", "http://[::1]:4566", "::1", True),
-        ("https://localhost.", "https://localhost.", "localhost", True),
+        ("https://localhost.", "https://localhost", "localhost", True),
         ("http://aws.localhost:4566", "http://aws.localhost:4566", "aws.localhost", True),
     ],
 )

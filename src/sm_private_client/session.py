@@ -21,6 +21,8 @@ from sm_private_client.transport.own_vpc import own_vpc
 from sm_private_client.transport.presigned import PresignedUrlNotice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import botocore.session
     from typing_extensions import Unpack
 
@@ -84,6 +86,7 @@ class Session(boto3.session.Session):
         )
         self._health = ZoneHealth()
         self._lock = threading.RLock()
+        self._making = threading.Lock()
         self._clients: dict[object, Any] = {}
         self._presigned: PresignedUrlNotice | None = None
 
@@ -187,8 +190,13 @@ class Session(boto3.session.Session):
         )
         key = (service_name, routed.key(), tuple(sorted(arguments.items())))
         with self._lock:
+            if key in self._clients:
+                return self._clients[key]
+        # Not under the lock: deciding a route may take seconds, and another service need not wait.
+        make = self._routed_client(service_name, routed, config, **arguments)
+        with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._routed_client(service_name, routed, config, **arguments)
+                self._clients[key] = make()
             return self._clients[key]
 
     def _routed_client(
@@ -203,7 +211,8 @@ class Session(boto3.session.Session):
         verify: bool | str | None,
         endpoint_url: str | None,
         credentials: ClientCredentials,
-    ) -> Any:  # noqa: ANN401
+    ) -> Callable[[], Any]:
+        """Checks what was asked for and decides its route; gives what makes the client."""
         bundle = verified_by(verify, session=self._session, environ=read_environment())
         if not use_ssl and endpoint_url is None:
             raise ConfigurationError(
@@ -218,7 +227,7 @@ class Session(boto3.session.Session):
             config=config,
             credentials=credentials,
         )
-        return self._client_over(route, routed, bundle, credentials, api_version)
+        return lambda: self._client_over(route, routed, bundle, credentials, api_version)
 
     def _client_over(
         self,
@@ -265,7 +274,8 @@ class Session(boto3.session.Session):
 
     def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
         make: Any = super().client
-        return make(service_name, **arguments)
+        with self._making:  # botocore makes one client at a time
+            return make(service_name, **arguments)
 
     def _retries_are_configured(self) -> bool:
         environ, profile = read_environment(), self._session.get_scoped_config()
@@ -275,7 +285,9 @@ class Session(boto3.session.Session):
         )
 
     def _region(self, region_name: str | None, config: Config | None) -> str:
-        region = region_name or getattr(config, "region_name", None) or self.region_name
+        default = self._session.get_default_client_config()
+        configured = (getattr(c, "region_name", None) for c in (config, default))
+        region = region_name or next(filter(None, configured), None) or self.region_name
         if not region:
             raise NoRegionError
         return str(region)

@@ -97,6 +97,7 @@ class RouteBook:
         self._callers = callers
         self._access_key_id = access_key_id
         self._lock = threading.RLock()
+        self._deciding: dict[object, threading.Lock] = {}
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
         self._discoveries: dict[tuple[str, ClientCredentials], Discovery] = {}
@@ -130,6 +131,8 @@ class RouteBook:
         request = self._request(service_name, region, endpoint_url, config)
         key = (request, credentials)
         with self._lock:
+            deciding = self._deciding.setdefault(key, threading.Lock())
+        with deciding:  # one for each route: a service that is not reached holds up no other
             until, decided = self._routes.get(key, (0.0, None))
             if decided is None or time.monotonic() >= until:
                 try:
@@ -231,16 +234,17 @@ class RouteBook:
 
     def _discovery(self, region: str, credentials: ClientCredentials) -> Discovery:
         key = (region, credentials)
-        if key not in self._discoveries:
-            partition = partition_of(region, self._known_partitions())
-            self._discoveries[key] = Discovery(
-                lambda: self._callers.ec2(region, credentials),
-                service_names=[
-                    endpoint_service_name(row, region=region, partition=partition)
-                    for row in services.CATALOGUE
-                ],
-            )
-        return self._discoveries[key]
+        with self._lock:
+            if key not in self._discoveries:
+                partition = partition_of(region, self._known_partitions())
+                self._discoveries[key] = Discovery(
+                    lambda: self._callers.ec2(region, credentials),
+                    service_names=[
+                        endpoint_service_name(row, region=region, partition=partition)
+                        for row in services.CATALOGUE
+                    ],
+                )
+            return self._discoveries[key]
 
     def _known_partitions(self) -> tuple[Partition, ...]:
         if not self._partitions:

@@ -105,20 +105,24 @@ def configured_url(
     if ignored:
         return None
 
-    def provide(variables: Mapping[str, str]) -> str | None:
-        provider = ConfiguredEndpointProvider(
-            full_config=session.full_config,
-            scoped_config=session.get_scoped_config(),
-            client_name=service_name,
-            environ=variables,
-        )
-        return cast("str | None", provider.provide())
-
-    url = provide(environ)
-    if url is None:
-        return None
-    origin = "the config file's endpoint_url" if provide({}) == url else "AWS_ENDPOINT_URL*"
-    return ConfiguredUrl(url=url, origin=origin)
+    variables = ConfiguredEndpointProvider(
+        full_config={}, scoped_config={}, client_name=service_name, environ=environ
+    )
+    files = ConfiguredEndpointProvider(
+        full_config=session.full_config,
+        scoped_config=session.get_scoped_config(),
+        client_name=service_name,
+        environ={},
+    )
+    # In this order, as botocore looks: what is wrong in a file matters only without a variable.
+    for provider, origin in (
+        (variables, "AWS_ENDPOINT_URL*"),
+        (files, "the config file's endpoint_url"),
+    ):
+        url = cast("str | None", provider.provide())
+        if url is not None:
+            return ConfiguredUrl(url=url, origin=origin)
+    return None
 
 
 def wants_fips(session: botocore.session.Session, config: Config | None) -> bool:

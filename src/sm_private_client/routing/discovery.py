@@ -113,8 +113,10 @@ class Discovery:
         wanted = {eni for v in vpc_endpoints for eni in v.network_interface_ids}
         if not wanted:
             return vpc_endpoints
-        # One call for every service: the next one to be routed finds its interfaces here.
-        every = sorted(wanted | {eni for v in self.known() for eni in v.network_interface_ids})
+        # One call for every service of these VPCs: the next one finds its interfaces here.
+        vpcs = {v.vpc_id for v in vpc_endpoints}
+        known = [v for v in self.known() if v.vpc_id in vpcs]
+        every = sorted(wanted | {eni for v in known for eni in v.network_interface_ids})
 
         def ask() -> dict[str, tuple[EndpointAddress, ...]]:
             pages = self._ec2().get_paginator("describe_network_interfaces")

@@ -73,6 +73,8 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
     if parts.scheme.lower() == "http" and not local:
         raise refused("http is not encrypted; it is allowed to this machine only.")
     _ = port  # reading it is what checks it
+    if host.endswith("."):  # the same name, but not as it stands in signatures and certificates
+        url = parts._replace(netloc=parts.netloc.replace(".:", ":").rstrip(".")).geturl()
     return EndpointUrl(url=url.rstrip("/"), host=host.rstrip("."), is_local=local)
 
 
