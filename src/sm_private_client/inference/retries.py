@@ -35,12 +35,6 @@ _ATTEMPTS: Final = "_sm_private_attempts"
 _logger = logging.getLogger(__name__)
 
 
-async def _asyncio_sleep(seconds: float) -> None:
-    import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
-
-    await asyncio.sleep(seconds)
-
-
 class Retrier:
     """Calls functions, and again where they fail and the policy says so; safe between threads.
 
@@ -52,7 +46,7 @@ class Retrier:
         policy: ``RetryPolicy()`` by default.
         quota: Shared by the retriers of a session; one of its own by default.
         sleep: Waits, given seconds.
-        async_sleep: The same for ``call_async``.
+        async_sleep: The same for ``call_async``; tenacity's by default, which is the event loop's.
         random: Gives numbers from 0 to 1, for the waits' jitter.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch, for ``Retry-After`` with a date.
@@ -64,7 +58,7 @@ class Retrier:
         quota: RetryQuota | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        async_sleep: Callable[[float], Awaitable[None]] = _asyncio_sleep,
+        async_sleep: Callable[[float], Awaitable[None]] | None = None,
         random: Callable[[], float] = _random.random,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -119,7 +113,7 @@ class Retrier:
             course.enter()
             return function(course.allowance())
 
-        value = Retrying(sleep=self._sleep, **course.strategies())(attempt)
+        value = Retrying(**course.strategies(self._sleep))(attempt)
         return value, course.succeeded()
 
     async def call_async(
@@ -147,7 +141,7 @@ class Retrier:
             course.enter()
             return await function(course.allowance())
 
-        value = await AsyncRetrying(sleep=self._async_sleep, **course.strategies())(attempt)
+        value = await AsyncRetrying(**course.strategies(self._async_sleep))(attempt)
         return value, course.succeeded()
 
 
@@ -182,13 +176,14 @@ class _Course:
         self._history: list[str] = []
         self._entered = False
 
-    def strategies(self) -> dict[str, Any]:
+    def strategies(self, sleep: Callable[[float], object] | None) -> dict[str, Any]:
         """Gives tenacity's arguments; what it is not told to retry it raises as it is."""
         from tenacity import retry_if_exception  # noqa: PLC0415 - see module
 
         return {
             "retry": retry_if_exception(self._goes_on),
             "wait": lambda _state: self._wait,
+            **({"sleep": sleep} if sleep is not None else {}),
         }
 
     def enter(self) -> None:

@@ -22,9 +22,7 @@ __all__ = ["TABLE", "Row", "Verdict", "classify", "describe"]
 
 Retried = Literal["yes", "if safe to repeat", "by the model's status", "no"]
 
-MAY_HAVE_RUN: Final = (
-    "the model may have executed it; RetryPolicy(safe_to_repeat=True) says that this does no harm"
-)
+_MAY_HAVE_RUN: Final = "the model may have run; RetryPolicy(safe_to_repeat=True) retries it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,13 +202,13 @@ TABLE: Final = (
         name="tls",
         errors=(exceptions.SSLError,),
         retried="if safe to repeat",
-        why=MAY_HAVE_RUN,
+        why=_MAY_HAVE_RUN,
     ),
     Row(
         name="read-timeout",
         errors=(exceptions.ReadTimeoutError,),
         retried="if safe to repeat",
-        why=MAY_HAVE_RUN,
+        why=_MAY_HAVE_RUN,
         cost=TIMEOUT_COST,
     ),
     Row(
@@ -222,7 +220,7 @@ TABLE: Final = (
             exceptions.HTTPClientError,
         ),
         retried="if safe to repeat",
-        why=MAY_HAVE_RUN,
+        why=_MAY_HAVE_RUN,
     ),
     Row(
         name="anything-else",

@@ -1,0 +1,271 @@
+"""Which errors are retried: every row, with errors that botocore itself made of HTTP answers."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import io
+import re
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.retries.standard
+import botocore.session
+import pytest
+from botocore import exceptions
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from sm_private_client import errors
+from sm_private_client.inference.retry_after import requested_wait
+from sm_private_client.inference.retry_policy import MODEL_STATUSES, RetryPolicy
+from sm_private_client.inference.retry_table import TABLE, Row, classify, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "retries.md"
+
+URL: Final = "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/certificate/invocations"
+
+
+# Real errors
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
+
+
+@functools.cache
+def client() -> Any:
+    """Gives a client that is answered before anything is dialled."""
+    return botocore.session.Session().create_client(
+        "sagemaker-runtime",
+        "us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+    )
+
+
+def answered(status: int, code: str = "", body: bytes = b'{"Message": "no"}') -> ClientError:
+    """Gives the error that boto3 raises for an HTTP answer."""
+    headers = {"Content-Type": "application/json", **({"x-amzn-ErrorType": code} if code else {})}
+
+    def answer(**_: object) -> AWSResponse:
+        return AWSResponse(URL, status, headers, _Raw(body))  # type: ignore[arg-type] # urllib3's own is not needed
+
+    events = client().meta.events
+    events.register("before-send.sagemaker-runtime.InvokeEndpoint", answer, "answer")
+    with pytest.raises(ClientError) as caught:
+        client().invoke_endpoint(EndpointName="e", Body=b"")
+    events.unregister("before-send.sagemaker-runtime.InvokeEndpoint", answer, "answer")
+    return caught.value
+
+
+def model_error(original: int | None) -> ClientError:
+    status = "" if original is None else f', "OriginalStatusCode": {original}'
+    return answered(424, "ModelError", body=f'{{"Message": "no"{status}}}'.encode())
+
+
+def tls_error(text: str) -> exceptions.SSLError:
+    return exceptions.SSLError(endpoint_url=URL, error=ssl.SSLError(text))
+
+
+# The table
+
+THROTTLING_CODES: Final = botocore.retries.standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES  # type: ignore[attr-defined] # not in the stubs
+
+ANSWERS: Final[tuple[tuple[int, str, str, bool], ...]] = (
+    *((400, code, "throttled", True) for code in THROTTLING_CODES),
+    *((status, code, "throttled", True) for status in (429, 503) for code in ("Throttling",)),
+    (429, "", "throttled", True),
+    (429, "SomethingNew", "throttled", True),
+    (429, "ModelNotReadyException", "not-ready", True),
+    (530, "InternalDependencyException", "dependency", True),
+    (530, "", "dependency", True),
+    (503, "ServiceUnavailable", "unavailable", True),
+    (503, "", "unavailable", True),
+    (502, "", "unavailable", True),
+    (504, "", "unavailable", True),
+    (400, "RequestTimeout", "unavailable", True),
+    (408, "RequestTimeoutException", "unavailable", True),
+    (500, "InternalFailure", "internal", True),
+    (500, "", "internal", True),
+    (400, "ValidationError", "invalid", False),
+    (500, "ValidationException", "invalid", False),
+    (400, "SerializationException", "invalid", False),
+    (403, "AccessDenied", "not-permitted", False),
+    (403, "AccessDeniedException", "not-permitted", False),
+    (403, "UnauthorizedOperation", "not-permitted", False),
+    (403, "OptInRequired", "not-permitted", False),
+    (403, "SignatureDoesNotMatch", "not-authenticated", False),
+    (403, "InvalidSignatureException", "not-authenticated", False),
+    (400, "IncompleteSignature", "not-authenticated", False),
+    (400, "IncompleteSignatureException", "not-authenticated", False),
+    (403, "ExpiredToken", "not-authenticated", False),
+    (403, "ExpiredTokenException", "not-authenticated", False),
+    (403, "RequestExpired", "not-authenticated", False),
+    (403, "RequestTimeTooSkewed", "not-authenticated", False),
+    (403, "InvalidClientTokenId", "not-authenticated", False),
+    (403, "UnrecognizedClientException", "not-authenticated", False),
+    (403, "MissingAuthenticationToken", "not-authenticated", False),
+    (403, "MissingAuthenticationTokenException", "not-authenticated", False),
+    (400, "ModelStreamError", "stream-began", False),
+    (500, "InternalStreamFailure", "stream-began", False),
+    (400, "", "other-answer", False),
+    (403, "", "other-answer", False),
+    (404, "", "other-answer", False),
+    (408, "", "other-answer", False),
+    (413, "", "other-answer", False),
+    (424, "", "other-answer", False),
+    (501, "", "other-answer", False),
+    (505, "", "other-answer", False),
+    (507, "", "other-answer", False),
+    (599, "", "other-answer", False),
+)
+
+STREAM_ERROR: Final = exceptions.EventStreamError(
+    {"Error": {"Code": "ThrottlingException", "Message": "no"}}, "InvokeEndpointWithResponseStream"
+)
+
+RAISED: Final[tuple[tuple[BaseException, str, str], ...]] = (
+    (exceptions.ConnectTimeoutError(endpoint_url=URL), "connect-timeout", "yes"),
+    (exceptions.EndpointConnectionError(endpoint_url=URL), "not-connected", "yes"),
+    (exceptions.ProxyConnectionError(proxy_url="http://proxy"), "not-connected", "yes"),
+    (exceptions.ReadTimeoutError(endpoint_url=URL), "read-timeout", "safe"),
+    (exceptions.ConnectionClosedError(endpoint_url=URL), "connection-lost", "safe"),
+    (exceptions.ResponseStreamingError(error="cut"), "connection-lost", "safe"),
+    (exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), "connection-lost", "safe"),
+    (exceptions.HTTPClientError(error="?"), "connection-lost", "safe"),
+    (tls_error("EOF occurred in violation of protocol (_ssl.c:1007)"), "tls", "safe"),
+    (tls_error("certificate verify failed: self-signed certificate"), "certificate", "no"),
+    (tls_error("[SSL: CERTIFICATE_VERIFY_FAILED]"), "certificate", "no"),
+    (tls_error("Hostname mismatch, certificate is not valid for 'x'"), "certificate", "no"),
+    (tls_error("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]"), "certificate", "no"),
+    (exceptions.ParamValidationError(report="no"), "invalid", "no"),
+    (exceptions.ValidationError(value="v", param="p", type_name="t"), "invalid", "no"),
+    (exceptions.NoCredentialsError(), "not-authenticated", "no"),
+    (
+        exceptions.PartialCredentialsError(provider="env", cred_var="secret"),
+        "not-authenticated",
+        "no",
+    ),
+    (
+        exceptions.CredentialRetrievalError(provider="sso", error_msg="no"),
+        "not-authenticated",
+        "no",
+    ),
+    (STREAM_ERROR, "stream-began", "no"),
+    (errors.PublicAddressError("no", host="h", address="52.1.2.3"), "refused-here", "no"),
+    (errors.NoPrivateRouteError("no"), "refused-here", "no"),
+    (errors.StreamInterruptedError("no", parts_received=3), "refused-here", "no"),
+    (errors.PayloadError("no"), "refused-here", "no"),
+    (errors.ConfigurationError("no"), "refused-here", "no"),
+    (errors.JobTimeoutError("no"), "refused-here", "no"),
+    (errors.MissingExtraError("it", extra="fast"), "refused-here", "no"),
+    (exceptions.NoRegionError(), "anything-else", "no"),
+    (exceptions.BotoCoreError(), "anything-else", "no"),
+    (ConnectionResetError("no"), "anything-else", "no"),
+    (TimeoutError("no"), "anything-else", "no"),
+    (ValueError("no"), "anything-else", "no"),
+    (KeyboardInterrupt(), "anything-else", "no"),
+    (asyncio.CancelledError(), "anything-else", "no"),
+)
+
+
+@pytest.mark.parametrize(("status", "code", "row", "retried"), ANSWERS)
+def test_what_the_service_answers(status: int, code: str, row: str, retried: bool) -> None:
+    """The code decides before the status; what is not in the table is not retried."""
+    verdict = classify(answered(status, code))
+    assert (verdict.name, verdict.retry) == (row, retried)
+    assert classify(answered(status, code), RetryPolicy(safe_to_repeat=True)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("original", "retried"),
+    [(status, True) for status in (0, 502, 503, 504, 507)]
+    + [(status, False) for status in (None, 400, 404, 408, 413, 424, 429, 500, 501, 505, 508)],
+)
+def test_what_a_model_answers(original: int | None, *, retried: bool) -> None:
+    """A ModelError is retried by the model's own status; one without it is not."""
+    verdict = classify(model_error(original))
+    assert (verdict.name, verdict.retry) == ("model", retried)
+
+
+def test_whoever_calls_chooses_the_statuses_of_models() -> None:
+    """For servers that answer 429 while busy, or models that must never run twice."""
+    assert classify(model_error(429), RetryPolicy(model_statuses={429})).retry
+    assert not classify(model_error(503), RetryPolicy(model_statuses={429})).retry
+    assert not classify(model_error(None), RetryPolicy(model_statuses=set())).retry
+
+
+@pytest.mark.parametrize(("error", "row", "retried"), RAISED)
+def test_what_never_was_answered(error: BaseException, row: str, retried: str) -> None:
+    """What was never sent is retried; what may have run only where that does no harm."""
+    assert classify(error).name == row
+    assert classify(error).retry == (retried == "yes")
+    assert classify(error, RetryPolicy(safe_to_repeat=True)).retry == (retried != "no")
+
+
+def test_every_row_has_a_case() -> None:
+    """The tables of this file and the table in the code have the same rows."""
+    seen = {row for _, _, row, _ in ANSWERS} | {row for _, row, _ in RAISED} | {"model"}
+    assert seen == {row.name for row in TABLE}
+
+
+def test_every_code_of_the_table_has_a_case() -> None:
+    """No code stands in the table that no test asks for."""
+    listed = {code for row in TABLE for code in row.codes}
+    assert listed == {code for _, code, _, _ in ANSWERS if code} - {"SomethingNew"} | {"ModelError"}
+
+
+def test_the_throttling_codes_are_those_of_botocore() -> None:
+    """None that botocore retries is missing."""
+    (row,) = (row for row in TABLE if row.name == "throttled")
+    assert row.codes == set(THROTTLING_CODES)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({}, "InvokeEndpoint"),
+        ClientError({"Error": {}, "ResponseMetadata": {}}, "InvokeEndpoint"),  # type: ignore[typeddict-item] # as odd stand-ins answer
+        type("Odd", (Exception,), {"kwargs": None, "response": None})(),
+    ],
+)
+def test_odd_errors_have_a_row_too(error: Exception) -> None:
+    """An error without the usual members is neither retried nor a reason to fail."""
+    assert not classify(error).retry
+    assert requested_wait(error, now=0) is None
+    assert describe(error) in {"Unknown", "Odd"}
+
+
+def test_the_page_shows_the_table() -> None:
+    """docs/retries.md has every row as it is in the code, and the policy's defaults."""
+
+    def line(row: Row) -> str:
+        named = [f"`{cls.__name__}`" for cls in row.errors]
+        if row.mention:
+            named = [f'{name} that mentions "{row.mention}"' for name in named]
+        named += [f"`{code}`" for code in sorted(row.codes)]
+        named += [f"HTTP {status}" for status in sorted(row.statuses)]
+        tokens = "–" if row.retried == "no" else str(row.cost)  # noqa: RUF001 - as typeset
+        what = ", ".join(dict.fromkeys(named))
+        return f"| {row.name} | {what} | {row.retried} | {tokens} | {row.why} |"
+
+    text = PAGE.read_text(encoding="utf-8")
+    table = text.partition("|---|---|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == [line(row) for row in TABLE]
+    shown = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    defaults = {
+        field.name: ", ".join(map(str, sorted(MODEL_STATUSES)))
+        if field.name == "model_statuses"
+        else str(field.default)
+        for field in dataclasses.fields(RetryPolicy)
+    }
+    assert dict(shown) == defaults
