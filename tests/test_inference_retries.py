@@ -346,6 +346,7 @@ def test_a_sleep_that_takes_too_long_leaves_a_time_out_that_sockets_take(run: Ru
         ),
         ({"x-amz-retry-after": "2500"}, 2.5),
         ({"retry-after": "0"}, 0.5),
+        ({"retry-after": "0.25"}, 0.5),
         ({"retry-after": "soon"}, 0.5),
     ],
 )
@@ -423,11 +424,12 @@ def test_whoever_asks_is_told_each_failure(run: Run) -> None:
 def test_an_interrupt_is_never_swallowed(run: Run, before: int, interrupt: BaseException) -> None:
     """In whichever attempt it comes, it ends the call at once, as itself."""
     world = World()
-    quota = RetryQuota()
     script = Script(world, *(throttled() for _ in range(before)), interrupt, "never")
+    told: list[Verdict] = []
     with pytest.raises(type(interrupt)) as caught:
-        run(world.retrier(quota, safe_to_repeat=True), script)
+        run(world.retrier(safe_to_repeat=True), script, on_failure=told.append)
     assert caught.value is interrupt
+    assert [verdict.name for verdict in told] == ["throttled"] * before
     assert len(script.given) == before + 1
     assert notes(interrupt) == []
 
