@@ -10,7 +10,9 @@ from sm_private_client.errors import ConfigurationError, PayloadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ROWS", "Combine", "check_batch_size", "combine_from", "split_answer"]
+    from sm_private_client.inference.window import Batch
+
+__all__ = ["ROWS", "Combine", "check_batch_size", "combine_from", "fill", "payload_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,16 +93,26 @@ def check_batch_size(batch_size: int) -> None:
         )
 
 
-def split_answer(combine: Combine, answer: object, count: int) -> Sequence[Any]:
-    """Splits the answer to a batch.
+def payload_of(batch: Batch[Any, Any], combine: Combine | None) -> Any:  # noqa: ANN401 - the caller's
+    """Gives what a call is to be given: the items joined, or the one item as it is."""
+    items = [place.item for place in batch.places]
+    return items[0] if combine is None else combine.join(items)
+
+
+def fill(batch: Batch[Any, Any], combine: Combine | None, answer: object) -> None:
+    """Gives each item its part of what a call gave.
 
     Raises:
-        PayloadError: There are not as many answers as there are items.
+        PayloadError: There are not as many parts as there are items; none got any.
     """
-    answers = combine.split(answer, count)
-    if len(answers) != count:
+    if combine is None:
+        batch.places[0].answer(answer)
+        return
+    count = len(batch.places)
+    parts = combine.split(answer, count)
+    if len(parts) != count:
         raise PayloadError(
-            f"A batch of {count} items was answered by {len(answers)} rows.",
+            f"A batch of {count} items was answered by {len(parts)} rows.",
             possible_causes=(
                 "the model drops or adds rows",
                 "it takes the batch for one input",
@@ -108,4 +120,5 @@ def split_answer(combine: Combine, answer: object, count: int) -> Sequence[Any]:
             ),
             remedy="pass combine=(join, split) that fit the model, or batch_size=1.",
         )
-    return answers
+    for place, part in zip(batch.places, parts, strict=True):
+        place.answer(part)

@@ -1,0 +1,204 @@
+"""Window: the items between the source and the consumer, and the calls they are put into.
+
+Bookkeeping only, for threads and for asyncio alike: no clock, no I/O, no waiting. Not safe
+between threads: whoever shares it holds a lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from sm_private_client.inference.concurrency import Limit
+
+__all__ = ["CALLS_AHEAD", "Batch", "OnError", "Place", "Window"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+OnError = Literal["raise", "return"]
+
+CALLS_AHEAD: Final = 4
+"""Items between source and consumer, in multiples of the calls at once and the batch size."""
+
+
+class Place(Generic[T, R]):
+    """One item on its way, and what came of it.
+
+    Attributes:
+        index: Its place among the items, from 0.
+        item: The item; let go once it has its outcome.
+        fingerprint: Its fingerprint, where there is a journal.
+        outcome: The result, or the error.
+        is_done: Whether it has its outcome.
+        is_error: Whether that is an error.
+        is_fatal: Whether it ends the run, whatever the caller said about errors.
+    """
+
+    __slots__ = ("fingerprint", "index", "is_done", "is_error", "is_fatal", "item", "outcome")
+
+    def __init__(self, index: int, item: T) -> None:
+        self.index = index
+        self.item: T | None = item
+        self.fingerprint = b""
+        self.outcome: R | BaseException | None = None
+        self.is_done = self.is_error = self.is_fatal = False
+
+    def answer(self, result: R) -> None:
+        """Notes its result."""
+        self.outcome = result
+        self.item = None
+        self.is_done = True
+
+    def fail(self, error: BaseException, *, fatal: bool = False) -> None:
+        """Notes its error; one that is no ``Exception`` is fatal."""
+        self.outcome = error
+        self.item = None
+        self.is_done = self.is_error = True
+        self.is_fatal = fatal or not isinstance(error, Exception)
+
+
+class Batch(Generic[T, R]):
+    """The items of one call.
+
+    Attributes:
+        places: In the order of the items.
+        attempts_failed: Attempts of this call that failed so far.
+        started: What the limit wants back.
+    """
+
+    __slots__ = ("attempts_failed", "places", "started")
+
+    def __init__(self) -> None:
+        self.places: list[Place[T, R]] = []
+        self.attempts_failed = 0
+        self.started = 0.0
+
+
+class Window(Generic[T, R]):
+    """Takes items in, gives calls out; takes outcomes in, gives results out.
+
+    It is full at ``CALLS_AHEAD`` times the limit times the batch size, finished items that wait
+    for their turn included: one slow item at the front holds the rest back, not memory.
+
+    Once an item failed and errors are raised, nothing more is started. The results of the calls
+    under way are still given (in order, those before the failed item); then the error of the
+    lowest index is raised.
+
+    Attributes:
+        limit: How many calls may be under way.
+        running: How many are.
+        is_failing: Whether an error is to be raised.
+
+    Args:
+        limit: Told how calls went.
+        ordered: Give results in the order of the items, else as they come.
+        on_error: ``raise`` ends the run at an error, ``return`` gives it in place of a result.
+        batch_size: Items a call.
+    """
+
+    def __init__(self, limit: Limit, *, ordered: bool, on_error: OnError, batch_size: int) -> None:
+        self.limit = limit
+        self.running = 0
+        self.is_failing = False
+        self._ordered = ordered
+        self._raises = on_error == "raise"
+        self._batch_size = batch_size
+        self._filling: Batch[T, R] = Batch()
+        self._waiting: deque[Batch[T, R]] = deque()
+        self._line: deque[Place[T, R]] = deque()  # in order: all; as they come: the done ones
+        self._first_error: Place[T, R] | None = None
+        self._held = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Says whether no more items are to be added for now."""
+        return self._held >= CALLS_AHEAD * self.limit.limit * self._batch_size
+
+    @property
+    def is_empty(self) -> bool:
+        """Says whether every item that was added has been given."""
+        return self._held == 0
+
+    @property
+    def startable(self) -> int:
+        """How many calls could begin now."""
+        return max(0, min(len(self._waiting), self.limit.limit - self.running))
+
+    @property
+    def is_ready(self) -> bool:
+        """Says whether ``give`` has something."""
+        if self._line and self._line[0].is_done:
+            return True
+        return self.is_failing and self.running == 0
+
+    def add(self, place: Place[T, R]) -> None:
+        """Takes an item in, to be called, or done already."""
+        self._held += 1
+        if self._ordered:
+            self._line.append(place)
+        if place.is_done:
+            self._settle_place(place)
+            return
+        self._filling.places.append(place)
+        if len(self._filling.places) >= self._batch_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Lets a batch go that is not full."""
+        if self._filling.places:
+            self._waiting.append(self._filling)
+            self._filling = Batch()
+
+    def start(self) -> Batch[T, R] | None:
+        """Gives the next call to make, ``None`` where none may begin."""
+        if not self.startable:
+            return None
+        self.running += 1
+        batch = self._waiting.popleft()
+        batch.started = self.limit.started()
+        return batch
+
+    def settle(self, batch: Batch[T, R]) -> None:
+        """Takes a call back whose places are all done."""
+        if not batch.attempts_failed:
+            self.limit.answered(batch.started, in_flight=self.running)
+        self.running -= 1
+        for place in batch.places:
+            self._settle_place(place)
+
+    def give(self) -> R | Exception:
+        """Gives the next result; only when it is ready.
+
+        Raises:
+            BaseException: The error that ends the run.
+        """
+        is_next = self._line and self._line[0].is_done
+        place = self._line.popleft() if is_next else self._first_error
+        if place is None:
+            raise LookupError("no result is ready")
+        outcome: Any = place.outcome
+        if place.is_error and self._ends(place):
+            raise outcome
+        self._held -= 1
+        result: R | Exception = outcome
+        return result
+
+    def cancel(self) -> None:
+        """Forgets the calls that have not begun."""
+        self._waiting.clear()
+        self._filling = Batch()
+
+    def _ends(self, place: Place[T, R]) -> bool:
+        return self._raises or place.is_fatal
+
+    def _settle_place(self, place: Place[T, R]) -> None:
+        ends = place.is_error and self._ends(place)
+        if ends:
+            self.is_failing = True
+            self.cancel()
+            if self._first_error is None or place.index < self._first_error.index:
+                self._first_error = place
+        if not self._ordered and not ends:
+            self._line.append(place)
