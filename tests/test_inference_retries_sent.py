@@ -19,9 +19,10 @@ from sm_private_client.testing import LocalPrivateLink, ModelFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ONCE: Final = Config(
-    retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=0.5, read_timeout=0.5
-)
+    Attempt = Callable[[float | None], bytes]
+
+ONCE: Final = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+IMPATIENT: Final = ONCE.merge(Config(connect_timeout=1.5, read_timeout=1.5))
 
 
 class Model:
@@ -44,11 +45,9 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
-@pytest.fixture
-def invoke(link: LocalPrivateLink) -> Iterator[Callable[[float | None], bytes]]:
+def attempts_over(link: LocalPrivateLink, config: Config) -> Iterator[Attempt]:
     """Gives one attempt over a client that does not retry by itself."""
-    session = link.session()
-    client: Any = session.client("sagemaker-runtime", config=ONCE)
+    client: Any = link.session().client("sagemaker-runtime", config=config)
 
     def attempt(_seconds: float | None) -> bytes:
         answer = client.invoke_endpoint(EndpointName="model", Body=b"row", ContentType="text/csv")
@@ -57,6 +56,16 @@ def invoke(link: LocalPrivateLink) -> Iterator[Callable[[float | None], bytes]]:
     yield attempt
     link.faults.clear()
     client.close()
+
+
+@pytest.fixture
+def invoke(link: LocalPrivateLink) -> Iterator[Attempt]:
+    yield from attempts_over(link, ONCE)
+
+
+@pytest.fixture
+def invoke_impatiently(link: LocalPrivateLink) -> Iterator[Attempt]:
+    yield from attempts_over(link, IMPATIENT)
 
 
 def invocations(link: LocalPrivateLink, since: int) -> int:
@@ -73,7 +82,7 @@ def quick(**policy: Any) -> Retrier:
 )
 def test_a_model_that_recovers_is_asked_again(
     link: LocalPrivateLink,
-    invoke: Callable[[float | None], bytes],
+    invoke: Attempt,
     failures: tuple[int, ...],
     attempts: int,
 ) -> None:
@@ -86,7 +95,7 @@ def test_a_model_that_recovers_is_asked_again(
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
 def test_a_model_that_says_no_is_not_asked_again(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes], status: int
+    link: LocalPrivateLink, invoke: Attempt, status: int
 ) -> None:
     """It got the call once."""
     model = Model(status)
@@ -96,9 +105,7 @@ def test_a_model_that_says_no_is_not_asked_again(
     assert model.calls == 1
 
 
-def test_a_throttled_call_reaches_the_model_once(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes]
-) -> None:
+def test_a_throttled_call_reaches_the_model_once(link: LocalPrivateLink, invoke: Attempt) -> None:
     """Throttling comes before the model."""
     model = Model()
     link.deploy("model", model)
@@ -108,9 +115,82 @@ def test_a_throttled_call_reaches_the_model_once(
     assert (invocations(link, since), model.calls) == (4, 1)
 
 
-def test_what_is_denied_is_sent_once(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes]
+@pytest.mark.parametrize(
+    "fault", ["unavailable", "internal_failure", "dependency_failure", "not_ready"]
+)
+def test_a_service_that_cannot_for_the_moment_is_asked_again(
+    link: LocalPrivateLink, invoke: Attempt, fault: str
 ) -> None:
+    """503, 500, 530 and 429 while a model loads: none of these has reached the model."""
+    model = Model()
+    link.deploy("model", model)
+    since = len(link.requests)
+    getattr(link.faults, fault)("model", times=3)
+    assert quick().call(invoke) == (b"row", 4)
+    assert (invocations(link, since), model.calls) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    "fault", ["unavailable", "internal_failure", "dependency_failure", "not_ready"]
+)
+def test_a_service_that_stays_down_is_asked_four_times(
+    link: LocalPrivateLink, invoke: Attempt, fault: str
+) -> None:
+    """Then its own error is raised."""
+    link.deploy("model", Model())
+    since = len(link.requests)
+    getattr(link.faults, fault)("model")
+    with pytest.raises(ClientError) as caught:
+        quick().call(invoke)
+    assert attempts_made(caught.value) == invocations(link, since) == 4
+
+
+def test_retry_after_is_read_from_the_wire(link: LocalPrivateLink, invoke: Attempt) -> None:
+    """Seconds and dates, as a server sends them; beyond the deadline there is no second call."""
+    link.deploy("model", Model())
+    slept: list[float] = []
+    retrier = Retrier(RetryPolicy(deadline=60), sleep=slept.append, wall_clock=lambda: 0)
+    link.faults.throttle("sagemaker:InvokeEndpoint", times=1, retry_after=7)
+    assert retrier.call(invoke) == (b"row", 2)
+    assert slept == [7]
+    link.faults.unavailable("model", times=1, retry_after="Fri, 31 Dec 1999 23:59:59 GMT")
+    assert retrier.call(invoke) == (b"row", 2)
+    assert 0 <= slept[1] <= 0.5
+    since = len(link.requests)
+    link.faults.not_ready("model", times=1, retry_after=3600)
+    with pytest.raises(ClientError, match="ModelNotReady"):
+        retrier.call(invoke)
+    assert invocations(link, since) == 1
+
+
+@pytest.mark.parametrize(("safe", "calls"), [(False, 1), (True, 2)])
+@pytest.mark.parametrize("fault", ["lost", "cut"])
+def test_an_answer_that_is_lost_after_the_model_ran(
+    link: LocalPrivateLink,
+    invoke: Attempt,
+    fault: str,
+    *,
+    safe: bool,
+    calls: int,
+) -> None:
+    """The model has run: it runs again only where that does no harm."""
+    model = Model()
+    link.deploy("model", model)
+    if fault == "lost":
+        link.faults.reset("sagemaker-runtime", when="after-model", times=1)
+    else:
+        link.faults.cut("model", after_bytes=1, times=1)
+    retrier = quick(safe_to_repeat=safe)
+    if safe:
+        assert retrier.call(invoke) == (b"row", 2)
+    else:
+        with pytest.raises(exceptions.BotoCoreError) as caught:
+            retrier.call(invoke)
+        assert classify(caught.value).name == "connection-lost"
+    assert model.calls == calls
+
+
+def test_what_is_denied_is_sent_once(link: LocalPrivateLink, invoke: Attempt) -> None:
     """AccessDenied is an answer."""
     link.deploy("model", Model())
     since = len(link.requests)
@@ -122,7 +202,7 @@ def test_what_is_denied_is_sent_once(
 
 @pytest.mark.parametrize(("safe", "sent"), [(False, 1), (True, 3)])
 def test_a_connection_that_is_reset_after_the_request_went_out(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes], *, safe: bool, sent: int
+    link: LocalPrivateLink, invoke: Attempt, *, safe: bool, sent: int
 ) -> None:
     """Is repeated only where that does no harm."""
     link.deploy("model", Model())
@@ -139,7 +219,7 @@ def test_a_connection_that_is_reset_after_the_request_went_out(
 
 @pytest.mark.parametrize(("safe", "asked"), [(False, 1), (True, 2)])
 def test_a_model_that_takes_too_long(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes], *, safe: bool, asked: int
+    link: LocalPrivateLink, invoke_impatiently: Attempt, *, safe: bool, asked: int
 ) -> None:
     """Is asked again only where that does no harm."""
     awaited = threading.Event()
@@ -155,10 +235,10 @@ def test_a_model_that_takes_too_long(
     retrier = quick(safe_to_repeat=safe)
     try:
         if safe:
-            assert retrier.call(invoke) == (b"row", 2)
+            assert retrier.call(invoke_impatiently) == (b"row", 2)
         else:
             with pytest.raises(exceptions.ReadTimeoutError):
-                retrier.call(invoke)
+                retrier.call(invoke_impatiently)
     finally:
         awaited.set()
     assert len(calls) == asked
@@ -173,7 +253,7 @@ def test_a_model_that_takes_too_long(
 )
 def test_what_was_never_sent_is_tried_again(
     link: LocalPrivateLink,
-    invoke: Callable[[float | None], bytes],
+    invoke_impatiently: Attempt,
     how: Any,
     kind: type[Exception],
 ) -> None:
@@ -188,7 +268,7 @@ def test_what_was_never_sent_is_tried_again(
             for fault in down:
                 fault.clear()
         try:
-            return invoke(seconds)
+            return invoke_impatiently(seconds)
         except Exception as error:
             seen.append(type(error))
             raise
@@ -199,7 +279,7 @@ def test_what_was_never_sent_is_tried_again(
 
 
 def test_a_certificate_for_other_names_is_refused_once(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes]
+    link: LocalPrivateLink, invoke: Attempt
 ) -> None:
     """The guard's own words for it are of the same row."""
     since = len(link.network.dialled)
@@ -210,9 +290,7 @@ def test_a_certificate_for_other_names_is_refused_once(
     assert len(link.network.dialled) - since == 1
 
 
-def test_a_public_address_is_refused_once(
-    link: LocalPrivateLink, invoke: Callable[[float | None], bytes]
-) -> None:
+def test_a_public_address_is_refused_once(link: LocalPrivateLink, invoke: Attempt) -> None:
     """Nothing is dialled, nothing is tried again."""
     link.deploy("model", Model())
     since = len(link.network.dialled)
