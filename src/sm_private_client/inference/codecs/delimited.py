@@ -35,6 +35,7 @@ _FLOAT: Final = re.compile(
     r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|nan|[+-]?inf(inity)?",
     re.IGNORECASE,
 )
+_USUAL: Final = frozenset({str, int, float, bool})
 _TAKES: Final = (
     "str (CSV already), rows (lists, tuples, dicts, dataclasses), DataFrame, Series, Table, "
     "arrays of one or two dimensions"
@@ -164,6 +165,8 @@ def _is_row(value: Any) -> bool:  # noqa: ANN401 - any input, told apart here
 
 
 def _cell(value: Any, row: int) -> object:  # noqa: ANN401 - any input, told apart here
+    if type(value) in _USUAL:  # nearly every cell: spare it the questions below
+        return value if value == value else None  # noqa: PLR0124 - NaN differs from itself
     if is_numpy(value) and value.dtype.kind == "M":
         value = value.astype("datetime64[us]").item()
     if value is None or _is_missing(value):
