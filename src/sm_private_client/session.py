@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3.session
 from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.engines import direct_invoker
+from sm_private_client.inference.invokers import BotocoreInvoker
+from sm_private_client.inference.predictor import INVOKE_TIMEOUT, STREAM_TIMEOUT, Predictor
+from sm_private_client.inference.quota import RetryQuota
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials, RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
 from sm_private_client.routing.settings import RoutingOptions, load_settings, read_environment
-from sm_private_client.transport.client_config import RoutedConfig, verified_by
+from sm_private_client.transport.client_config import USER_AGENT, RoutedConfig, verified_by
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.guarded import guard
 from sm_private_client.transport.own_vpc import own_vpc
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
     import botocore.session
     from typing_extensions import Unpack
 
+    from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.invokers import DirectInvoker
+    from sm_private_client.inference.invoking import Invoker
+    from sm_private_client.inference.retry_policy import RetryPolicy
     from sm_private_client.privatelink.records import Route
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
@@ -88,6 +96,14 @@ class Session(boto3.session.Session):
         self._lock = threading.RLock()
         self._making = threading.Lock()
         self._clients: dict[object, Any] = {}
+        self._direct: dict[str, DirectInvoker] = {}
+        self._quota = RetryQuota()
+        self._recipe = {
+            "region_name": region_name,
+            "profile_name": profile_name,
+            "network": network,
+            **routing,
+        }
         self._presigned: PresignedUrlNotice | None = None
 
     if not TYPE_CHECKING:  # type checkers see boto3-stubs' overloads, every service included
@@ -165,6 +181,103 @@ class Session(boto3.session.Session):
             credentials=ClientCredentials(),
         )
 
+    def predictor(
+        self,
+        endpoint_name: str,
+        *,
+        region_name: str | None = None,
+        codec: Codec | str | None = None,
+        inference_component: str | None = None,
+        target_variant: str | None = None,
+        target_model: str | None = None,
+        target_container: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = INVOKE_TIMEOUT,
+        stream_timeout: float | None = STREAM_TIMEOUT,
+        transport: Literal["direct", "botocore"] = "direct",
+        client: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
+    ) -> Predictor:
+        """Makes a ``Predictor`` for one inference endpoint, over this session's private route.
+
+        Predictors of a session share their connections.
+
+        Args:
+            endpoint_name: The inference endpoint's name.
+            region_name: The session's region by default.
+            codec: See ``Predictor``.
+            inference_component: See ``Predictor``.
+            target_variant: See ``Predictor``.
+            target_model: See ``Predictor``.
+            target_container: See ``Predictor``.
+            retry: See ``Predictor``.
+            timeout: See ``Predictor``.
+            stream_timeout: See ``Predictor``.
+            transport: ``direct`` signs and sends itself; ``botocore`` goes through a boto3 client
+                whose own retries are off.
+            client: A ``sagemaker-runtime`` client to use instead; see ``Predictor``.
+
+        Raises:
+            NoPrivateRouteError: There is no private route; nothing was sent.
+            RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
+        """
+        options: dict[str, Any] = {
+            "codec": codec,
+            "inference_component": inference_component,
+            "target_variant": target_variant,
+            "target_model": target_model,
+            "target_container": target_container,
+            "retry": retry,
+            "timeout": timeout,
+            "stream_timeout": stream_timeout,
+        }
+        if client is not None:
+            return Predictor(endpoint_name, client=client, **options)
+        region = self._region(region_name, None)
+        if transport == "direct":
+            invoker: Invoker = self._direct_invoker(region)
+        elif transport == "botocore":
+            once = Config(
+                retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=timeout
+            )
+            make: Any = self.client
+            invoker = BotocoreInvoker(make("sagemaker-runtime", region, config=once))
+        else:
+            raise ConfigurationError(
+                f"transport= has {transport!r}.", remedy="give 'direct' or 'botocore'."
+            )
+        again = {**options, "region_name": region, "transport": transport}
+        return Predictor(
+            endpoint_name,
+            invoker=invoker,
+            quota=self._quota,
+            recipe=(_predictor_again, (self, endpoint_name, again)),
+            **options,
+        )
+
+    def _direct_invoker(self, region: str) -> DirectInvoker:
+        with self._lock:
+            if region not in self._direct:
+                routed = RoutedConfig.merged(
+                    None,
+                    session_default=self._session.get_default_client_config(),
+                    retries_are_configured=True,
+                )
+                credentials: Any = self.get_credentials()
+                make: Any = self.client
+                self._direct[region] = direct_invoker(
+                    self._dialer(self.route("sagemaker-runtime", region)),
+                    model=self._session.get_service_model("sagemaker-runtime"),
+                    credentials=lambda: credentials and credentials.get_frozen_credentials(),
+                    bundle=verified_by(None, session=self._session, environ=read_environment()),
+                    config=routed.config,
+                    user_agent=f"{self._session.user_agent()} {USER_AGENT}",
+                    exceptions=lambda: make("sagemaker-runtime", region).exceptions,
+                )
+            return self._direct[region]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _session_again, (self._recipe,)
+
     @property
     def network(self) -> NetworkBackend:
         """What this session resolves names and opens sockets with."""
@@ -174,6 +287,7 @@ class Session(boto3.session.Session):
         """Forgets every route and shared client, here and on disk; the next one is made anew."""
         with self._lock:
             self._clients.clear()
+            self._direct.clear()
             self._routes.forget()
 
     def _shared_client(
@@ -247,23 +361,24 @@ class Session(boto3.session.Session):
             config=routed.config,
             **credentials.as_arguments(),
         )
-        settings = self._routes.settings()
-        dialer = Dialer(
-            route,
-            network=self._network,
-            health=self._health,
-            warn_only=settings.on_public_route == "warn",
-        )
-        guard(made, dialer, verify=bundle, stream_timeout=routed.stream_timeout)
+        guard(made, self._dialer(route), verify=bundle, stream_timeout=routed.stream_timeout)
         if route.service_name == "sagemaker":
             if self._presigned is None:
                 self._presigned = PresignedUrlNotice(
                     self._network,
-                    allowed_networks=settings.allowed_networks,
+                    allowed_networks=self._routes.settings().allowed_networks,
                     has_private_dns=self._routes.has_private_dns,
                 )
             self._presigned.watch(made)
         return made
+
+    def _dialer(self, route: Route) -> Dialer:
+        return Dialer(
+            route,
+            network=self._network,
+            health=self._health,
+            warn_only=self._routes.settings().on_public_route == "warn",
+        )
 
     def _is_routed(self, service_name: str) -> bool:
         """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
@@ -291,6 +406,15 @@ class Session(boto3.session.Session):
         if not region:
             raise NoRegionError
         return str(region)
+
+
+def _session_again(recipe: dict[str, Any]) -> Session:
+    """Makes a session from its recipe, which has names and settings and no credentials."""
+    return Session(**recipe)
+
+
+def _predictor_again(session: Session, endpoint_name: str, options: dict[str, Any]) -> Predictor:
+    return session.predictor(endpoint_name, **options)
 
 
 class _Callers:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import botocore.session
 
-__all__ = ["RoutedConfig", "verified_by"]
+__all__ = ["USER_AGENT", "RoutedConfig", "verified_by"]
 
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "connect_timeout": 5,
@@ -29,7 +29,7 @@ _RETRIES: Final = {"mode": "standard", "total_max_attempts": 4}
 _STREAM_TIMEOUT: Final = 600.0
 """Seconds; a response stream may last 8 minutes (InvokeEndpointWithResponseStream)."""
 
-_USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
+USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class RoutedConfig:
         if not retries_are_configured:
             defaults["retries"] = dict(_RETRIES)
         extra = options.get("user_agent_extra")
-        options["user_agent_extra"] = f"{extra} {_USER_AGENT}" if extra else _USER_AGENT
+        options["user_agent_extra"] = f"{extra} {USER_AGENT}" if extra else USER_AGENT
         return cls(
             config=Config(**{**defaults, **options}),
             stream_timeout=options.get("read_timeout", _STREAM_TIMEOUT),

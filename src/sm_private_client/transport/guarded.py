@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -122,6 +123,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             client_cert=client_cert,
         )
         self.dialer = dialer
+        self._pid = os.getpid()
         self._bundle = verify
         streams = Timeout(connect=timeout[0], read=stream_timeout)
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
@@ -150,6 +152,9 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             PublicAddressError: The guard refused; botocore does not retry it.
             SSLError: botocore's own, with what is known of the cause.
         """
+        if self._pid != os.getpid():  # forked: the connections in the pool are the parent's
+            self._pid = os.getpid()
+            self.close()
         try:
             return super().send(request)
         except SSLError as error:
@@ -186,9 +191,9 @@ def guard(
         max_pool_connections=config.max_pool_connections,
         client_cert=config.client_cert,
     )
-    endpoint: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
-    endpoint.http_session.close()
-    endpoint.http_session = guarded
+    carrier: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
+    carrier.http_session.close()
+    carrier.http_session = guarded
     return guarded
 
 

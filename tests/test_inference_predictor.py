@@ -1,0 +1,391 @@
+"""Specification of inference/predictor.py, invokers.py and engines.py: calls over every path."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from sm_private_client.errors import (
+    ConfigurationError,
+    NoPrivateRouteError,
+    PayloadError,
+    PublicAddressError,
+)
+from sm_private_client.inference.engines import direct_invoker
+from sm_private_client.inference.predictor import Invocation, Predictor
+from sm_private_client.inference.retry_policy import RetryPolicy
+from sm_private_client.session import Session
+from sm_private_client.testing import LocalPrivateLink
+
+PATHS = ("direct", "fast", "botocore")
+
+
+def echo(body: bytes, content_type: str) -> tuple[bytes, str]:
+    return body, content_type
+
+
+@pytest.fixture
+def link() -> Iterator[LocalPrivateLink]:
+    with LocalPrivateLink() as link:
+        link.deploy("echo", echo)
+        yield link
+
+
+def predictor(session: Session, name: str, path: str, **options: Any) -> Predictor:
+    """Makes a predictor over one of the three paths, whichever extras are installed."""
+    if path == "botocore":
+        return session.predictor(name, transport="botocore", **options)
+    made = session.predictor(name, **options)
+    client: Any = session.client("sagemaker-runtime")
+    credentials: Any = session.get_credentials()
+    made._invoker = direct_invoker(
+        session._dialer(session.route("sagemaker-runtime")),
+        model=session._session.get_service_model("sagemaker-runtime"),
+        credentials=credentials.get_frozen_credentials,
+        bundle=session._session.get_config_variable("ca_bundle"),
+        config=client.meta.config,
+        user_agent="test",
+        exceptions=lambda: client.exceptions,
+        fast=path == "fast",
+    )
+    return made
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_invoke_gives_the_answer_as_it_is(link: LocalPrivateLink, path: str) -> None:
+    """Bytes out, bytes in, and what the service says besides."""
+    made = predictor(link.session(), "echo", path)
+    answer = made.invoke(
+        b"1,2\xff", content_type="text/csv", custom_attributes="trace=1", inference_id="i-1"
+    )
+    assert isinstance(answer, Invocation)
+    assert (answer.body, answer.content_type) == (b"1,2\xff", "text/csv")
+    assert answer.invoked_production_variant == "AllTraffic"
+    assert answer.request_id
+    assert answer.attempts == 1
+    assert answer.seconds > 0
+    assert answer.members["Body"] == b"1,2\xff"
+    assert b"1,2" not in repr(answer).encode()
+    zones = {"us-east-1a", "us-east-1b"}
+    assert path == "botocore" or answer.availability_zone in zones
+    assert link.requests[-1].operation == "InvokeEndpoint"
+
+
+def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink) -> None:
+    """Walks botocore's model, so that a new member cannot be missed."""
+    model = botocore.session.Session().get_service_model("sagemaker-runtime")
+    operation: Any = model.operation_model("InvokeEndpoint")
+    seen: dict[str, Any] = {}
+
+    class Recorder:
+        name = "recorder"
+
+        def invoke(self, params: Any, *, timeout: float | None) -> Any:
+            seen.update(params, timeout=timeout)
+            raise KeyboardInterrupt
+
+    made = link.session().predictor("echo")
+    made._invoker = Recorder()  # type: ignore[assignment] # one verb is enough here
+    with pytest.raises(KeyboardInterrupt):
+        made.invoke(
+            b"x",
+            content_type="a",
+            accept="b",
+            custom_attributes="c",
+            inference_id="d",
+            session_id="e",
+            prefix_aware_id="f",
+            explanations="g",
+            inference_component="h",
+            target_variant="i",
+            target_model="j",
+            target_container="k",
+            members={"Future": "z"},
+            timeout=3,
+        )
+    assert set(operation.input_shape.members) <= set(seen)
+    assert set(seen) - set(operation.input_shape.members) <= {"Future", "timeout", "PrefixAwareId"}
+    assert seen["timeout"] == 3
+    reachable = {
+        "Body": "body",
+        "ContentType": "content_type",
+        "InvokedProductionVariant": "invoked_production_variant",
+        "CustomAttributes": "custom_attributes",
+        "NewSessionId": "new_session_id",
+        "ClosedSessionId": "closed_session_id",
+    }
+    assert set(operation.output_shape.members) <= set(reachable)
+    assert set(reachable.values()) <= set(Invocation.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "data", [{"a": [1, None, "\u00e9"]}, [[1, 2], [3, 4]], "text", b"raw", 5], ids=repr
+)
+def test_predict_encodes_and_decodes(link: LocalPrivateLink, path: str, data: Any) -> None:
+    """What goes out comes back from a model that echoes."""
+    assert predictor(link.session(), "echo", path).predict(data) == data
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_stream_gives_the_answer_as_it_comes(link: LocalPrivateLink, path: str) -> None:
+    """Parts, text, JSON: whatever path carries them."""
+    link.deploy("talk", lambda _, __: iter([b'{"a":1}\n{"a', b'":2}', b"\n"]))
+    made = predictor(link.session(), "talk", path)
+    with made.stream({"q": 1}) as stream:
+        assert list(stream.json()) == [{"a": 1}, {"a": 2}]
+        assert stream.parts_received == 3
+        assert stream.time_to_first_byte is not None
+    with made.stream({"q": 1}) as stream:
+        assert next(iter(stream.bytes())) == b'{"a":1}\n{"a'
+    assert made.predict is not None
+    assert predictor(link.session(), "echo", path).invoke(b"1").body == b"1"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_errors_are_the_clients_own(link: LocalPrivateLink, path: str) -> None:
+    """The very classes of session.client("sagemaker-runtime").exceptions, with every field."""
+
+    def broken(_: bytes, __: str) -> bytes:
+        raise ValueError("no")
+
+    link.deploy("broken", broken)
+    session: Any = link.session()
+    exceptions = session.client("sagemaker-runtime").exceptions
+    once = RetryPolicy(attempts=1)
+    with pytest.raises(exceptions.ModelError) as caught:
+        predictor(session, "broken", path, retry=once).invoke(b"1")
+    assert caught.value.response["OriginalStatusCode"] == 500
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    for verb in ("invoke", "stream"):
+        with pytest.raises(exceptions.ValidationError) as absent:
+            getattr(predictor(session, "absent", path), verb)(b"1")
+        assert "Endpoint absent of account" in str(absent.value)
+    wrong = link.session(aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="x")
+    with pytest.raises(ClientError) as refused:
+        predictor(wrong, "echo", path).invoke(b"1")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_retries_have_one_owner(link: LocalPrivateLink, path: str) -> None:
+    """Four attempts of the policy are four requests, on every path; success counts its own."""
+    waits = RetryPolicy(attempts=4, wait_initial=0.01, wait_max=0.02)
+    made = predictor(link.session(), "echo", path, retry=waits)
+    link.faults.throttle("sagemaker:InvokeEndpoint", times=2)
+    assert made.invoke(b"1").attempts == 3
+    link.requests.clear()
+    with link.faults.throttle("sagemaker:InvokeEndpoint"), pytest.raises(ClientError):
+        made.invoke(b"1")
+    assert len(link.requests) == 4
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_guard_stands_under_every_path(link: LocalPrivateLink, path: str) -> None:
+    """A public address is refused before a byte is sent, and not retried."""
+    made = predictor(link.session(), "echo", path)
+    link.network.dialled.clear()
+    with link.faults.dns("sagemaker-runtime", "52.1.2.3"), pytest.raises(PublicAddressError):
+        made.invoke(b"1")
+    assert list(link.network.dialled) == []
+    assert (link.internet.connections, link.internet.bytes_received) == (0, 0)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda p: p.invoke("text"), PayloadError),
+        (lambda p: p.invoke(bytes(25 * 1024 * 1024 + 1)), PayloadError),
+        (lambda p: p.invoke(b"", custom_attributes="x" * 1025), ConfigurationError),
+        (lambda p: p.invoke(b"", inference_id="a\nb"), ConfigurationError),
+        (lambda p: p.invoke(b"", members={"Colour": "red"}), ConfigurationError),
+        (lambda p: p.predict(object()), PayloadError),
+        (lambda p: p.stream(object()), PayloadError),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(
+    link: LocalPrivateLink, path: str, call: Any, expected: type[Exception]
+) -> None:
+    """Wrong type, too large, header out of limits: refused early on every path."""
+    made = predictor(link.session(), "echo", path)
+    link.requests.clear()
+    with pytest.raises(expected):
+        call(made)
+    assert len(link.requests) == 0
+
+
+def test_predictors_of_a_session_share_connections(link: LocalPrivateLink) -> None:
+    """The second predictor dials nothing."""
+    session = link.session()
+    assert session.predictor("echo").invoke(b"1").body == b"1"
+    link.network.dialled.clear()
+    assert session.predictor("echo", timeout=5).invoke(b"1").body == b"1"
+    assert list(link.network.dialled) == []
+
+
+def test_it_works_over_any_client(link: LocalPrivateLink) -> None:
+    """Predictor(name, client=…): a routed client, a plain one, a stubbed one."""
+    client: Any = link.session().client("sagemaker-runtime")
+    assert Predictor("echo", client=client).predict([1]) == [1]
+    plain: Any = boto3.client(
+        "sagemaker-runtime",
+        "us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        endpoint_url="https://127.0.0.1:1",
+    )
+    with Stubber(plain) as stubber:
+        stubber.add_response(
+            "invoke_endpoint_async", {"InferenceId": "i", "OutputLocation": "s3://b/k"}
+        )
+        invoker = Predictor("echo", client=plain)._invoker
+        answer = invoker.invoke_async(
+            {"EndpointName": "echo", "InputLocation": "s3://b/in"}, timeout=None
+        )
+    assert answer.members["OutputLocation"] == "s3://b/k"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"client": object(), "invoker": object()}])
+def test_it_needs_one_carrier(arguments: Any) -> None:
+    """Neither a client nor a session is not enough, both are too many."""
+    with pytest.raises(ConfigurationError, match="A Predictor needs a client"):
+        Predictor("echo", **arguments)
+
+
+def test_a_transport_is_named(link: LocalPrivateLink) -> None:
+    """Anything but direct and botocore is refused."""
+    wrong: Any = "carrier-pigeon"
+    with pytest.raises(ConfigurationError, match="transport= has 'carrier-pigeon'"):
+        link.session().predictor("echo", transport=wrong)
+
+
+def test_the_repr_says_which_engine_carries(link: LocalPrivateLink) -> None:
+    """State is in the repr, and nothing secret."""
+    session = link.session()
+    host = link.vpc_endpoint("sagemaker-runtime").name.host
+    text = repr(predictor(session, "echo", "direct"))
+    assert text.startswith("Predictor('echo', transport=DirectInvoker(DirectTransport(")
+    assert host in text
+    assert link.secret_access_key not in text
+    assert "FastTransport" in repr(predictor(session, "echo", "fast"))
+
+
+def test_without_a_route_there_is_no_predictor(link: LocalPrivateLink) -> None:
+    """It fails where a client would, and as early."""
+    link.delete_vpc_endpoint(link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id)
+    with pytest.raises(NoPrivateRouteError):
+        link.session().predictor("echo")
+
+
+def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and settings travel; credentials and sockets do not."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    host = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"https://{host}")
+    session = Session(
+        "AKIAI44QH8DHBEXAMPLE", "secret", region_name="us-east-1", vpc_id="vpc-0a1b2c3d"
+    )
+    made = session.predictor("churn", target_variant="blue", retry=RetryPolicy(attempts=2))
+    data = pickle.dumps(made)
+    assert b"secret" not in data
+    assert b"AKIAI44QH8DHBEXAMPLE" not in data
+    again = pickle.loads(data)  # noqa: S301 - our own bytes
+    assert again.endpoint_name == "churn"
+    assert again._targets["TargetVariant"] == "blue"
+    assert again._retrier.policy == RetryPolicy(attempts=2)
+    session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
+    assert session_again.region_name == "us-east-1"
+    assert session_again._routes.settings().vpc_id == "vpc-0a1b2c3d"
+
+
+def test_a_predictor_over_a_client_does_not_pickle() -> None:
+    """Clients stay in their process; the error says what to do."""
+    client: Any = boto3.client(
+        "sagemaker-runtime", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    with pytest.raises(ConfigurationError, match="cannot be pickled"):
+        pickle.dumps(Predictor("echo", client=client))
+
+
+def test_16_threads_share_a_predictor(link: LocalPrivateLink) -> None:
+    """Every answer belongs to its own question."""
+    made = link.session().predictor("echo")
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(made.predict, range(400)))
+    assert answers == list(range(400))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("path", PATHS)
+def test_a_forked_child_has_connections_of_its_own(link: LocalPrivateLink, path: str) -> None:
+    """A child calls through its own connection, and its parent's goes on working."""
+    made = predictor(link.session(), "echo", path)
+    assert made.predict("before") == "before"
+    link.network.dialled.clear()
+    child = os.fork()
+    if child == 0:  # no pytest in here: whatever happens, leave at once
+        status = 1
+        try:
+            signal.alarm(20)
+            status = 0 if made.predict("in the child") == "in the child" else 2
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert made.predict("after") == "after"
+    assert list(link.network.dialled) == []
+
+
+def test_nothing_of_a_payload_is_logged(
+    link: LocalPrivateLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither payload nor credential nor signature reaches our loggers at DEBUG."""
+    with caplog.at_level(logging.DEBUG, logger="sm_private_client"):
+        link.session().predictor("echo").predict({"secret-payload": 1})
+    ours = " ".join(
+        r.getMessage() for r in caplog.records if r.name.startswith("sm_private_client")
+    )
+    assert "secret-payload" not in ours
+    assert link.secret_access_key not in ours
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_map_predicts_for_every_item(link: LocalPrivateLink, path: str) -> None:
+    """In order, many at once, errors in place where they are asked for."""
+    made = predictor(link.session(), "echo", path)
+    assert list(made.map(range(100), concurrency=4)) == list(range(100))
+    answers = list(made.map([1, object(), 3], concurrency=2, on_error="return"))
+    assert (answers[0], type(answers[1]), answers[2]) == (1, PayloadError, 3)
+    with made.map(iter(int, 1), concurrency=2) as endless:
+        assert [next(endless) for _ in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 4}], ids=["alone", "in batches"])
+def test_map_goes_on_from_its_journal(
+    link: LocalPrivateLink, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """What was answered is not called again, and comes back equal."""
+    journal = tmp_path / "run.journal"
+    made = link.session().predictor("echo")
+    items = [[n, n / 2] for n in range(20)]
+    assert list(made.map(items, concurrency=2, journal=journal, **options)) == items
+    link.requests.clear()
+    assert list(made.map(items, concurrency=2, journal=journal, **options)) == items
+    assert len(link.requests) == 0
+    assert journal.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigurationError):
+        list(link.session().predictor("other").map(items, journal=journal, **options))
