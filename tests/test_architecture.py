@@ -66,8 +66,9 @@ IMPURE_MODULES = {
     "urllib3",
 }
 READS_ENVIRONMENT = {"routing.settings"}
-SETS_ENVIRONMENT = {"cli.demonstration.stage"}
-"""Where it is set: the demonstration shows how variables work, and puts the old ones back."""
+SETS_ENVIRONMENT = {"cli.demonstration.stage", "testing.moto_import"}
+"""Where it is set: the demonstration shows how variables work, moto's import must not see
+AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 OPENS_SOCKETS = {"routing.network"}
 OPENING_ROOMS = {"transport", "testing"}

@@ -29,7 +29,9 @@ def test_exported_names() -> None:
         "Fault",
         "Faults",
         "LocalPrivateLink",
+        "ModelCall",
         "ModelFailure",
+        "ModelRecord",
         "RequestRecord",
         "SimulatedNetwork",
     ]
@@ -221,9 +223,32 @@ def test_a_client_that_waits_is_told_to_continue(private_link: LocalPrivateLink)
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def run(code: str) -> str:
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_that_is_not_there_does_not_matter(variable: str) -> None:
+    """Neither moto, which makes sessions of its own, nor the simulator reads it; it stays."""
+    code = (
+        "import os\n"
+        "from sm_private_client.testing import LocalPrivateLink\n"
+        "with LocalPrivateLink() as link:\n"
+        "    link.deploy('churn', lambda body, _: body)\n"
+        "    session = link.session()\n"
+        "    for name, call in (('ec2', 'describe_vpcs'), ('s3', 'list_buckets'),\n"
+        "                       ('sts', 'get_caller_identity'), ('sagemaker', 'list_endpoints')):\n"
+        "        getattr(session.client(name), call)()\n"
+        "    runtime = session.client('sagemaker-runtime')\n"
+        "    print(runtime.invoke_endpoint(EndpointName='churn', Body=b'1')['Body'].read())\n"
+        f"print(os.environ['{variable}'])"
+    )
+    assert run(code, **{variable: "nowhere"}) == "b'1'\nnowhere\n"
+
+
+def run(code: str, **variables: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        check=True,
+        text=True,
     )
     return done.stdout
 

@@ -8,7 +8,6 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
@@ -38,12 +37,6 @@ def refused(call: Any, **arguments: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     return dict(caught.value.response)
-
-
-def takes_async_body(runtime: Any) -> bool:
-    """Says whether this botocore knows Body; 1.40 requires InputLocation instead."""
-    shape = runtime.meta.service_model.operation_model("InvokeEndpointAsync").input_shape
-    return "Body" in shape.members
 
 
 def parts(body: bytes, _content_type: str) -> Iterator[bytes]:
@@ -235,60 +228,6 @@ def test_a_stream_that_breaks_ends_in_an_event(link: LocalPrivateLink, runtime: 
     assert "ModelStreamError" in str(caught.value)
     whole = refused(runtime.invoke_endpoint, EndpointName="breaking", Body=b"")
     assert whole["Error"]["Code"] == "ModelError"
-
-
-def test_async_answers_are_written_to_s3(link: LocalPrivateLink, runtime: Any) -> None:
-    """202 with the place; input from S3 or in the body; failures have their own place."""
-    s3 = boto3.Session(botocore_session=link.botocore_session()).client("s3")
-    s3.create_bucket(Bucket="inputs")
-    s3.put_object(Bucket="inputs", Key="a/row", Body=b"from s3")
-    link.deploy("async", lambda b, _: b.upper(), s3_output_path="s3://outputs/here/")
-
-    def read(location: str) -> bytes:
-        bucket, _, key = location.removeprefix("s3://").partition("/")
-        return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-
-    cases: list[tuple[dict[str, Any], bytes]] = [
-        ({"InputLocation": "s3://inputs/a/row", "InferenceId": "mine"}, b"FROM S3")
-    ]
-    if takes_async_body(runtime):
-        cases.append(({"Body": b"from body"}, b"FROM BODY"))
-    for given, expected in cases:
-        answer = runtime.invoke_endpoint_async(EndpointName="async", **given)
-        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
-        assert answer["InferenceId"] == given.get("InferenceId", answer["InferenceId"])
-        assert answer["OutputLocation"].startswith("s3://outputs/here/")
-        assert read(answer["OutputLocation"]) == expected
-    failed = runtime.invoke_endpoint_async(EndpointName="async", InputLocation="s3://inputs/none")
-    assert read(failed["FailureLocation"]) == b"The input s3://inputs/none does not exist."
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "Exactly one of InputLocation and Body must be given."),
-        (
-            {"Body": b"x", "InputLocation": "s3://a/b"},
-            "Exactly one of InputLocation and Body must be given.",
-        ),
-        (
-            {"Body": bytes(128_001)},
-            "1 validation error detected: Value at 'body' failed to satisfy constraint: Member "
-            "must have length less than or equal to 128000",
-        ),
-        (
-            {"Body": b"x", "InvocationTimeoutSeconds": 3601},
-            "1 validation error detected: Value at 'invocationTimeoutSeconds' failed to satisfy "
-            "constraint: Member must have value less than or equal to 3600",
-        ),
-    ],
-)
-def test_async_limits(runtime: Any, arguments: dict[str, Any], message: str) -> None:
-    """As the API reference has them."""
-    if not takes_async_body(runtime):
-        pytest.skip("this botocore's InvokeEndpointAsync has no Body")
-    answer = refused(runtime.invoke_endpoint_async, EndpointName="echo", **arguments)
-    assert answer["Error"] == {"Code": "ValidationError", "Message": message}
 
 
 class Container(http.server.BaseHTTPRequestHandler):

@@ -7,15 +7,16 @@ PrivateLink adds: DNS, network interfaces in zones, TLS, signatures, faults. Nee
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sm_private_client.errors import MissingExtraError
+from sm_private_client.testing.moto_import import import_without_profile
 
 if TYPE_CHECKING:
     from sm_private_client.testing.faults import Fault, Faults
     from sm_private_client.testing.hosting import ModelFailure
     from sm_private_client.testing.local_private_link import LocalPrivateLink
+    from sm_private_client.testing.model_records import ModelCall, ModelRecord
     from sm_private_client.testing.network import SimulatedNetwork
     from sm_private_client.testing.records import RequestRecord
 
@@ -23,16 +24,20 @@ __all__ = [
     "Fault",
     "Faults",
     "LocalPrivateLink",
+    "ModelCall",
     "ModelFailure",
+    "ModelRecord",
     "RequestRecord",
     "SimulatedNetwork",
 ]
 
-_ROOMS = {
+_ROOMS: Final = {
     "Fault": "faults",
     "Faults": "faults",
     "LocalPrivateLink": "local_private_link",
+    "ModelCall": "model_records",
     "ModelFailure": "hosting",
+    "ModelRecord": "model_records",
     "RequestRecord": "records",
     "SimulatedNetwork": "network",
 }
@@ -44,7 +49,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(importlib.import_module(f"{__name__}.{room}"), name)
+        return getattr(import_without_profile(f"{__name__}.{room}"), name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _EXTRA_PACKAGES:
             raise MissingExtraError("LocalPrivateLink", extra="testing") from error

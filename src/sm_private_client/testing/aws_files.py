@@ -12,13 +12,13 @@ __all__ = ["SIBLINGS", "AwsFiles"]
 
 SIBLINGS: Final = (
     "cloudwatch",
+    "cloudwatch_logs",
     "ec2",
     "ecr",
-    "events",
+    "eventbridge",
     "iam",
     "kms",
     "lambda",
-    "logs",
     "s3",
     "s3_control",
     "secrets_manager",

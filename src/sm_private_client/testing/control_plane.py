@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
 from moto.core.request import Request as MotoRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
@@ -19,17 +20,20 @@ from moto.sagemakermetrics.responses import SageMakerMetricsResponse
 from moto.sts.models import sts_backends
 from werkzeug.test import run_wsgi_app
 
+from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing.ec2 import PrivateLinkEC2
+from sm_private_client.testing.messages import ConnectionCut, Request, Response
 from sm_private_client.testing.refusals import Refusal, json_error, xml_error
 from sm_private_client.testing.signatures import KnownCredentials, scope_of
-from sm_private_client.testing.wire import Connection, Request, Response
 
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable, Mapping
 
     from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.runtime_faults import RetryAfter
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
+    from sm_private_client.testing.wire import Connection
 
 __all__ = ["ControlPlane"]
 
@@ -69,9 +73,25 @@ class ControlPlane:
 
     def answer(self, request: Request, _connection: Connection) -> Response:
         """Answers a sibling service's request."""
-        scope = scope_of(request)
-        service = scope.service if scope else "s3"
+        service = _service_of(request)
         action = f"{service}:{_operation(request)}"
+        if self._faults.take("reset-before-model", service):
+            raise ConnectionCut
+        response = self._answer(request, service, action)
+        if self._faults.take("reset-after-model", service):
+            raise ConnectionCut
+        return response
+
+    def begin(self, request: Request, _connection: Connection) -> None:
+        """Looks at a sibling service's request whose body has not been read yet.
+
+        Raises:
+            ConnectionCut: A fault resets the connection.
+        """
+        if self._faults.take("reset-before-body", _service_of(request)):
+            raise ConnectionCut
+
+    def _answer(self, request: Request, service: str, action: str) -> Response:
         try:
             self.check(action)
             if service == "ec2" and self.vpc_endpoints is not None:
@@ -106,10 +126,16 @@ class ControlPlane:
                 )
             short = service in ("sts", "iam", "s3")
             raise Refusal("AccessDenied" if short else "AccessDeniedException", who, 403)
-        if self._faults.take("throttle", action):
+        if throttle := self._faults.take("throttle", action):
+            retry_after = cast("RetryAfter", throttle.value)
             if service == "ec2":
-                raise Refusal("RequestLimitExceeded", "Request limit exceeded.", 503)
-            raise Refusal("ThrottlingException", "Rate exceeded", 429)
+                raise Refusal(
+                    "RequestLimitExceeded",
+                    "Request limit exceeded.",
+                    503,
+                    retry_after=retry_after,
+                )
+            raise Refusal("ThrottlingException", "Rate exceeded", 429, retry_after=retry_after)
 
     def sagemaker(self, request: Request, *, host: str) -> Response:
         """Answers a call of SageMaker's API from moto."""
@@ -148,13 +174,30 @@ class ControlPlane:
             found = sagemaker_backends[self.account_id][region].endpoints.get(endpoint_name)
             return str(found.endpoint_status) if found is not None else None
 
+    def need_bucket(self, bucket: str) -> None:
+        """Makes a bucket where it is missing.
+
+        Raises:
+            ConfigurationError: Another account has it: names of buckets are the world's.
+        """
+        with self._lock:
+            backend = s3_backends[self.account_id][self.partition]
+            if bucket in backend.buckets:
+                return
+            try:
+                backend.create_bucket(bucket, self.region)
+            except S3ClientError as error:
+                raise ConfigurationError(
+                    f"There can be no bucket {bucket!r} in this account.",
+                    cause=str(error.message),
+                    remedy="choose another name; simulators that run at once share one name space.",
+                ) from error
+
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Writes an object; the bucket is made where it is missing."""
         with self._lock:
-            backend = s3_backends[self.account_id][self.partition]
-            if bucket not in backend.buckets:
-                backend.create_bucket(bucket, self.region)
-            backend.put_object(bucket, key, body)
+            self.need_bucket(bucket)
+            s3_backends[self.account_id][self.partition].put_object(bucket, key, body)
 
     def get_object(self, bucket: str, key: str) -> bytes | None:
         """Reads an object; ``None`` where there is none."""
@@ -246,6 +289,11 @@ class ControlPlane:
 def unplayed(operation: str) -> Refusal:
     """Gives the error for what nobody plays."""
     return Refusal("UnsupportedOperation", f"The simulator does not play {operation}.")
+
+
+def _service_of(request: Request) -> str:
+    scope = scope_of(request)
+    return scope.service if scope else "s3"  # presigned URLs are of S3
 
 
 def _operation(request: Request) -> str:

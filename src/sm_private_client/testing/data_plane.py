@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import email.utils
 import json
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sm_private_client.testing.control_plane import unplayed
+from sm_private_client.testing.messages import ConnectionCut, Request, Response
 from sm_private_client.testing.presigned import presigned_url
 from sm_private_client.testing.records import Log, RequestRecord
 from sm_private_client.testing.refusals import Refusal, json_error, rest_error
 from sm_private_client.testing.signatures import scope_of, verify
-from sm_private_client.testing.wire import Connection, ConnectionResetFault, Request, Response
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.operations import Operations, ServiceOperations
     from sm_private_client.testing.runtime import RuntimeFront
+    from sm_private_client.testing.wire import Connection
 
 __all__ = ["DataPlane", "Door"]
 
@@ -78,23 +81,59 @@ class DataPlane:
 
     def answer(self, door: Door, request: Request, connection: Connection) -> Response:
         """Answers one request at a door, and keeps a record of it."""
+        service_name, operations, operation = self._wanted(door, request, connection)
+        now, skewed = self._time()
+        if self._faults.take("reset-before-model", service_name or ""):
+            self._keep(door, request, connection, service_name, operation, None)
+            raise ConnectionCut
+        if operations is None or operation is None:
+            response = _UNKNOWN
+        else:
+            response = self._judged(door, request, connection, operations, operation, now, skewed)
+        if self._faults.take("reset-after-model", service_name or ""):
+            _exhaust(response)
+            self._keep(door, request, connection, service_name, operation, None)
+            raise ConnectionCut
+        self._keep(door, request, connection, service_name, operation, response.status)
+        return _dated(response, now)
+
+    def begin(self, door: Door, request: Request, connection: Connection) -> None:
+        """Looks at a request whose body has not been read yet.
+
+        Raises:
+            ConnectionCut: A fault resets the connection.
+        """
+        service_name, _, operation = self._wanted(door, request, connection)
+        if self._faults.take("reset-before-body", service_name or ""):
+            self._keep(door, request, connection, service_name, operation, None)
+            raise ConnectionCut
+
+    def _wanted(
+        self, door: Door, request: Request, connection: Connection
+    ) -> tuple[str | None, ServiceOperations | None, str | None]:
         service_name = door.service_of(request.host)
         if connection.sni is not None and door.service_of(connection.sni) != service_name:
             service_name = None
         operations = self._operations.of(service_name) if service_name else None
-        operation = operations.find(request) if operations else None
-        if self._faults.take("reset", service_name or ""):
-            self._keep(door, request, connection, service_name, operation, None)
-            raise ConnectionResetFault
-        if operations is None or operation is None:
-            response = _UNKNOWN
-        else:
-            response = self._judged(door, request, operations, operation)
-        self._keep(door, request, connection, service_name, operation, response.status)
-        return response
+        return service_name, operations, operations.find(request) if operations else None
+
+    def _time(self) -> tuple[dt.datetime, str]:
+        """Gives the time that counts, and the error of requests that are too old for it."""
+        fault = self._faults.take("clock-skew")
+        if fault is None:
+            return self._clock(), "InvalidSignatureException"
+        seconds, code = cast("tuple[float, str]", fault.value)
+        return self._clock() + dt.timedelta(seconds=seconds), code
 
     def _judged(
-        self, door: Door, request: Request, operations: ServiceOperations, operation: str
+        self,
+        door: Door,
+        request: Request,
+        connection: Connection,
+        operations: ServiceOperations,
+        operation: str,
+        now: dt.datetime,
+        skewed: str,
     ) -> Response:
         try:
             verify(
@@ -102,19 +141,25 @@ class DataPlane:
                 region=door.region,
                 service=operations.signing_name,
                 find_credentials=self._control.find_credentials,
-                now=self._clock(),
+                now=now,
+                skewed=skewed,
             )
             self._control.check(f"{operations.signing_name}:{operation}")
-            return self._play(request, operations, operation, door.region)
+            return self._play(request, connection, operations, operation, door.region)
         except Refusal as refusal:
             return json_error(refusal) if operations.is_json else rest_error(refusal)
 
     def _play(
-        self, request: Request, operations: ServiceOperations, operation: str, region: str
+        self,
+        request: Request,
+        connection: Connection,
+        operations: ServiceOperations,
+        operation: str,
+        region: str,
     ) -> Response:
         service_name = operations.service_name
         if service_name == "sagemaker-runtime":
-            return self._runtime.answer(operation, request, region)
+            return self._runtime.answer(operation, request, connection)
         if service_name == "sagemaker":
             parameters = _document(request)
             url = presigned_url(operation, parameters, region)
@@ -152,6 +197,20 @@ class DataPlane:
                 status=status,
             )
         )
+
+
+def _dated(response: Response, now: dt.datetime) -> Response:
+    """Gives an answer the ``Date`` of the clock that counts; moto may have put another one."""
+    date = email.utils.format_datetime(now.replace(tzinfo=dt.timezone.utc), usegmt=True)
+    kept = (header for header in response.headers if header[0].lower() != "date")
+    return dataclasses.replace(response, headers=(("Date", date), *kept))
+
+
+def _exhaust(response: Response) -> None:
+    """Has a model that is a generator run to its end."""
+    if not isinstance(response.body, bytes):
+        for _ in response.body:
+            pass
 
 
 def _default_host(label: str, region: str) -> str:

@@ -1,77 +1,22 @@
-"""What can go wrong on purpose: zones, names, connections, permissions, throttling."""
+"""What can go wrong on purpose: zones, names, connections, clocks, permissions, throttling."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Literal
+
+from sm_private_client.testing.fault_switches import Fault
+from sm_private_client.testing.runtime_faults import RuntimeFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
-    from typing_extensions import Self
+    from sm_private_client.testing.fault_switches import FaultKind
+    from sm_private_client.testing.runtime_faults import RetryAfter
 
 __all__ = ["Fault", "Faults"]
 
-FaultKind = Literal[
-    "zone",
-    "no-internet",
-    "dns",
-    "dns-failure",
-    "dns-delay",
-    "slow-accept",
-    "certificate",
-    "reset",
-    "deny",
-    "throttle",
-]
 
-
-class Fault:
-    """One fault that is on; as a context manager it is off after the block.
-
-    Attributes:
-        kind: What goes wrong.
-        subject: Where: a zone, a name, an action; empty for everywhere.
-        remaining: How many more times; ``None``: until it is cleared.
-    """
-
-    def __init__(
-        self,
-        faults: Faults,
-        kind: FaultKind,
-        subject: str,
-        *,
-        value: object = None,
-        times: int | None = None,
-    ) -> None:
-        self.kind = kind
-        self.subject = subject
-        self.value = value
-        self.remaining = times
-        self._faults = faults
-
-    def clear(self) -> None:
-        """Ends the fault."""
-        self._faults.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.clear()
-
-    def __repr__(self) -> str:
-        times = "" if self.remaining is None else f", remaining={self.remaining}"
-        return f"Fault({self.kind!r}, {self.subject!r}{times})"
-
-
-class Faults:
+class Faults(RuntimeFaults):
     """Switches faults on and off; every method gives a ``Fault`` that can be cleared.
 
     Args:
@@ -79,15 +24,8 @@ class Faults:
     """
 
     def __init__(self, *, zone_failed: Callable[[str], None]) -> None:
-        self._lock = threading.Lock()
-        self._active: list[Fault] = []
+        super().__init__()
         self._zone_failed = zone_failed
-
-    @property
-    def active(self) -> tuple[Fault, ...]:
-        """The faults that are on, in the order they were made."""
-        with self._lock:
-            return tuple(self._active)
 
     def zone(self, availability_zone: str, how: Literal["refuse", "swallow"] = "swallow") -> Fault:
         """Takes a zone down: its ENIs refuse connections or swallow packets.
@@ -122,45 +60,44 @@ class Faults:
         """Has ENIs (of one service) show a certificate that is good for other names only."""
         return self._add("certificate", service_name, value=names)
 
-    def reset(self, service_name: str = "", *, times: int | None = None) -> Fault:
-        """Has connections reset once a whole request came, before it is answered."""
-        return self._add("reset", service_name, times=times)
+    def clock_skew(self, seconds: float, *, code: str = "InvalidSignatureException") -> Fault:
+        """Has SageMaker's clock go wrong: signatures are judged by it, and ``Date`` tells it.
+
+        Args:
+            seconds: How much it is ahead; negative: behind.
+            code: The error of a request that is then too old or too new; other services say
+                ``RequestExpired``, ``RequestTimeTooSkewed`` or ``SignatureDoesNotMatch``.
+        """
+        return self._add("clock-skew", "", value=(seconds, code))
+
+    def reset(
+        self,
+        service_name: str = "",
+        *,
+        when: Literal["before-body", "before-model", "after-model"] = "before-model",
+        times: int | None = None,
+    ) -> Fault:
+        """Has connections reset instead of answered.
+
+        Args:
+            service_name: boto3's name of the service; empty for all.
+            when: ``before-body``: once a request's head came; ``before-model``: once all of it
+                came; ``after-model``: once it was executed, so that only the answer is lost.
+            times: How many requests; until cleared where not given.
+        """
+        kinds: dict[str, FaultKind] = {
+            "before-body": "reset-before-body",
+            "before-model": "reset-before-model",
+            "after-model": "reset-after-model",
+        }
+        return self._add(kinds[when], service_name, times=times)
 
     def deny(self, action: str, *, times: int | None = None) -> Fault:
         """Denies an action, such as ``ec2:DescribeVpcEndpoints``, as its service words it."""
         return self._add("deny", action, times=times)
 
-    def throttle(self, action: str, *, times: int | None = None) -> Fault:
-        """Throttles an action, such as ``sagemaker:InvokeEndpoint``."""
-        return self._add("throttle", action, times=times)
-
-    def clear(self) -> None:
-        """Ends every fault."""
-        with self._lock:
-            self._active.clear()
-
-    def discard(self, fault: Fault) -> None:
-        """Ends one fault; one that has ended already is passed over."""
-        with self._lock:
-            if fault in self._active:
-                self._active.remove(fault)
-
-    def take(self, kind: FaultKind, *subjects: str) -> Fault | None:
-        """Gives the newest fault that applies to one of the subjects, and uses it up by one."""
-        with self._lock:
-            for fault in reversed(self._active):
-                if fault.kind == kind and fault.subject in (*subjects, ""):
-                    if fault.remaining is not None:
-                        fault.remaining -= 1
-                        if fault.remaining <= 0:
-                            self._active.remove(fault)
-                    return fault
-        return None
-
-    def _add(
-        self, kind: FaultKind, subject: str, *, value: object = None, times: int | None = None
+    def throttle(
+        self, action: str, *, times: int | None = None, retry_after: RetryAfter = None
     ) -> Fault:
-        fault = Fault(self, kind, subject, value=value, times=times)
-        with self._lock:
-            self._active.append(fault)
-        return fault
+        """Throttles an action, such as ``sagemaker:InvokeEndpoint``, with a ``Retry-After``."""
+        return self._add("throttle", action, value=retry_after, times=times)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import urllib3
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.testing.model_records import ModelCall, ModelRecord, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Hosted", "HostedModels", "Model", "ModelAnswer", "ModelFailure"]
+__all__ = ["Hosted", "HostedModels", "Model", "ModelAnswer", "ModelFailure", "failure_of"]
 
 PING_TIMEOUT: Final = 2.0
 MODEL_TIMEOUT: Final = 60.0
@@ -68,14 +69,18 @@ class Hosted:
         model: The callable; ``None`` where a container is called.
         url: The container's URL; ``None`` where a callable is.
         variant: The production variant that answers.
-        s3_output_path: Where asynchronous answers go.
+        s3_output_path: Where asynchronous answers go; ``None``: it takes no asynchronous calls.
+        s3_failure_path: Where asynchronous failures go; ``None``: where the answers go.
+        record: What it received.
     """
 
     endpoint_name: str
     model: Model | None
     url: str | None
     variant: str
-    s3_output_path: str
+    s3_output_path: str | None
+    s3_failure_path: str | None
+    record: ModelRecord
 
 
 class HostedModels:
@@ -84,6 +89,7 @@ class HostedModels:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._hosted: dict[str, Hosted] = {}
+        self._records: dict[str, ModelRecord] = {}
         self._pool = urllib3.PoolManager(maxsize=32, retries=False)
 
     def put(self, hosted: Hosted) -> None:
@@ -102,35 +108,59 @@ class HostedModels:
         with self._lock:
             return self._hosted.get(endpoint_name)
 
+    def record(self, endpoint_name: str) -> ModelRecord:
+        """Gives the record of an inference endpoint, which outlives the models behind it."""
+        with self._lock:
+            return self._records.setdefault(endpoint_name, ModelRecord(endpoint_name))
+
     def close(self) -> None:
         """Closes connections to containers."""
         self._pool.clear()
 
     def invoke(
-        self, hosted: Hosted, body: bytes, *, content_type: str, headers: Mapping[str, str]
+        self,
+        hosted: Hosted,
+        body: bytes,
+        *,
+        content_type: str,
+        headers: Mapping[str, str],
+        operation: str,
+        inference_id: str | None,
+        failure: ModelFailure | None,
     ) -> ModelAnswer:
-        """Calls a model.
+        """Calls a model, and keeps a record of the call.
 
         Args:
             hosted: Which.
             body: The payload.
             content_type: Its content type.
             headers: ``accept`` and ``custom-attributes``, where the caller gave them.
+            operation: The operation that led to it.
+            inference_id: The call's id.
+            failure: What it fails with on purpose, in place of running.
 
         Raises:
             ModelFailure: The model raised, or the container answered 400 or more.
         """
+        hosted.record.calls.append(
+            ModelCall(
+                operation=operation,
+                inference_id=inference_id,
+                content_type=content_type,
+                size=len(body),
+                digest=digest_of(body),
+            )
+        )
+        if failure is not None:
+            raise failure
         if hosted.url is not None:
             return self._call_container(hosted.url, body, content_type, headers)
         accept = headers.get("accept", "*/*")
         default = accept if "*" not in accept and "," not in accept else content_type
         try:
             result = hosted.model(body, content_type) if hosted.model else b""
-        except ModelFailure:
-            raise
         except Exception as error:
-            # Whatever a user's model raises is what a container would have answered 500 for.
-            raise ModelFailure(500, f"{type(error).__name__}: {error}") from error
+            raise failure_of(error) from error
         if isinstance(result, tuple):
             result, default = result
         return ModelAnswer(
@@ -177,6 +207,13 @@ class HostedModels:
             content_type=answer.headers.get("Content-Type", "application/octet-stream"),
             custom_attributes=answer.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
         )
+
+
+def failure_of(error: Exception) -> ModelFailure:
+    """Gives what a container would have answered for what a user's model raises: 500."""
+    if isinstance(error, ModelFailure):
+        return error
+    return ModelFailure(500, f"{type(error).__name__}: {error}")
 
 
 def _parts(result: bytes | str | Iterable[bytes]) -> Iterable[bytes]:

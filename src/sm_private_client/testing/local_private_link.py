@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
-
-import botocore.session
+from typing import TYPE_CHECKING
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.testing.access import Access
 from sm_private_client.testing.plant import Plant
 
 if TYPE_CHECKING:
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from sm_private_client.session import Session
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import Model
-    from sm_private_client.testing.network import SimulatedNetwork
+    from sm_private_client.testing.model_records import ModelRecord
     from sm_private_client.testing.records import Log, RequestRecord
     from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import StandingVpcEndpoint
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalPrivateLink"]
 
 
-class LocalPrivateLink:
+class LocalPrivateLink(Access):
     """A VPC with SageMaker endpoints, played on loopback, in one process, without root.
 
     ``with LocalPrivateLink() as link: link.session().client("sagemaker")``. The API is moto's;
@@ -201,6 +199,7 @@ class LocalPrivateLink:
         *,
         variant: str = "AllTraffic",
         s3_output_path: str | None = None,
+        s3_failure_path: str | None = None,
     ) -> None:
         """Hosts a model behind an inference endpoint, which is ``InService`` when this returns.
 
@@ -211,20 +210,25 @@ class LocalPrivateLink:
                 stream); or the URL of a server with SageMaker's container contract
                 (``GET /ping``, ``POST /invocations``).
             variant: The production variant.
-            s3_output_path: ``s3://bucket/prefix`` for asynchronous answers.
+            s3_output_path: ``s3://bucket/prefix`` for asynchronous answers; without it
+                InvokeEndpointAsync is refused.
+            s3_failure_path: The same for asynchronous failures, which go to the output path
+                where it is not given.
 
         Raises:
-            ConfigurationError: The server does not answer ``GET /ping`` with 200.
+            ConfigurationError: The server does not answer ``GET /ping`` with 200, or a path is
+                not one of S3.
             ValueError: SageMaker refuses the name.
         """
-        self._running.deploy(endpoint_name, model, variant, s3_output_path)
+        self._running.deployment.deploy(
+            endpoint_name,
+            model,
+            variant=variant,
+            s3_output_path=s3_output_path,
+            s3_failure_path=s3_failure_path,
+        )
 
     # What happened
-
-    @property
-    def network(self) -> SimulatedNetwork:
-        """The network as seen from inside the VPC: a ``NetworkBackend``."""
-        return self._running.network
 
     @property
     def faults(self) -> Faults:
@@ -235,6 +239,10 @@ class LocalPrivateLink:
     def requests(self) -> Log[RequestRecord]:
         """Every request that reached a SageMaker listener, without payloads."""
         return self._running.data.requests
+
+    def model(self, endpoint_name: str) -> ModelRecord:
+        """Gives what the models behind an inference endpoint really received."""
+        return self._running.models.record(endpoint_name)
 
     @property
     def calls(self) -> Counter[str]:
@@ -250,81 +258,6 @@ class LocalPrivateLink:
     def control(self) -> ControlPlane:
         """Moto's side: ``page_size``, ``participant``, objects in S3."""
         return self._running.control
-
-    # How to get there
-
-    @property
-    def account_id(self) -> str:
-        """The account."""
-        return self._running.control.account_id
-
-    @property
-    def access_key_id(self) -> str:
-        """The id of a key that is good for everything."""
-        return self._running.control.access_key_id
-
-    @property
-    def secret_access_key(self) -> str:
-        """That key's secret, which is worth nothing outside of the simulator."""
-        return self._running.control.secret_access_key
-
-    @property
-    def ca_bundle(self) -> str:
-        """Path of the certificate authority that the listeners' certificates are signed by."""
-        return str(self._running.files.ca_bundle)
-
-    @property
-    def control_url(self) -> str:
-        """The URL of EC2, STS, S3, IAM and the other siblings."""
-        return f"http://127.0.0.1:{self._running.siblings.port}"
-
-    def environment(self) -> dict[str, str]:
-        """Gives the variables that lead boto3 in another process, or all of this one, here.
-
-        SageMaker's own services stay without a URL: they are only found through ``network``.
-        """
-        files = self._running.files
-        return {
-            "AWS_CONFIG_FILE": str(files.config),
-            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
-            "AWS_PROFILE": "default",
-            "AWS_ACCESS_KEY_ID": self.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_SESSION_TOKEN": "",
-            "AWS_CA_BUNDLE": self.ca_bundle,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
-        }
-
-    def botocore_session(self) -> botocore.session.Session:
-        """Makes a botocore session with the simulator's files, keys and authority."""
-        files = self._running.files
-        session = botocore.session.Session()
-        for name, value in (
-            ("config_file", str(files.config)),
-            ("credentials_file", str(files.credentials)),
-            ("profile", "default"),
-            ("ca_bundle", self.ca_bundle),
-            ("region", self.region),
-        ):
-            session.set_config_variable(name, value)
-        return session
-
-    def session(self, **arguments: Any) -> Session:  # noqa: ANN401 - boto3.Session's own
-        """Makes a ``Session`` inside the VPC; the process's environment is left alone.
-
-        Args:
-            **arguments: Of ``sm_private_client.Session``.
-        """
-        # Here, because the session stands above this room for all but this method.
-        from sm_private_client.session import Session  # noqa: PLC0415
-
-        arguments.setdefault("network", self.network)
-        arguments.setdefault("botocore_session", self.botocore_session())
-        return Session(**arguments)
 
     @property
     def _running(self) -> Plant:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import botocore.session
+from botocore.loaders import create_loader
 
 from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.privatelink.services import (
@@ -22,8 +23,9 @@ from sm_private_client.testing.aws_files import AwsFiles
 from sm_private_client.testing.certificates import Authority
 from sm_private_client.testing.control_plane import ControlPlane
 from sm_private_client.testing.data_plane import DataPlane, Door
+from sm_private_client.testing.deployment import Deployment
 from sm_private_client.testing.faults import Faults
-from sm_private_client.testing.hosting import Hosted, HostedModels
+from sm_private_client.testing.hosting import HostedModels
 from sm_private_client.testing.network import PublicNames, SimulatedNetwork
 from sm_private_client.testing.operations import Operations
 from sm_private_client.testing.runtime import RuntimeFront
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.privatelink.services import EndpointService
-    from sm_private_client.testing.hosting import Model
     from sm_private_client.testing.server import Listener
     from sm_private_client.testing.wire import Connection
 
@@ -58,7 +59,9 @@ class Plant:
 
     def __init__(self, *, region: str, clock: Callable[[], dt.datetime]) -> None:
         self.region = region
+        # With a loader of its own it reads no profile: AWS_PROFILE may name one that is not there.
         self._core = botocore.session.Session()
+        self._core.register_component("data_loader", create_loader())
         self._partition = partition_of(region, partitions(self._core))
         self._hosts: dict[tuple[str, str, bool, bool], str | None] = {}
         self._network: SimulatedNetwork | None = None
@@ -77,15 +80,24 @@ class Plant:
             faults=self.faults,
         )
         self.models = HostedModels()
+        self.deployment = Deployment(
+            models=self.models,
+            control=self.control,
+            region=region,
+        )
         self._operations = Operations()
+        self._runtime = RuntimeFront(
+            operations=self._operations.of("sagemaker-runtime"),
+            models=self.models,
+            control=self.control,
+            faults=self.faults,
+            clock=clock,
+            region=region,
+        )
         self.data = DataPlane(
             operations=self._operations,
             control=self.control,
-            runtime=RuntimeFront(
-                operations=self._operations.of("sagemaker-runtime"),
-                models=self.models,
-                control=self.control,
-            ),
+            runtime=self._runtime,
             faults=self.faults,
             clock=clock,
         )
@@ -103,7 +115,7 @@ class Plant:
             vpc_endpoints=self._endpoints,
             topology=self.topology,
         )
-        self.siblings = self.server.listen(self.control.answer)
+        self.siblings = self.server.listen(self.control.answer, begin=self.control.begin)
         self._public = self._public_names()
         self.internet = self._listen_on_internet()
         self.files.write(
@@ -134,52 +146,12 @@ class Plant:
     def stop(self) -> None:
         """Ends every part."""
         self.server.stop()
+        self._runtime.jobs.stop()
         self.models.close()
         if self._network is not None:
             self._network.close()
         self.control.forget()
         self._directory.cleanup()
-
-    def deploy(
-        self, endpoint_name: str, model: Model | str, variant: str, s3_output_path: str | None
-    ) -> None:
-        """Hosts a model; see ``LocalPrivateLink.deploy``."""
-        account_id = self.control.account_id
-        output = s3_output_path or f"s3://sagemaker-{self.region}-{account_id}/async-inference"
-        self.models.put(
-            Hosted(
-                endpoint_name=endpoint_name,
-                model=None if isinstance(model, str) else model,
-                url=model.rstrip("/") if isinstance(model, str) else None,
-                variant=variant,
-                s3_output_path=output,
-            )
-        )
-        if self.control.endpoint_status(endpoint_name, self.region) is not None:
-            return
-        role = f"arn:{self._partition.name}:iam::{account_id}:role/private-link"
-        self.control.call_sagemaker(
-            "CreateModel",
-            ModelName=endpoint_name,
-            ExecutionRoleArn=role,
-            PrimaryContainer={"Image": "simulated"},
-        )
-        self.control.call_sagemaker(
-            "CreateEndpointConfig",
-            EndpointConfigName=endpoint_name,
-            ProductionVariants=[
-                {
-                    "VariantName": variant,
-                    "ModelName": endpoint_name,
-                    "InitialInstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                    "InitialVariantWeight": 1.0,
-                }
-            ],
-        )
-        self.control.call_sagemaker(
-            "CreateEndpoint", EndpointName=endpoint_name, EndpointConfigName=endpoint_name
-        )
 
     def _listen(
         self, service: EndpointService, region: str, vpc_endpoint_id: str, zone: str, address: str
@@ -215,6 +187,7 @@ class Plant:
         context()  # makes the key now rather than in the first handshake
         return self.server.listen(
             functools.partial(self.data.answer, door),
+            begin=functools.partial(self.data.begin, door),
             context=context,
             greet=greet,
         )
@@ -230,6 +203,7 @@ class Plant:
         )
         return self.server.listen(
             functools.partial(self.data.answer, door),
+            begin=functools.partial(self.data.begin, door),
             context=lambda: self._authority.context(tuple(self._public.services)),
         )
 

@@ -70,22 +70,20 @@ class Log(Sequence[_T]):
         with self._lock:
             self._kept.clear()
 
-    def _copy(self) -> tuple[_T, ...]:
-        with self._lock:
-            return tuple(self._kept)
-
     def __len__(self) -> int:
-        return len(self._copy())
+        with self._lock:
+            return len(self._kept)
 
     @overload
     def __getitem__(self, index: int) -> _T: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[_T, ...]: ...
     def __getitem__(self, index: int | slice) -> _T | tuple[_T, ...]:
-        return self._copy()[index]
+        with self._lock:
+            return tuple(self._kept[index]) if isinstance(index, slice) else self._kept[index]
 
     def __iter__(self) -> Iterator[_T]:
-        return iter(self._copy())
+        return iter(self[:])
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self._copy())!r})"
+        return f"{type(self).__name__}({list(self)!r})"

@@ -6,7 +6,7 @@ import json
 import uuid
 from xml.sax.saxutils import escape
 
-from sm_private_client.testing.wire import Response
+from sm_private_client.testing.messages import Response
 
 __all__ = ["Refusal", "json_error", "rest_error", "xml_error"]
 
@@ -20,6 +20,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not ou
         rest_status: The HTTP status of REST services; the JSON protocol's is 400 for the
             client's errors.
         document: More members of the error's document.
+        retry_after: ``Retry-After``, seconds or an HTTP date; left out where ``None``.
     """
 
     def __init__(
@@ -28,12 +29,23 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not ou
         message: str,
         rest_status: int = 400,
         document: dict[str, object] | None = None,
+        *,
+        retry_after: float | str | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.rest_status = rest_status
         self.document = document or {}
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """More headers of the answer."""
+        if self.retry_after is None:
+            return ()
+        value = self.retry_after
+        return (("Retry-After", value if isinstance(value, str) else f"{value:g}"),)
 
 
 def json_error(refusal: Refusal) -> Response:
@@ -45,6 +57,7 @@ def json_error(refusal: Refusal) -> Response:
         headers=(
             ("Content-Type", "application/x-amz-json-1.1"),
             ("x-amzn-RequestId", str(uuid.uuid4())),
+            *refusal.headers,
         ),
         body=json.dumps(document).encode(),
     )
@@ -58,6 +71,7 @@ def rest_error(refusal: Refusal) -> Response:
             ("Content-Type", "application/json"),
             ("x-amzn-RequestId", str(uuid.uuid4())),
             ("x-amzn-ErrorType", refusal.code),
+            *refusal.headers,
         ),
         body=json.dumps({"Message": refusal.message, **refusal.document}).encode(),
     )
@@ -81,6 +95,6 @@ def xml_error(service: str, refusal: Refusal) -> Response:
         )
     return Response(
         status=refusal.rest_status,
-        headers=(("Content-Type", "text/xml;charset=UTF-8"),),
+        headers=(("Content-Type", "text/xml;charset=UTF-8"), *refusal.headers),
         body=b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(),
     )

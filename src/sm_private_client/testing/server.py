@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from sm_private_client.testing.wire import Request, Response
+    from sm_private_client.testing.messages import Request, Response
 
 __all__ = ["Listener", "Server"]
 
 LOOPBACK: Final = "127.0.0.1"
+_RESET_TIMEOUT: Final = 1.0
+"""Seconds, in all; a stream whose model computes a part is reset when it has the part."""
+
 _STOP_TIMEOUT: Final = 5.0
 """Seconds; a model that still computes then is left to its daemon thread."""
 
@@ -41,10 +44,12 @@ class Listener:
         self,
         *,
         answer: Callable[[Request, Connection], Response],
+        begin: Callable[[Request, Connection], None] | None,
         context: Callable[[], ssl.SSLContext] | None,
         greet: Callable[[], None] | None,
     ) -> None:
         self.answer = answer
+        self.begin = begin
         self.context = context
         self.greet = greet
         self.connections = 0
@@ -77,9 +82,14 @@ class Listener:
             return tuple(self._open)
 
     def reset_connections(self) -> None:
-        """Resets every connection that stands."""
-        for connection in self.open_connections():
+        """Resets every connection that stands, and returns when they are closed."""
+        standing = self.open_connections()
+        for connection in standing:
             connection.reset()
+        deadline = time.monotonic() + _RESET_TIMEOUT
+        for connection in standing:
+            if connection is not threading.current_thread():
+                connection.gone.wait(max(0.0, deadline - time.monotonic()))
 
 
 class Server:
@@ -101,6 +111,7 @@ class Server:
         self,
         answer: Callable[[Request, Connection], Response],
         *,
+        begin: Callable[[Request, Connection], None] | None = None,
         context: Callable[[], ssl.SSLContext] | None = None,
         greet: Callable[[], None] | None = None,
     ) -> Listener:
@@ -108,10 +119,11 @@ class Server:
 
         Args:
             answer: Answers a request, in the connection's own thread.
+            begin: Called with a request whose body has not been read yet; it may cut.
             context: Gives the context of a new connection; TLS is spoken where it is given.
             greet: Called before the first byte is read; it may wait or reset.
         """
-        listener = Listener(answer=answer, context=context, greet=greet)
+        listener = Listener(answer=answer, begin=begin, context=context, greet=greet)
         with self._lock:
             self._listeners.add(listener)
         self._selector.register(listener.socket, selectors.EVENT_READ, listener)

@@ -18,7 +18,7 @@ from sm_private_client.testing.refusals import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.testing.wire import Request
+    from sm_private_client.testing.messages import Request
 
 __all__ = ["KnownCredentials", "Scope", "scope_of", "verify"]
 
@@ -78,6 +78,7 @@ def verify(
     service: str,
     find_credentials: Callable[[str], KnownCredentials | None],
     now: dt.datetime,
+    skewed: str = "InvalidSignatureException",
 ) -> None:
     """Verifies a request's signature.
 
@@ -87,6 +88,7 @@ def verify(
         service: The signing name that must stand in the scope.
         find_credentials: Looks an access key id up.
         now: The time, UTC without a zone.
+        skewed: The error code of a request that is too old or too new.
 
     Raises:
         Refusal: It is not signed, not by a known key, not for here, not in time or not rightly.
@@ -118,11 +120,11 @@ def verify(
         raise _invalid(f"Credential should be scoped to a valid region, not '{match['region']}'. ")
     if match["service"] != service:
         raise _invalid(f"Credential should be scoped to correct service: '{service}'. ")
-    _check_time(request, match["date"], now)
+    _check_time(request, match["date"], now, skewed)
     _check_signature(request, match, known)
 
 
-def _check_time(request: Request, date: str, now: dt.datetime) -> None:
+def _check_time(request: Request, date: str, now: dt.datetime, skewed: str) -> None:
     stamp = request.header("x-amz-date") or ""
     try:
         signed = dt.datetime.strptime(stamp, _TIMESTAMP)  # noqa: DTZ007 - UTC by name
@@ -137,15 +139,12 @@ def _check_time(request: Request, date: str, now: dt.datetime) -> None:
     minutes = int(CLOCK_SKEW.total_seconds() // 60)
     if signed < now - CLOCK_SKEW:
         edge = (now - CLOCK_SKEW).strftime(_TIMESTAMP)
-        raise _invalid(
-            f"Signature expired: {stamp} is now earlier than {edge} ({here} - {minutes} min.)"
-        )
+        message = f"Signature expired: {stamp} is now earlier than {edge}"
+        raise Refusal(skewed, f"{message} ({here} - {minutes} min.)", 403)
     if signed > now + CLOCK_SKEW:
         edge = (now + CLOCK_SKEW).strftime(_TIMESTAMP)
-        raise _invalid(
-            f"Signature not yet current: {stamp} is still later than {edge} "
-            f"({here} + {minutes} min.)"
-        )
+        message = f"Signature not yet current: {stamp} is still later than {edge}"
+        raise Refusal(skewed, f"{message} ({here} + {minutes} min.)", 403)
 
 
 def _check_signature(request: Request, match: re.Match[str], known: KnownCredentials) -> None:

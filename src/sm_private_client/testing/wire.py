@@ -3,79 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import http
+import selectors
 import socket
 import ssl
 import struct
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import h11
 
+from sm_private_client.testing.messages import ConnectionCut, Request
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from sm_private_client.testing.certificates import ServerSide
+    from sm_private_client.testing.messages import Response
 
-__all__ = ["Connection", "ConnectionResetFault", "Owner", "Request", "Response"]
+__all__ = ["Connection", "Owner"]
 
 _CHUNK: Final = 65536
 _LARGEST_BODY: Final = 128 * 1024 * 1024
 """Bytes; what is larger is a runaway test, not a payload."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class ConnectionResetFault(Exception):  # noqa: N818 - it is an order, not an error
-    """Raised by a handler to have the connection reset instead of answered."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One HTTP request as it came over the wire.
-
-    Attributes:
-        method: The method.
-        target: Path and query, still encoded.
-        headers: Names in lower case and values, in the order they came.
-        body: The whole body.
-    """
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        """Gives the first value of a header; ``name`` is in lower case."""
-        return next((value for key, value in self.headers if key == name), None)
-
-    @property
-    def path(self) -> str:
-        """The target without its query, still encoded."""
-        return self.target.partition("?")[0]
-
-    @property
-    def host(self) -> str:
-        """The ``Host`` header in lower case, without a port."""
-        return (self.header("host") or "").lower().partition(":")[0]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Response:
-    """One HTTP answer.
-
-    Attributes:
-        status: The status.
-        headers: Names and values.
-        body: The body, or its parts, which are then sent one by one as they come.
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes | Iterable[bytes] = b""
 
 
 class Owner(Protocol):
@@ -94,6 +48,10 @@ class Owner(Protocol):
         """Called before the first byte is read; it may wait or reset."""
 
     @property
+    def begin(self) -> Callable[[Request, Connection], None] | None:
+        """Called with a request whose body has not been read yet; it may cut."""
+
+    @property
     def answer(self) -> Callable[[Request, Connection], Response]:
         """Answers a request, in the connection's own thread."""
 
@@ -105,42 +63,90 @@ class Owner(Protocol):
 
 
 class Connection(threading.Thread):
-    """Serves one connection until either side ends it."""
+    """Serves one connection until either side ends it.
+
+    Attributes:
+        client_port: The client's port.
+        sni: The server name that the client asked for; ``None`` without TLS.
+        gone: Set once its socket is closed.
+    """
 
     def __init__(self, listener: Owner, raw: socket.socket) -> None:
         super().__init__(name=f"private-link-{listener.port}", daemon=True)
         self.listener = listener
         self.client_port: int = raw.getpeername()[1]
         self.sni: str | None = None
+        self.gone = threading.Event()
         self._raw = raw
         self._tls: ServerSide | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._guard = threading.Lock()
+        self._ended = False
+        self._away = False
 
     def run(self) -> None:
         """Serves; a fault or a client that goes away ends it silently."""
         try:
-            with contextlib.suppress(OSError, h11.ProtocolError, ConnectionResetFault):
+            with contextlib.suppress(OSError, h11.ProtocolError):
                 if self.listener.greet is not None:
-                    self.listener.greet()
+                    with self._away_from_socket():
+                        self.listener.greet()
                 if self.listener.context is not None:
                     self._shake_hands(self.listener.context())
                 self._serve()
+        except ConnectionCut as cut:
+            if cut.how == "reset":
+                self.reset()
         finally:
-            self._raw.close()
+            self._close()
             self.listener.discard(self)
 
     def reset(self) -> None:
-        """Has the connection end in a reset, from any thread."""
-        with contextlib.suppress(OSError):
+        """Has the connection end in a reset, from any thread; ``gone`` says when it has."""
+        with self._guard, contextlib.suppress(OSError):
+            self._ended = True
             self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            # Closing would not wake the thread that reads; closing is left to that thread.
-            self._raw.shutdown(socket.SHUT_RD)
+            if self._away:
+                self._close()
+            else:
+                # Closing would not wake a thread that reads; it closes when it wakes.
+                self._raw.shutdown(socket.SHUT_RD)
 
     def end(self) -> None:
         """Ends the connection, from any thread."""
         with contextlib.suppress(OSError):
             self._raw.shutdown(socket.SHUT_RDWR)
+
+    def pause(self, seconds: float | None) -> None:
+        """Waits, in the connection's own thread.
+
+        Args:
+            seconds: How long; ``None``: until the client goes away.
+
+        Raises:
+            ConnectionAbortedError: The client went away, or the connection is ended.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._raw, selectors.EVENT_READ)
+            # Clients do not speak before they are answered: what comes is the end.
+            if selector.select(seconds):
+                raise ConnectionAbortedError(errno.ECONNABORTED, "gone")
+
+    @contextlib.contextmanager
+    def _away_from_socket(self) -> Iterator[None]:
+        """Marks the time in which others may close the socket, since this thread is elsewhere."""
+        with self._guard:
+            self._away = True
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._away = False
+
+    def _close(self) -> None:
+        self._raw.close()
+        self.gone.set()
 
     def _serve(self) -> None:
         stream = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
@@ -148,18 +154,17 @@ class Connection(threading.Thread):
             request = self._read(stream)
             if request is None:
                 return
-            try:
+            with self._away_from_socket():
                 response = self.listener.answer(request, self)
-            except ConnectionResetFault:
-                self.reset()
-                raise
+            if response.held:
+                self.pause(None if response.held == float("inf") else response.held)
             self._write(stream, response, head=request.method == "HEAD")
             if stream.our_state is not h11.DONE or stream.their_state is not h11.DONE:
                 return
             stream.start_next_cycle()
 
     def _read(self, stream: h11.Connection) -> Request | None:
-        head: h11.Request | None = None
+        request: Request | None = None
         body = bytearray()
         while True:
             event = stream.next_event()
@@ -174,23 +179,25 @@ class Connection(threading.Thread):
                     )
                 data = self._receive()
                 stream.receive_data(data)
-                if not data and head is None:
+                if not data and request is None:
                     return None
             elif isinstance(event, h11.Request):
-                head = event
+                request = Request(
+                    method=event.method.decode(),
+                    target=event.target.decode("latin-1"),
+                    headers=tuple(
+                        (name.decode(), value.decode("latin-1")) for name, value in event.headers
+                    ),
+                    body=b"",
+                )
+                if self.listener.begin is not None:
+                    self.listener.begin(request, self)
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > _LARGEST_BODY:
                     return None
-            elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return Request(
-                    method=head.method.decode(),
-                    target=head.target.decode("latin-1"),
-                    headers=tuple(
-                        (name.decode(), value.decode("latin-1")) for name, value in head.headers
-                    ),
-                    body=bytes(body),
-                )
+            elif isinstance(event, h11.EndOfMessage) and request is not None:
+                return dataclasses.replace(request, body=bytes(body))
             else:
                 return None
 
@@ -206,6 +213,8 @@ class Connection(threading.Thread):
             pass  # the length of what a GET would give
         elif whole is not None:
             headers.append(("Content-Length", str(len(whole))))
+        elif response.length is not None:
+            headers.append(("Content-Length", str(response.length)))
         else:
             headers.append(("Transfer-Encoding", "chunked"))
         start = (
@@ -264,6 +273,8 @@ class Connection(threading.Thread):
     def _send(self, data: bytes | None) -> None:
         if not data:
             return
+        if self._ended:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "reset")
         if self._tls is None:
             self._raw.sendall(data)
             return

@@ -1,0 +1,108 @@
+"""How clients get to the simulator: keys, files, variables, sessions."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+
+if TYPE_CHECKING:
+    from sm_private_client.session import Session
+    from sm_private_client.testing.network import SimulatedNetwork
+    from sm_private_client.testing.plant import Plant
+
+__all__ = ["Access"]
+
+
+class Access(abc.ABC):
+    """The part of ``LocalPrivateLink`` that clients are made with.
+
+    Attributes:
+        region: The region.
+    """
+
+    region: str
+
+    @property
+    @abc.abstractmethod
+    def _running(self) -> Plant:
+        """What runs."""
+
+    @property
+    def network(self) -> SimulatedNetwork:
+        """The network as seen from inside the VPC: a ``NetworkBackend``."""
+        return self._running.network
+
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        return self._running.control.account_id
+
+    @property
+    def access_key_id(self) -> str:
+        """The id of a key that is good for everything."""
+        return self._running.control.access_key_id
+
+    @property
+    def secret_access_key(self) -> str:
+        """That key's secret, which is worth nothing outside of the simulator."""
+        return self._running.control.secret_access_key
+
+    @property
+    def ca_bundle(self) -> str:
+        """Path of the certificate authority that the listeners' certificates are signed by."""
+        return str(self._running.files.ca_bundle)
+
+    @property
+    def control_url(self) -> str:
+        """The URL of EC2, STS, S3, IAM and the other siblings."""
+        return f"http://127.0.0.1:{self._running.siblings.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Gives the variables that lead boto3 in another process, or all of this one, here.
+
+        SageMaker's own services stay without a URL: they are only found through ``network``.
+        """
+        files = self._running.files
+        return {
+            "AWS_CONFIG_FILE": str(files.config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
+            "AWS_PROFILE": "default",
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": "",
+            "AWS_CA_BUNDLE": self.ca_bundle,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def botocore_session(self) -> botocore.session.Session:
+        """Makes a botocore session with the simulator's files, keys and authority."""
+        files = self._running.files
+        session = botocore.session.Session()
+        for name, value in (
+            ("config_file", str(files.config)),
+            ("credentials_file", str(files.credentials)),
+            ("profile", "default"),
+            ("ca_bundle", self.ca_bundle),
+            ("region", self.region),
+        ):
+            session.set_config_variable(name, value)
+        return session
+
+    def session(self, **arguments: Any) -> Session:  # noqa: ANN401 - boto3.Session's own
+        """Makes a ``Session`` inside the VPC; the process's environment is left alone.
+
+        Args:
+            **arguments: Of ``sm_private_client.Session``.
+        """
+        # Here, because the session stands above this room for all but this method.
+        from sm_private_client.session import Session  # noqa: PLC0415
+
+        arguments.setdefault("network", self.network)
+        arguments.setdefault("botocore_session", self.botocore_session())
+        return Session(**arguments)
