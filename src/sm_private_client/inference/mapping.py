@@ -202,8 +202,8 @@ class MappedCalls(Iterator["R | Exception"]):
                 if place is not None:
                     window.add(place)
                 may_pull = not (self._source is None or window.is_full or window.is_failing)
-                if not may_pull:
-                    window.flush()
+                if self._source is None or not (may_pull or window.is_ready):
+                    window.flush(is_last=self._source is None)
                 crew.hire()
                 if window.is_ready and not (may_pull and pulls < self._pulls):
                     return window.give()
@@ -334,8 +334,6 @@ class _Crew(Generic[R]):
             fill(batch, self._combine, self._call(payload, functools.partial(self._observe, batch)))
         except BaseException as error:  # noqa: BLE001 - the consumer's thread is to have it
             self._observe(batch, error)
-            # Without this frame, which would keep the batch alive as long as the error.
-            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
             for place in batch.places:
                 place.fail(error)
         if self.recorder is not None:

@@ -143,13 +143,15 @@ class Window(Generic[T, R]):
             return
         self._filling.places.append(place)
         if len(self._filling.places) >= self._batch_size:
-            self.flush()
+            self._close_batch()
 
-    def flush(self) -> None:
-        """Lets a batch go that is not full."""
-        if self._filling.places:
-            self._waiting.append(self._filling)
-            self._filling = Batch()
+    def flush(self, *, is_last: bool) -> None:
+        """Lets a batch go that is not full: the last one, or one that everything waits for.
+
+        The latter happens where answers of a journal fill the window around it.
+        """
+        if self._filling.places and (is_last or not (self._waiting or self.running)):
+            self._close_batch()
 
     def start(self) -> Batch[T, R] | None:
         """Gives the next call to make, ``None`` where none may begin."""
@@ -167,6 +169,7 @@ class Window(Generic[T, R]):
         self.running -= 1
         for place in batch.places:
             self._settle_place(place)
+        batch.places = []  # its call may still be known to the traceback of an error
 
     def give(self) -> R | Exception:
         """Gives the next result; only when it is ready.
@@ -182,12 +185,17 @@ class Window(Generic[T, R]):
         if place.is_error and self._ends(place):
             raise outcome
         self._held -= 1
+        place.outcome = None  # an error's traceback may lead here: let no circle stay
         result: R | Exception = outcome
         return result
 
     def cancel(self) -> None:
         """Forgets the calls that have not begun."""
         self._waiting.clear()
+        self._filling = Batch()
+
+    def _close_batch(self) -> None:
+        self._waiting.append(self._filling)
         self._filling = Batch()
 
     def _ends(self, place: Place[T, R]) -> bool:
