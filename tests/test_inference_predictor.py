@@ -23,8 +23,9 @@ from sm_private_client.errors import (
     PayloadError,
     PublicAddressError,
 )
+from sm_private_client.inference.calls import Invocation
 from sm_private_client.inference.engines import direct_invoker
-from sm_private_client.inference.predictor import Invocation, Predictor
+from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
@@ -305,7 +306,7 @@ def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPat
     assert b"AKIAI44QH8DHBEXAMPLE" not in data
     again = pickle.loads(data)  # noqa: S301 - our own bytes
     assert again.endpoint_name == "churn"
-    assert again._targets["TargetVariant"] == "blue"
+    assert again._target.members["TargetVariant"] == "blue"
     assert again._retrier.policy == RetryPolicy(attempts=2)
     session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert session_again.region_name == "us-east-1"

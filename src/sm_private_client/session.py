@@ -10,9 +10,10 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.calls import INVOKE_TIMEOUT, STREAM_TIMEOUT
 from sm_private_client.inference.engines import direct_invoker
 from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.predictor import INVOKE_TIMEOUT, STREAM_TIMEOUT, Predictor
+from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.quota import RetryQuota
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials, RouteBook

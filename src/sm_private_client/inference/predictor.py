@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.calls import (
+    INVOKE_TIMEOUT,
+    STREAM_TIMEOUT,
+    Invocation,
+    Target,
+    invocation_of,
+)
 from sm_private_client.inference.codecs import decode, encode
 from sm_private_client.inference.invokers import BotocoreInvoker
 from sm_private_client.inference.predictions import predictions
@@ -26,59 +33,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.quota import RetryQuota
     from sm_private_client.inference.window import OnError
 
-__all__ = ["Invocation", "Predictor"]
-
-INVOKE_TIMEOUT: Final = 70.0
-"""Seconds; SageMaker gives a model 60, and AWS says to wait 70 (InvokeEndpoint)."""
-
-STREAM_TIMEOUT: Final = 600.0
-"""Seconds; a response stream may last 8 minutes (InvokeEndpointWithResponseStream)."""
-
-_MEMBERS: Final = {
-    "content_type": "ContentType",
-    "accept": "Accept",
-    "custom_attributes": "CustomAttributes",
-    "inference_id": "InferenceId",
-    "session_id": "SessionId",
-    "prefix_aware_id": "PrefixAwareId",
-    "explanations": "EnableExplanations",
-    "inference_component": "InferenceComponentName",
-    "target_variant": "TargetVariant",
-    "target_model": "TargetModel",
-    "target_container": "TargetContainerHostname",
-}
-"""The options of ``invoke`` and botocore's names of them."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Invocation:
-    """What one call gave.
-
-    Attributes:
-        body: The answer's payload.
-        content_type: Of the payload.
-        invoked_production_variant: The variant that answered.
-        custom_attributes: What the model says besides.
-        new_session_id: Of a stateful session that was opened: ``id; Expires=…Z``.
-        closed_session_id: Of one that was closed.
-        request_id: The service's id of the request.
-        attempts: How many were made.
-        seconds: From the first attempt's start to the answer's end.
-        availability_zone: The zone that answered, ``None`` where not known.
-        members: Every member of botocore's output by its own name, ``Body`` as bytes.
-    """
-
-    body: bytes = field(repr=False)
-    content_type: str | None
-    invoked_production_variant: str | None
-    custom_attributes: str | None = field(repr=False)
-    new_session_id: str | None
-    closed_session_id: str | None
-    request_id: str | None
-    attempts: int
-    seconds: float
-    availability_zone: str | None
-    members: Mapping[str, Any] = field(repr=False)
+__all__ = ["Predictor"]
 
 
 class Predictor:
@@ -134,13 +89,13 @@ class Predictor:
         self.endpoint_name = endpoint_name
         self._invoker: Invoker = invoker or BotocoreInvoker(client)
         self._codec = codec
-        self._targets = {
-            "EndpointName": endpoint_name,
-            "InferenceComponentName": inference_component,
-            "TargetVariant": target_variant,
-            "TargetModel": target_model,
-            "TargetContainerHostname": target_container,
-        }
+        self._target = Target.of(
+            endpoint_name,
+            inference_component=inference_component,
+            target_variant=target_variant,
+            target_model=target_model,
+            target_container=target_container,
+        )
         policy = retry or RetryPolicy()
         if client is not None and _retries_itself(client):
             policy = replace(policy, attempts=1)
@@ -229,9 +184,7 @@ class Predictor:
         timeout: float | None = None,
         **options: Any,  # noqa: ANN401 - those of invoke
     ) -> Invocation:
-        params = self._params(Body=body, **{_MEMBERS[name]: v for name, v in options.items()})
-        if members:
-            params.update(members)
+        params = self._target.params(body, options, members)
 
         def attempt(left: float | None) -> Answer:
             try:
@@ -247,7 +200,7 @@ class Predictor:
             answer, attempts = self._retrier.call(attempt, timeout=limit)
             span.set_attribute("attempts", attempts)
             span.set_attribute("zone", answer.availability_zone or "")
-        return _invocation(answer, attempts, time.perf_counter() - started)
+        return invocation_of(answer, attempts, time.perf_counter() - started)
 
     def predict(self, data: Any, *, codec: Codec | str | None = None, **options: Any) -> Any:  # noqa: ANN401 - any data
         """Encodes, invokes, decodes.
@@ -300,16 +253,14 @@ class Predictor:
             Exception: As ``invoke``.
         """
         payload = encode(data, codec or self._codec)
-        params = self._params(
-            Body=payload.body,
-            ContentType=content_type or payload.content_type,
-            Accept=accept,
-            CustomAttributes=custom_attributes,
-            InferenceId=inference_id,
-            SessionId=session_id,
-        )
-        if members:
-            params.update(members)
+        options = {
+            "content_type": content_type or payload.content_type,
+            "accept": accept,
+            "custom_attributes": custom_attributes,
+            "inference_id": inference_id,
+            "session_id": session_id,
+        }
+        params = self._target.params(payload.body, options, members)
         limit = self._stream_timeout if timeout is None else timeout
         started = time.monotonic()
         with call_span("InvokeEndpointWithResponseStream", self.endpoint_name) as span:
@@ -368,13 +319,12 @@ class Predictor:
             )
             return made.body, made.content_type
 
-        targets = {name: str(value) for name, value in self._targets.items() if value is not None}
         return predictions(
             answer,
             items,
             codec=chosen,
             journal=journal,
-            run={**targets, "codec": chosen if isinstance(chosen, str) else type(chosen).__name__},
+            run=self._target.run(chosen),
             batch_size=batch_size,
             concurrency=concurrency,
             ordered=ordered,
@@ -383,31 +333,6 @@ class Predictor:
             combine=combine,
             name=self.endpoint_name,
         )
-
-    def _params(self, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - botocore's members
-        """Gives the members that are set; a call's own come before the predictor's."""
-        params = {name: value for name, value in given.items() if value is not None}
-        for name, value in self._targets.items():
-            if value is not None:
-                params.setdefault(name, value)
-        return params
-
-
-def _invocation(answer: Answer, attempts: int, seconds: float) -> Invocation:
-    members = answer.members
-    return Invocation(
-        body=members["Body"],
-        content_type=members.get("ContentType"),
-        invoked_production_variant=members.get("InvokedProductionVariant"),
-        custom_attributes=members.get("CustomAttributes"),
-        new_session_id=members.get("NewSessionId"),
-        closed_session_id=members.get("ClosedSessionId"),
-        request_id=answer.request_id,
-        attempts=attempts,
-        seconds=seconds,
-        availability_zone=answer.availability_zone,
-        members=members,
-    )
 
 
 def _retries_itself(client: Any) -> bool:  # noqa: ANN401
