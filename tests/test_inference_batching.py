@@ -34,7 +34,7 @@ def test_rows_go_in_as_a_list_and_come_out_as_one(items: list[int]) -> None:
     assert payload == items
     fill(batch, ROWS, [item * 2 for item in payload])
     assert [place.outcome for place in batch.places] == [item * 2 for item in items]
-    assert all(place.is_done and not place.is_error for place in batch.places)
+    assert all(place.is_known and not place.is_error for place in batch.places)
 
 
 def test_without_a_combine_the_item_is_the_payload() -> None:
@@ -75,7 +75,7 @@ def test_another_number_of_answers_is_an_error_that_names_both(rows: list[int]) 
         "Remedy: pass combine=(join, split) that fit the model, or batch_size=1.\n"
         "See docs/errors.md#payload"
     )
-    assert not any(place.is_done for place in batch.places)
+    assert not any(place.is_known for place in batch.places)
 
 
 @pytest.mark.parametrize("answer", [{"a": 1, "b": 2}, "ab", b"ab", None, 2, {1, 2}], ids=repr)

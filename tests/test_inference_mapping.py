@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import json
 import os
 import random
 import signal
@@ -213,11 +214,15 @@ def test_a_slow_source_does_not_hold_results_back_for_long(model: Model) -> None
     assert max(ahead) < 8
 
 
-@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("concurrency", [1, 3, 16])
 def test_no_more_calls_at_once_than_asked_for(model: Model, concurrency: int) -> None:
-    """A number is what it says."""
-    assert len(list(mapped(model, range(300), concurrency=concurrency))) == 300
+    """A number is what it says, of calls and of threads, also where calls take no time."""
+    most = 0
+    for _ in mapped(model, range(5_000), concurrency=concurrency):
+        ours = [t for t in threading.enumerate() if t.name.startswith("map-")]
+        most = max(most, len(ours))
     assert model.most <= concurrency
+    assert 1 <= most <= concurrency
 
 
 def test_workers_go_on_while_the_consumer_is_busy(model: Model) -> None:
@@ -818,3 +823,21 @@ def test_progress_is_shown_where_it_is_asked_for(
     list(map_calls(model, range(5)))
     list(map_calls(model, range(5), progress=False))
     assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_given_before_it_is_written_down(tmp_path: Path) -> None:
+    """A consumer that is fast never empties a place that the journal has not read yet."""
+    items = list(range(200))
+    for number in range(20):
+        for _ in range(2):
+            recording: Recording[int, int] = Recording(
+                path=tmp_path / f"{number}.journal",
+                run={"name": "race"},
+                encode=lambda item: str(item).encode(),
+                dump=lambda result: json.dumps(result).encode(),
+                load=json.loads,
+            )
+            made = map_calls(
+                lambda item, _: item, items, concurrency=2, batch_size=4, journal=recording
+            )
+            assert list(made) == items

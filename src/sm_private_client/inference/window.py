@@ -31,31 +31,41 @@ class Place(Generic[T, R]):
         item: The item; let go once it has its outcome.
         fingerprint: Its fingerprint, where there is a journal.
         outcome: The result, or the error.
-        is_done: Whether it has its outcome.
+        is_known: Whether it has its outcome.
+        is_done: Whether that may be given: not before it is written down.
         is_error: Whether that is an error.
         is_fatal: Whether it ends the run, whatever the caller said about errors.
     """
 
-    __slots__ = ("fingerprint", "index", "is_done", "is_error", "is_fatal", "item", "outcome")
+    __slots__ = (
+        "fingerprint",
+        "index",
+        "is_done",
+        "is_error",
+        "is_fatal",
+        "is_known",
+        "item",
+        "outcome",
+    )
 
     def __init__(self, index: int, item: T) -> None:
         self.index = index
         self.item: T | None = item
         self.fingerprint = b""
         self.outcome: R | BaseException | None = None
-        self.is_done = self.is_error = self.is_fatal = False
+        self.is_known = self.is_done = self.is_error = self.is_fatal = False
 
     def answer(self, result: R) -> None:
         """Notes its result."""
         self.outcome = result
         self.item = None
-        self.is_done = True
+        self.is_known = True
 
     def fail(self, error: BaseException, *, fatal: bool = False) -> None:
         """Notes its error; one that is no ``Exception`` is fatal."""
         self.outcome = error
         self.item = None
-        self.is_done = self.is_error = True
+        self.is_known = self.is_error = True
         self.is_fatal = fatal or not isinstance(error, Exception)
 
 
@@ -138,7 +148,7 @@ class Window(Generic[T, R]):
         self._held += 1
         if self._ordered:
             self._line.append(place)
-        if place.is_done:
+        if place.is_known:
             self._settle_place(place)
             return
         self._filling.places.append(place)
@@ -202,6 +212,7 @@ class Window(Generic[T, R]):
         return self._raises or place.is_fatal
 
     def _settle_place(self, place: Place[T, R]) -> None:
+        place.is_done = True
         ends = place.is_error and self._ends(place)
         if ends:
             self.is_failing = True
