@@ -270,7 +270,9 @@ class _Crew(Generic[R]):
         """Sees to it that every call that could begin has a worker; the lock is held."""
         startable = self.window.startable
         self._work_there.notify(startable)
-        for _ in range(startable - self._idle):
+        # A worker between two calls is neither idle nor running: never more than the limit.
+        room = self.window.limit.limit - len(self._workers)
+        for _ in range(min(startable - self._idle, room)):
             self._hired += 1
             worker = threading.Thread(
                 target=self._work, name=f"{self.name}-{self._hired}", daemon=False
