@@ -1,0 +1,339 @@
+"""Asynchronous inference: submit an input, wait for the object that the answer is in.
+
+SageMaker accepts the call, queues it, and writes the answer to S3: an output object, or a failure
+object. Nobody can ask it how a job is, and nobody can cancel one; all there is are the two
+objects, and ``AsyncJob`` looks for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.codecs import decode as decode_by_type
+from sm_private_client.inference.job_errors import cancelled_wait, failed, timed_out
+from sm_private_client.inference.s3 import S3Location, S3Objects
+from sm_private_client.inference.waiting import Pace, Wait, checked_timeout
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Generator
+
+    import boto3.session
+
+    from sm_private_client.inference.s3 import Look
+
+__all__ = ["INVOCATION_TIMEOUT", "MARGIN", "REQUEST_TTL", "AsyncJob"]
+
+REQUEST_TTL: Final = 21_600.0
+INVOCATION_TIMEOUT: Final = 900.0
+"""Seconds; SageMaker Runtime API reference, InvokeEndpointAsync: how long a request may be queued
+and how long the model may take, where the call does not say."""
+
+MARGIN: Final = 60.0
+"""Seconds that a job gets beyond its limits, for reading the input and writing the answer."""
+
+_UNTYPED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+"""What S3 says of an object that was written without a content type."""
+
+
+class AsyncJob:
+    """One asynchronous call that SageMaker accepted; safe between threads, and awaitable.
+
+    ``predictor.submit`` makes one, and ``AsyncJob.from_locations`` after a restart. It pickles as
+    names and locations, without credentials, connections or results; ``decode`` and what makes
+    the S3 client must be functions that pickle.
+
+    Args:
+        output_location: Where the answer goes.
+        failure_location: Where the failure goes; ``None`` where the inference endpoint has no
+            ``S3FailurePath``: then a failed job cannot be told from a slow one.
+        s3: What objects are read with.
+        decode: Body and content type to the result. The content type is the output object's;
+            where S3 does not know it, ``accept``, if that is one type.
+        endpoint_name: The inference endpoint, where known.
+        inference_id: The service's id of the job, where known.
+        input_location: The input in S3, ``None`` where it travelled in the request.
+        submitted_at: When the job was accepted, where known.
+        time_limit: Seconds after which it has certainly ended.
+        accept: The content type that was asked for.
+        pace: When to look again.
+    """
+
+    def __init__(
+        self,
+        *,
+        output_location: str,
+        failure_location: str | None,
+        s3: S3Objects,
+        decode: Callable[[bytes, str], Any] = decode_by_type,
+        endpoint_name: str | None = None,
+        inference_id: str | None = None,
+        input_location: str | None = None,
+        submitted_at: dt.datetime | None = None,
+        time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
+        accept: str | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.output_location = output_location
+        self.failure_location = failure_location
+        self.endpoint_name = endpoint_name
+        self.inference_id = inference_id
+        self.input_location = input_location
+        self.submitted_at = submitted_at
+        self.time_limit = time_limit
+        self._output = S3Location.parse(output_location, name="output_location")
+        self._failure = (
+            None
+            if failure_location is None
+            else S3Location.parse(failure_location, name="failure_location")
+        )
+        self._s3 = s3
+        self._decode = decode
+        self._accept = accept
+        self._pace = pace or Pace()
+        self._ended = False
+        self._result: tuple[Any] | None = None
+        self._failure_body: bytes | None = None
+        self._wakers: set[Callable[[], object]] = set()
+
+    @classmethod
+    def from_locations(
+        cls,
+        *,
+        output_location: str,
+        failure_location: str | None = None,
+        session: boto3.session.Session | None = None,
+        s3: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
+        decode: Callable[[bytes, str], Any] = decode_by_type,
+        endpoint_name: str | None = None,
+        inference_id: str | None = None,
+        submitted_at: dt.datetime | None = None,
+        time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
+        accept: str | None = None,
+        pace: Pace | None = None,
+    ) -> AsyncJob:
+        """Takes up a job again that another process submitted; asks nobody.
+
+        Args:
+            output_location: ``job.output_location``, as ``s3://bucket/key``.
+            failure_location: ``job.failure_location``.
+            session: Makes the S3 client; boto3's default where neither it nor ``s3`` is given.
+            s3: An S3 client, or a function that makes one, called on first use.
+            decode: Body and content type to the result; by content type where not given.
+            endpoint_name: For messages.
+            inference_id: For messages.
+            submitted_at: With a time zone; lets ``result`` wait no longer than the job can take.
+            time_limit: Seconds after which the job has certainly ended.
+            accept: The content type that was asked for.
+            pace: When to look again.
+
+        Raises:
+            ConfigurationError: A location is not one in S3, ``submitted_at`` has no time zone,
+                or both ``session`` and ``s3`` are given.
+        """
+        if session is not None and s3 is not None:
+            raise ConfigurationError(
+                "Both session= and s3= are given.", remedy="give one: either can reach S3."
+            )
+        if submitted_at is not None and submitted_at.tzinfo is None:
+            raise ConfigurationError(
+                "submitted_at has no time zone.", remedy="give it as datetime.now(timezone.utc)."
+            )
+        return cls(
+            output_location=output_location,
+            failure_location=failure_location,
+            s3=S3Objects.of_session(session) if s3 is None else S3Objects(s3),
+            decode=decode,
+            endpoint_name=endpoint_name,
+            inference_id=inference_id,
+            submitted_at=submitted_at,
+            time_limit=checked_timeout(time_limit),
+            accept=accept,
+            pace=pace,
+        )
+
+    def __repr__(self) -> str:
+        return f"<AsyncJob {self._name} at {self.output_location}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        recipe = {
+            "output_location": self.output_location,
+            "failure_location": self.failure_location,
+            "s3": self._s3,
+            "decode": self._decode,
+            "endpoint_name": self.endpoint_name,
+            "inference_id": self.inference_id,
+            "input_location": self.input_location,
+            "submitted_at": self.submitted_at,
+            "time_limit": self.time_limit,
+            "accept": self._accept,
+            "pace": self._pace,
+        }
+        return _again, (recipe,)
+
+    def done(self) -> bool:
+        """Looks once whether the job has ended, well or not.
+
+        ``False`` also where S3 could not be reached or answered 403: then nobody knows.
+
+        Raises:
+            ClientError, BotoCoreError: As ``result``.
+        """
+        if not self._ended:
+            self._ended = self._look(read=False)[-1].state == "found"
+        return self._ended
+
+    def result(self, timeout: float | None = None, *, progress: bool | None = None) -> Any:  # noqa: ANN401 - whatever decode gives
+        """Waits for the job to end and gives its decoded output; the output wins over a failure.
+
+        A lost network, throttling and 5xx answers of S3 are outlasted, and so is 403, which S3
+        answers instead of 404 where ``s3:ListBucket`` is missing. A look that is under way when
+        the time is over ends first. The result is kept: asking again asks nobody.
+
+        Args:
+            timeout: Seconds; 0 looks once. By default until the job has certainly ended:
+                ``RequestTTLSeconds`` and ``InvocationTimeoutSeconds`` of the call and a minute,
+                counted from ``submitted_at`` (from now where it is not known), and at least that
+                minute. ``math.inf`` waits for ever.
+            progress: ``None`` shows a display after 10 s in the main thread, where there is a
+                terminal or notebook and tqdm or rich; ``True`` always; ``False`` never. A line is
+                logged at INFO each minute.
+
+        Raises:
+            JobFailedError: The job wrote a failure object; see ``failure``.
+            JobTimeoutError: It wrote neither object in time; it may still do so.
+            JobError: ``cancel_wait`` was called.
+            PayloadError: The output cannot be decoded.
+            ClientError: S3's own errors that waiting does not mend, such as ``NoSuchBucket``.
+            BotoCoreError: No credentials, or a certificate that is not trusted.
+            ConfigurationError: ``timeout`` is not a time.
+            MissingExtraError: ``progress=True`` without tqdm and rich.
+        """
+        if self._result is not None:
+            return self._result[0]
+        cancelled = threading.Event()
+        with self._waiting(timeout, progress, wake=cancelled.set) as wait:
+            while not cancelled.is_set():
+                looks = self._look(read=True)
+                if looks[-1].state == "found":
+                    return self._end(looks[-1])
+                self._pace.sleep(cancelled, self._pause(wait, looks))
+        raise cancelled_wait(self._name)
+
+    async def result_async(self, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Does what ``result`` does, without blocking the event loop; ``await job`` is the same.
+
+        S3 is asked in threads of the loop's default executor. No display is shown.
+        """
+        if self._result is not None:
+            return self._result[0]
+        cancelled, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(cancelled.set)
+
+        with self._waiting(timeout, progress=False, wake=wake) as wait:
+            while not cancelled.is_set():
+                looks = await asyncio.to_thread(self._look, read=True)
+                if looks[-1].state == "found":
+                    return await asyncio.to_thread(self._end, looks[-1])
+                pause = self._pause(wait, looks)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(cancelled.wait(), pause)
+        raise cancelled_wait(self._name)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.result_async().__await__()
+
+    def failure(self) -> bytes | None:
+        """Gives the failure object as it is; looks once, unless ``result`` has read it.
+
+        ``None`` where there is none, or S3 could not be reached or answered 403. It holds what
+        the model or SageMaker said, which may be data of yours: no error or log line shows it.
+
+        Raises:
+            ClientError, BotoCoreError: As ``result``.
+        """
+        if self._failure is None or self._failure_body is not None:
+            return self._failure_body
+        look = self._s3.look(self._failure, read=True)
+        return look.body if look.state == "found" else None
+
+    def cancel_wait(self) -> None:
+        """Ends every ``result`` and ``await`` that waits now with a ``JobError``.
+
+        The job goes on, since SageMaker cannot cancel one, and can be waited for anew.
+        """
+        for wake in tuple(self._wakers):
+            wake()
+
+    @property
+    def _name(self) -> str:
+        named = f"job {self.inference_id}" if self.inference_id else "the job"
+        return f"{named} of {self.endpoint_name}" if self.endpoint_name else named
+
+    def _look(self, *, read: bool) -> list[Look]:
+        """Looks at the output, and at the failure where there is certainly no output."""
+        looks = [self._s3.look(self._output, read=read)]
+        if self._failure is not None and looks[0].state in ("absent", "denied"):
+            looks.append(self._s3.look(self._failure, read=read))
+        return looks
+
+    def _end(self, look: Look) -> Any:  # noqa: ANN401
+        self._ended = True
+        if look.location != self._output:
+            self._failure_body = look.body
+            raise failed(self._name, self.failure_location, look.body)
+        content_type = look.content_type
+        if content_type.lower() in _UNTYPED and _is_one_type(self._accept):
+            content_type = self._accept or content_type
+        self._result = (self._decode(look.body, content_type),)
+        return self._result[0]
+
+    def _pause(self, wait: Wait, looks: list[Look]) -> float:
+        pause = wait.pause()
+        if pause is None:
+            raise timed_out(
+                self._name,
+                output_location=self.output_location,
+                failure_location=self.failure_location,
+                seconds=wait.timeout,
+                looks=looks,
+            )
+        return pause
+
+    @contextlib.contextmanager
+    def _waiting(
+        self,
+        timeout: float | None,
+        progress: bool | None,
+        wake: Callable[[], object],
+    ) -> Generator[Wait, None, None]:
+        seconds = self._time_left() if timeout is None else checked_timeout(timeout)
+        wait = Wait(self._pace, timeout=seconds, name=self._name, progress=progress)
+        self._wakers.add(wake)
+        try:
+            yield wait
+        finally:
+            self._wakers.discard(wake)
+            wait.close()
+
+    def _time_left(self) -> float:
+        """Gives the seconds until the job has certainly ended, by clocks that may differ."""
+        if self.submitted_at is None:
+            return self.time_limit
+        passed = (self._pace.now() - self.submitted_at).total_seconds()
+        return min(max(self.time_limit - passed, MARGIN), self.time_limit)
+
+
+def _is_one_type(accept: str | None) -> bool:
+    return bool(accept) and "*" not in str(accept) and "," not in str(accept)
+
+
+def _again(recipe: dict[str, Any]) -> AsyncJob:
+    return AsyncJob(**recipe)
