@@ -151,7 +151,7 @@ class AsyncJob:
             endpoint_name=endpoint_name,
             inference_id=inference_id,
             submitted_at=submitted_at,
-            time_limit=checked_timeout(time_limit),
+            time_limit=checked_timeout(time_limit, name="time_limit"),
             accept=accept,
             pace=pace,
         )

@@ -127,15 +127,15 @@ class Wait:
         return progress_for(progress, name=f"seconds of waiting for {self._name}", total=total)
 
 
-def checked_timeout(timeout: float) -> float:
-    """Gives a time-out as seconds.
+def checked_timeout(timeout: float, *, name: str = "timeout") -> float:
+    """Gives an argument as seconds.
 
     Raises:
         ConfigurationError: It is negative, or not a number.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
         raise ConfigurationError(
-            f"timeout={timeout!r} is not a time.",
+            f"{name}={timeout!r} is not a time.",
             remedy="give seconds from 0 on; math.inf waits for ever.",
         )
     return float(timeout)
