@@ -31,6 +31,8 @@ from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
 PATHS = ("direct", "fast", "botocore")
+RUNTIME = botocore.session.Session().get_service_model("sagemaker-runtime")
+INLINE = "Body" in RUNTIME.operation_model("InvokeEndpointAsync").input_shape.members  # type: ignore[union-attr] # it has a shape
 
 
 def echo(body: bytes, content_type: str) -> tuple[bytes, str]:
@@ -390,3 +392,22 @@ def test_map_goes_on_from_its_journal(
     assert journal.stat().st_mode & 0o777 == 0o600
     with pytest.raises(ConfigurationError):
         list(link.session().predictor("other").map(items, journal=journal, **options))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_submit_gives_a_job_that_ends(link: LocalPrivateLink, path: str) -> None:
+    """Inline, by S3 prefix, and from where the input is already."""
+    session: Any = link.session()
+    session.client("s3").create_bucket(Bucket="jobs")
+    link.deploy("batch", echo, s3_output_path="s3://jobs/out")
+    made = predictor(session, "batch", path, s3_prefix="s3://jobs/in/")
+    first = made.submit({"a": 1}) if INLINE else made.submit({"a": [1] * 60_000})
+    assert first.result(timeout=20) in ({"a": 1}, {"a": [1] * 60_000})
+    large = made.submit([1] * 70_000)
+    assert str(large.input_location).startswith("s3://jobs/in/")
+    assert large.result(timeout=20) == [1] * 70_000
+    kind = "application/json"
+    again = made.submit(large.input_location, content_type=kind, accept=kind)
+    assert again.result(timeout=20) == [1] * 70_000
+    with pytest.raises(PayloadError if INLINE else ConfigurationError):
+        predictor(session, "batch", path).submit([1] * 70_000)

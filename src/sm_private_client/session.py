@@ -15,6 +15,7 @@ from sm_private_client.inference.engines import direct_invoker
 from sm_private_client.inference.invokers import BotocoreInvoker
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.quota import RetryQuota
+from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials, RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
@@ -195,6 +196,7 @@ class Session(boto3.session.Session):
         retry: RetryPolicy | None = None,
         timeout: float | None = INVOKE_TIMEOUT,
         stream_timeout: float | None = STREAM_TIMEOUT,
+        s3_prefix: str | None = None,
         transport: Literal["direct", "botocore"] = "direct",
         client: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
     ) -> Predictor:
@@ -213,6 +215,7 @@ class Session(boto3.session.Session):
             retry: See ``Predictor``.
             timeout: See ``Predictor``.
             stream_timeout: See ``Predictor``.
+            s3_prefix: See ``Predictor``.
             transport: ``direct`` signs and sends itself; ``botocore`` goes through a boto3 client
                 whose own retries are off.
             client: A ``sagemaker-runtime`` client to use instead; see ``Predictor``.
@@ -230,6 +233,7 @@ class Session(boto3.session.Session):
             "retry": retry,
             "timeout": timeout,
             "stream_timeout": stream_timeout,
+            "s3_prefix": s3_prefix,
         }
         if client is not None:
             return Predictor(endpoint_name, client=client, **options)
@@ -251,6 +255,7 @@ class Session(boto3.session.Session):
             endpoint_name,
             invoker=invoker,
             quota=self._quota,
+            s3=S3Objects.of_session(self),
             recipe=(_predictor_again, (self, endpoint_name, again)),
             **options,
         )

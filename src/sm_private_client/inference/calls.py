@@ -102,12 +102,13 @@ class Target:
         """Gives an operation's members; a call's own come before the predictor's.
 
         Args:
-            body: The payload.
+            body: The payload; ``None``: it is added later.
             options: By the names of ``invoke``; ``None`` counts as not given.
             members: Further members by botocore's names.
         """
         params = {MEMBERS[name]: value for name, value in options.items() if value is not None}
-        params["Body"] = body
+        if body is not None:
+            params["Body"] = body
         for name, value in self.members.items():
             if value is not None:
                 params.setdefault(name, value)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
     from sm_private_client.inference.invoking import StreamAnswer
-    from sm_private_client.transport.http import HttpStream, HttpTransport
+    from sm_private_client.transport.http import HttpResponse, HttpStream, HttpTransport
 
-__all__ = ["BotocoreInvoker", "DirectInvoker", "RuntimeModel"]
+__all__ = ["FIRST_ERROR", "BotocoreInvoker", "DirectInvoker", "RuntimeModel", "answer_of_http"]
 
 _REQUEST_ID: Final = "x-amzn-requestid"
-_FIRST_ERROR: Final = 300  # as botocore's parsers have it
+FIRST_ERROR: Final = 300  # as botocore's parsers have it
 
 
 class RuntimeModel:
@@ -86,39 +86,24 @@ class DirectInvoker:
     def __repr__(self) -> str:
         return f"DirectInvoker({self._transport!r})"
 
+    @property
+    def async_operation(self) -> RuntimeOperation:
+        """InvokeEndpointAsync as the installed botocore has it."""
+        return self._runtime.invoke_async
+
     def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
         """Does InvokeEndpoint; see ``Invoker``."""
-        operation = self._runtime.invoke
-        answer = self._transport.send(operation.request(params), timeout=timeout)
-        if answer.status >= _FIRST_ERROR:
-            raise self._runtime.error(operation, answer.status, answer.headers, answer.body)
-        members: dict[str, Any] = operation.members(answer.headers)
-        members["Body"] = answer.body
-        return Answer(
-            members=members,
-            request_id=answer.headers.get(_REQUEST_ID),
-            availability_zone=answer.availability_zone,
-        )
+        return self._send(self._runtime.invoke, params, timeout)
 
     def invoke_async(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
         """Does InvokeEndpointAsync; see ``Invoker``."""
-        operation = self._runtime.invoke_async
-        answer = self._transport.send(operation.request(params), timeout=timeout)
-        parsed = self._runtime.parsed(operation, answer.status, answer.headers, answer.body)
-        if answer.status >= _FIRST_ERROR:
-            raise self._runtime.made(operation, parsed)
-        made = _answer_of(parsed)  # one member of it travels in the body
-        return Answer(
-            members=made.members,
-            request_id=answer.headers.get(_REQUEST_ID),
-            availability_zone=answer.availability_zone,
-        )
+        return self._send(self._runtime.invoke_async, params, timeout)
 
     def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:
         """Does InvokeEndpointWithResponseStream; see ``Invoker``."""
         operation = self._runtime.stream
         answer = self._transport.stream(operation.request(params), timeout=timeout)
-        if answer.status >= _FIRST_ERROR:
+        if answer.status >= FIRST_ERROR:
             try:
                 body = b"".join(answer.chunks())
             finally:
@@ -129,6 +114,34 @@ class DirectInvoker:
     def close(self) -> None:
         """Closes idle connections."""
         self._transport.close()
+
+    def _send(
+        self, operation: RuntimeOperation, params: Mapping[str, Any], timeout: float | None
+    ) -> Answer:
+        answer = self._transport.send(operation.request(params), timeout=timeout)
+        return answer_of_http(self._runtime, operation, answer)
+
+
+def answer_of_http(
+    runtime: RuntimeModel, operation: RuntimeOperation, answer: HttpResponse
+) -> Answer:
+    """Reads an answer that has come whole.
+
+    Raises:
+        ClientError: It is an error; the client's own class.
+    """
+    if answer.status >= FIRST_ERROR:
+        raise runtime.error(operation, answer.status, answer.headers, answer.body)
+    if operation is runtime.invoke_async:  # one member of it travels in the body
+        parsed = runtime.parsed(operation, answer.status, answer.headers, answer.body)
+        members = dict(_answer_of(parsed).members)
+    else:
+        members = {**operation.members(answer.headers), "Body": answer.body}
+    return Answer(
+        members=members,
+        request_id=answer.headers.get(_REQUEST_ID),
+        availability_zone=answer.availability_zone,
+    )
 
 
 class _DirectStream:
@@ -173,6 +186,11 @@ class BotocoreInvoker:
 
     def __repr__(self) -> str:
         return f"BotocoreInvoker({self.client.meta.endpoint_url!r})"
+
+    @property
+    def async_operation(self) -> RuntimeOperation:
+        """InvokeEndpointAsync as the installed botocore has it."""
+        return self._operations["InvokeEndpointAsync"]
 
     def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:  # noqa: ARG002
         """Does InvokeEndpoint; see ``Invoker``."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from sm_private_client.inference.requests import RuntimeOperation
+
 __all__ = ["Answer", "Invoker", "StreamAnswer"]
 
 
@@ -71,6 +73,11 @@ class Invoker(Protocol):
     @property
     def name(self) -> str:
         """``direct``, ``fast`` or ``botocore``."""
+        ...
+
+    @property
+    def async_operation(self) -> RuntimeOperation:
+        """InvokeEndpointAsync as the installed botocore has it."""
         ...
 
     def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:

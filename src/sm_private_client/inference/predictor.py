@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,9 @@ from sm_private_client.inference.invokers import BotocoreInvoker
 from sm_private_client.inference.predictions import predictions
 from sm_private_client.inference.retries import Retrier
 from sm_private_client.inference.retry_policy import RetryPolicy
+from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.inference.streams import ResponseStream
+from sm_private_client.inference.submitting import submit
 from sm_private_client.inference.tracing import call_span
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
     from sm_private_client.inference.invoking import Answer, Invoker
+    from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.predictions import Predictions
     from sm_private_client.inference.quota import RetryQuota
     from sm_private_client.inference.window import OnError
@@ -58,6 +62,8 @@ class Predictor:
         stream_timeout: Seconds to read, for ``stream``; 600 by default.
         invoker: What carries the calls; ``session.predictor`` passes it.
         quota: Shared by the predictors of a session.
+        s3_prefix: ``s3://bucket/prefix/`` that ``submit`` puts large inputs under.
+        s3: What ``submit`` reaches S3 with; a client of boto3's default session by default.
         recipe: Makes the same predictor again in another process; ``None``: it cannot be.
 
     Raises:
@@ -79,6 +85,8 @@ class Predictor:
         stream_timeout: float | None = STREAM_TIMEOUT,
         invoker: Invoker | None = None,
         quota: RetryQuota | None = None,
+        s3_prefix: str | None = None,
+        s3: S3Objects | None = None,
         recipe: tuple[Callable[..., Predictor], tuple[Any, ...]] | None = None,
     ) -> None:
         if (client is None) == (invoker is None):
@@ -102,6 +110,8 @@ class Predictor:
         self._retrier = Retrier(policy, quota)
         self._timeout = timeout
         self._stream_timeout = stream_timeout
+        self._s3_prefix = s3_prefix
+        self._s3 = s3 or S3Objects.of_session()
         self._recipe = recipe
 
     def __repr__(self) -> str:
@@ -271,6 +281,68 @@ class Predictor:
             )
             span.set_attribute("attempts", attempts)
         return ResponseStream(answer, started=started)
+
+    def submit(
+        self,
+        data: Any,  # noqa: ANN401 - any data
+        *,
+        codec: Codec | str | None = None,
+        content_type: str | None = None,
+        accept: str | None = None,
+        custom_attributes: str | None = None,
+        inference_id: str | None = None,
+        s3_prefix: str | None = None,
+        upload_args: Mapping[str, Any] | None = None,
+        members: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> AsyncJob:
+        """Has an asynchronous inference endpoint take data, and gives the job to wait for.
+
+        Args:
+            data: As for ``predict``; or a text ``s3://bucket/key``, where the input is already.
+            codec: Instead of the predictor's.
+            content_type: Instead of the codec's.
+            accept: The content type that is wanted.
+            custom_attributes: As for ``invoke``.
+            inference_id: As for ``invoke``.
+            s3_prefix: ``s3://bucket/prefix/`` for an input of more than 128,000 bytes, instead of
+                the predictor's.
+            upload_args: For that upload, as boto3's ``ExtraArgs``.
+            members: Any further members of InvokeEndpointAsync, such as ``RequestTTLSeconds``
+                and ``InvocationTimeoutSeconds``.
+            timeout: Seconds to wait for the call to be taken; 70 by default.
+
+        Raises:
+            Exception: As ``submitting.submit``.
+        """
+        chosen = codec or self._codec
+        located = isinstance(data, str) and data.startswith("s3://")
+        payload = None if located else encode(data, chosen)
+        options = {
+            "content_type": content_type or (payload.content_type if payload else None),
+            "accept": accept or (payload.accept if payload else None),
+            "custom_attributes": custom_attributes,
+            "inference_id": inference_id,
+        }
+        limit = self._timeout if timeout is None else timeout
+
+        def send(params: Mapping[str, Any]) -> Answer:
+            with call_span("InvokeEndpointAsync", self.endpoint_name):
+                return self._retrier.call(
+                    lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
+                )[0]
+
+        return submit(
+            send,
+            self._target.params(None, options, members),
+            operation=self._invoker.async_operation,
+            s3=self._s3,
+            body=payload.body if payload else None,
+            input_location=data if located else None,
+            s3_prefix=s3_prefix or self._s3_prefix,
+            extra_args=upload_args,
+            decode=functools.partial(decode, codec=chosen),
+        )
 
     def map(
         self,
