@@ -11,6 +11,8 @@ import math
 import os
 import pickle
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -990,6 +992,15 @@ def test_many_jobs_at_once(invoker: BotocoreInvoker, s3: Any) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         assert list(threads.map(one, range(24))) == [f"ROW {number}" for number in range(24)]
+
+
+def test_asyncio_is_loaded_only_where_it_is_used() -> None:
+    """A process that calls ``result`` does not pay for it."""
+    program = (
+        "import sys, sm_private_client.inference.submitting\n"
+        "assert not {'asyncio', 'rich', 'tqdm', 'numpy', 'pandas'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
 
 
 # After a restart

@@ -7,7 +7,6 @@ objects, and ``AsyncJob`` looks for them.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -229,6 +228,8 @@ class AsyncJob:
 
         S3 is asked in threads of the loop's default executor. No display is shown.
         """
+        import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
+
         if self._result is not None:
             return self._result[0]
         cancelled, loop = asyncio.Event(), asyncio.get_running_loop()
