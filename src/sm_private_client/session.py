@@ -10,8 +10,9 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.inference.calls import INVOKE_TIMEOUT, STREAM_TIMEOUT
-from sm_private_client.inference.engines import direct_invoker
+from sm_private_client.inference.aio import AsyncPredictor
+from sm_private_client.inference.calls import INVOKE_TIMEOUT
+from sm_private_client.inference.engines import async_invoker, direct_invoker
 from sm_private_client.inference.invokers import BotocoreInvoker
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.quota import RetryQuota
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     import botocore.session
     from typing_extensions import Unpack
 
-    from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.async_invoker import AsyncInvoker
+    from sm_private_client.inference.calls import PredictorOptions
     from sm_private_client.inference.invokers import DirectInvoker
     from sm_private_client.inference.invoking import Invoker
-    from sm_private_client.inference.retry_policy import RetryPolicy
     from sm_private_client.privatelink.records import Route
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
@@ -99,6 +100,7 @@ class Session(boto3.session.Session):
         self._making = threading.Lock()
         self._clients: dict[object, Any] = {}
         self._direct: dict[str, DirectInvoker] = {}
+        self._async: dict[str, AsyncInvoker] = {}
         self._quota = RetryQuota()
         self._recipe = {
             "region_name": region_name,
@@ -188,17 +190,9 @@ class Session(boto3.session.Session):
         endpoint_name: str,
         *,
         region_name: str | None = None,
-        codec: Codec | str | None = None,
-        inference_component: str | None = None,
-        target_variant: str | None = None,
-        target_model: str | None = None,
-        target_container: str | None = None,
-        retry: RetryPolicy | None = None,
-        timeout: float | None = INVOKE_TIMEOUT,
-        stream_timeout: float | None = STREAM_TIMEOUT,
-        s3_prefix: str | None = None,
         transport: Literal["direct", "botocore"] = "direct",
         client: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
+        **options: Unpack[PredictorOptions],
     ) -> Predictor:
         """Makes a ``Predictor`` for one inference endpoint, over this session's private route.
 
@@ -207,34 +201,15 @@ class Session(boto3.session.Session):
         Args:
             endpoint_name: The inference endpoint's name.
             region_name: The session's region by default.
-            codec: See ``Predictor``.
-            inference_component: See ``Predictor``.
-            target_variant: See ``Predictor``.
-            target_model: See ``Predictor``.
-            target_container: See ``Predictor``.
-            retry: See ``Predictor``.
-            timeout: See ``Predictor``.
-            stream_timeout: See ``Predictor``.
-            s3_prefix: See ``Predictor``.
             transport: ``direct`` signs and sends itself; ``botocore`` goes through a boto3 client
                 whose own retries are off.
             client: A ``sagemaker-runtime`` client to use instead; see ``Predictor``.
+            **options: See ``Predictor``.
 
         Raises:
             NoPrivateRouteError: There is no private route; nothing was sent.
             RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
         """
-        options: dict[str, Any] = {
-            "codec": codec,
-            "inference_component": inference_component,
-            "target_variant": target_variant,
-            "target_model": target_model,
-            "target_container": target_container,
-            "retry": retry,
-            "timeout": timeout,
-            "stream_timeout": stream_timeout,
-            "s3_prefix": s3_prefix,
-        }
         if client is not None:
             return Predictor(endpoint_name, client=client, **options)
         region = self._region(region_name, None)
@@ -242,7 +217,8 @@ class Session(boto3.session.Session):
             invoker: Invoker = self._direct_invoker(region)
         elif transport == "botocore":
             once = Config(
-                retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=timeout
+                retries={"mode": "standard", "total_max_attempts": 1},
+                read_timeout=options.get("timeout", INVOKE_TIMEOUT),
             )
             make: Any = self.client
             invoker = BotocoreInvoker(make("sagemaker-runtime", region, config=once))
@@ -256,30 +232,69 @@ class Session(boto3.session.Session):
             invoker=invoker,
             quota=self._quota,
             s3=S3Objects.of_session(self),
-            recipe=(_predictor_again, (self, endpoint_name, again)),
+            recipe=(_predictor_again, (self, "predictor", endpoint_name, again)),
+            **options,
+        )
+
+    def async_predictor(
+        self,
+        endpoint_name: str,
+        *,
+        region_name: str | None = None,
+        **options: Unpack[PredictorOptions],
+    ) -> AsyncPredictor:
+        """Makes an ``AsyncPredictor``, as ``predictor`` makes a ``Predictor``; extra ``fast``.
+
+        Deciding the route may take seconds: in an event loop, make it before the work begins or
+        in ``asyncio.to_thread``.
+
+        Args:
+            endpoint_name: The inference endpoint's name.
+            region_name: The session's region by default.
+            **options: See ``Predictor``.
+
+        Raises:
+            MissingExtraError: The extra is not installed.
+            Exception: As ``predictor``.
+        """
+        region = self._region(region_name, None)
+        with self._lock:
+            if region not in self._async:
+                self._async[region] = async_invoker(**self._carrier_options(region))
+            invoker = self._async[region]
+        again = {**options, "region_name": region}
+        return AsyncPredictor(
+            endpoint_name,
+            invoker=invoker,
+            quota=self._quota,
+            s3=S3Objects.of_session(self),
+            recipe=(_predictor_again, (self, "async_predictor", endpoint_name, again)),
             **options,
         )
 
     def _direct_invoker(self, region: str) -> DirectInvoker:
         with self._lock:
             if region not in self._direct:
-                routed = RoutedConfig.merged(
-                    None,
-                    session_default=self._session.get_default_client_config(),
-                    retries_are_configured=True,
-                )
-                credentials: Any = self.get_credentials()
-                make: Any = self.client
-                self._direct[region] = direct_invoker(
-                    self._dialer(self.route("sagemaker-runtime", region)),
-                    model=self._session.get_service_model("sagemaker-runtime"),
-                    credentials=lambda: credentials and credentials.get_frozen_credentials(),
-                    bundle=verified_by(None, session=self._session, environ=read_environment()),
-                    config=routed.config,
-                    user_agent=f"{self._session.user_agent()} {USER_AGENT}",
-                    exceptions=lambda: make("sagemaker-runtime", region).exceptions,
-                )
+                self._direct[region] = direct_invoker(**self._carrier_options(region))
             return self._direct[region]
+
+    def _carrier_options(self, region: str) -> dict[str, Any]:
+        routed = RoutedConfig.merged(
+            None,
+            session_default=self._session.get_default_client_config(),
+            retries_are_configured=True,
+        )
+        credentials: Any = self.get_credentials()
+        make: Any = self.client
+        return {
+            "dialer": self._dialer(self.route("sagemaker-runtime", region)),
+            "model": self._session.get_service_model("sagemaker-runtime"),
+            "credentials": lambda: credentials and credentials.get_frozen_credentials(),
+            "bundle": verified_by(None, session=self._session, environ=read_environment()),
+            "config": routed.config,
+            "user_agent": f"{self._session.user_agent()} {USER_AGENT}",
+            "exceptions": lambda: make("sagemaker-runtime", region).exceptions,
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _session_again, (self._recipe,)
@@ -294,6 +309,7 @@ class Session(boto3.session.Session):
         with self._lock:
             self._clients.clear()
             self._direct.clear()
+            self._async.clear()
             self._routes.forget()
 
     def _shared_client(
@@ -419,8 +435,10 @@ def _session_again(recipe: dict[str, Any]) -> Session:
     return Session(**recipe)
 
 
-def _predictor_again(session: Session, endpoint_name: str, options: dict[str, Any]) -> Predictor:
-    return session.predictor(endpoint_name, **options)
+def _predictor_again(
+    session: Session, verb: str, endpoint_name: str, options: dict[str, Any]
+) -> Any:  # noqa: ANN401 - a Predictor or an AsyncPredictor
+    return getattr(session, verb)(endpoint_name, **options)
 
 
 class _Callers:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sm_private_client.inference.codecs import Codec
     from sm_private_client.inference.invoking import Answer
+    from sm_private_client.inference.retry_policy import RetryPolicy
 
-__all__ = ["INVOKE_TIMEOUT", "STREAM_TIMEOUT", "Invocation", "Target", "invocation_of"]
+__all__ = [
+    "INVOKE_TIMEOUT",
+    "STREAM_TIMEOUT",
+    "Invocation",
+    "PredictorOptions",
+    "Target",
+    "invocation_of",
+]
 
 INVOKE_TIMEOUT: Final = 70.0
 """Seconds; SageMaker gives a model 60, and AWS says to wait 70 (InvokeEndpoint)."""
@@ -65,6 +74,23 @@ class Invocation:
     members: Mapping[str, Any] = field(repr=False)
 
 
+class PredictorOptions(TypedDict, total=False):
+    """The keywords that ``session.predictor`` and ``session.async_predictor`` share.
+
+    They are those of ``Predictor``.
+    """
+
+    codec: Codec | str | None
+    inference_component: str | None
+    target_variant: str | None
+    target_model: str | None
+    target_container: str | None
+    retry: RetryPolicy | None
+    timeout: float | None
+    stream_timeout: float | None
+    s3_prefix: str | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """What a predictor calls, by botocore's own member names.
@@ -105,7 +131,13 @@ class Target:
             body: The payload; ``None``: it is added later.
             options: By the names of ``invoke``; ``None`` counts as not given.
             members: Further members by botocore's names.
+
+        Raises:
+            TypeError: There is no such option.
         """
+        unknown = options.keys() - MEMBERS.keys()
+        if unknown:
+            raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
         params = {MEMBERS[name]: value for name, value in options.items() if value is not None}
         if body is not None:
             params["Body"] = body

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.codecs import Codec
     from sm_private_client.inference.mapping import MappedCalls
 
-__all__ = ["Predictions", "predictions"]
+__all__ = ["Predictions", "predictions", "recording_of", "result_of", "value_of"]
 
 _JSON: Final = "application/json"
 
@@ -48,8 +48,7 @@ class Predictions(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - what the answers are
-        result = next(self._calls)
-        return result.value if isinstance(result, _Result) else result
+        return value_of(next(self._calls))
 
     def close(self) -> None:
         """Starts nothing more and waits for what runs."""
@@ -89,30 +88,53 @@ def predictions(
         **options: The rest of ``map_calls``.
     """
     alone = batch_size == 1 and options.get("combine") is None
+    keeps = journal is not None and alone
 
     def call(item: Any, observe: Callable[[BaseException], None]) -> Any:  # noqa: ANN401
         payload = encode(item, codec)
-        body, content_type = answer(payload.body, payload.content_type, payload.accept, observe)
-        value = decode(body, content_type, codec=codec)
-        if journal is None or not alone:
-            return value
-        return _Result(value, pack_answer(body, content_type or ""))
+        answered = answer(payload.body, payload.content_type, payload.accept, observe)
+        return result_of(answered, codec, keeps=keeps)
 
-    def load(packed: bytes) -> _Result:
+    recording = recording_of(journal, run, codec=codec, batch_size=batch_size, alone=alone)
+    calls = map_calls(call, items, journal=recording, batch_size=batch_size, **options)
+    return Predictions(calls)
+
+
+def result_of(answered: Answered, codec: Codec | str | None, *, keeps: bool) -> Any:  # noqa: ANN401
+    """Decodes an answer; ``keeps`` also keeps the answer itself, for the journal."""
+    body, content_type = answered
+    value = decode(body, content_type, codec=codec)
+    return _Result(value, pack_answer(body, content_type or "")) if keeps else value
+
+
+def value_of(result: Any) -> Any:  # noqa: ANN401 - what the answers are
+    """Gives the decoded answer of what ``result_of`` gave."""
+    return result.value if isinstance(result, _Result) else result
+
+
+def recording_of(
+    journal: str | os.PathLike[str] | None,
+    run: Mapping[str, str],
+    *,
+    codec: Codec | str | None,
+    batch_size: int,
+    alone: bool,
+) -> Recording[Any, Any] | None:
+    """Says how a run's results are kept: alone as they came, of a batch's answer as JSON."""
+    if journal is None:
+        return None
+
+    def load(packed: bytes) -> Any:  # noqa: ANN401
         body, content_type = unpack_answer(packed)
-        return _Result(decode(body, content_type or None, codec=codec), packed)
+        return result_of((body, content_type or None), codec, keeps=True)
 
-    recording: Recording[Any, Any] | None = None
-    if journal is not None:
-        recording = Recording(
-            path=journal,
-            run={**run, "batch_size": str(batch_size)},
-            encode=lambda item: encode(item, codec).body,
-            # Of a batch's answer an item has only its part, which is written down as JSON.
-            dump=(lambda result: result.packed) if alone else _dump_json,
-            load=load if alone else json.loads,
-        )
-    return Predictions(map_calls(call, items, journal=recording, batch_size=batch_size, **options))
+    return Recording(
+        path=journal,
+        run={**run, "batch_size": str(batch_size)},
+        encode=lambda item: encode(item, codec).body,
+        dump=(lambda result: result.packed) if alone else _dump_json,
+        load=load if alone else json.loads,
+    )
 
 
 def _dump_json(value: object) -> bytes:

@@ -1,0 +1,261 @@
+"""AsyncPredictor: the verbs of Predictor as coroutines and async iterators, natively async."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from sm_private_client.inference.async_mapping import map_calls_async
+from sm_private_client.inference.async_streams import AsyncResponseStream
+from sm_private_client.inference.calls import (
+    INVOKE_TIMEOUT,
+    STREAM_TIMEOUT,
+    Invocation,
+    Target,
+    invocation_of,
+)
+from sm_private_client.inference.codecs import decode, encode
+from sm_private_client.inference.predictions import recording_of, result_of, value_of
+from sm_private_client.inference.retries import Retrier
+from sm_private_client.inference.s3 import S3Objects
+from sm_private_client.inference.submitting import submit
+from sm_private_client.inference.tracing import call_span
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+
+    from sm_private_client.inference.async_invoker import AsyncInvoker
+    from sm_private_client.inference.batching import Combine
+    from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.invoking import Answer
+    from sm_private_client.inference.jobs import AsyncJob
+    from sm_private_client.inference.quota import RetryQuota
+    from sm_private_client.inference.retry_policy import RetryPolicy
+    from sm_private_client.inference.window import OnError
+
+__all__ = ["AsyncPredictor"]
+
+
+class AsyncPredictor:
+    """Calls one inference endpoint from asyncio; made by ``session.async_predictor(name)``.
+
+    The verbs, their arguments and their errors are ``Predictor``'s. Thousands of calls and
+    streams may be in flight in one process; connections are shared by a session's predictors.
+
+    Args:
+        endpoint_name: The inference endpoint's name.
+        invoker: What carries the calls.
+        codec: See ``Predictor``.
+        inference_component: See ``Predictor``.
+        target_variant: See ``Predictor``.
+        target_model: See ``Predictor``.
+        target_container: See ``Predictor``.
+        retry: See ``Predictor``.
+        timeout: See ``Predictor``.
+        stream_timeout: See ``Predictor``.
+        s3_prefix: See ``Predictor``.
+        quota: Shared by the predictors of a session.
+        s3: What ``submit`` reaches S3 with.
+        recipe: Makes the same predictor again in another process.
+    """
+
+    def __init__(
+        self,
+        endpoint_name: str,
+        *,
+        invoker: AsyncInvoker,
+        recipe: tuple[Callable[..., AsyncPredictor], tuple[Any, ...]],
+        codec: Codec | str | None = None,
+        inference_component: str | None = None,
+        target_variant: str | None = None,
+        target_model: str | None = None,
+        target_container: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = INVOKE_TIMEOUT,
+        stream_timeout: float | None = STREAM_TIMEOUT,
+        s3_prefix: str | None = None,
+        quota: RetryQuota | None = None,
+        s3: S3Objects | None = None,
+    ) -> None:
+        self.endpoint_name = endpoint_name
+        self._invoker = invoker
+        self._codec = codec
+        self._target = Target.of(
+            endpoint_name,
+            inference_component=inference_component,
+            target_variant=target_variant,
+            target_model=target_model,
+            target_container=target_container,
+        )
+        self._retrier = Retrier(retry, quota)
+        self._timeout = timeout
+        self._stream_timeout = stream_timeout
+        self._s3_prefix = s3_prefix
+        self._s3 = s3 or S3Objects.of_session()
+        self._recipe = recipe
+
+    def __repr__(self) -> str:
+        return f"AsyncPredictor({self.endpoint_name!r}, transport={self._invoker!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._recipe
+
+    async def invoke(self, body: bytes | bytearray | memoryview, **options: Any) -> Invocation:  # noqa: ANN401
+        """Sends bytes as they are and gives the answer as it is; see ``Predictor.invoke``."""
+        return await self._invoke(body, None, **options)
+
+    async def predict(self, data: Any, *, codec: Codec | str | None = None, **options: Any) -> Any:  # noqa: ANN401
+        """Encodes, invokes, decodes; see ``Predictor.predict``."""
+        chosen = codec or self._codec
+        payload = encode(data, chosen)
+        options.setdefault("content_type", payload.content_type)
+        options.setdefault("accept", payload.accept)
+        answer = await self._invoke(payload.body, None, **options)
+        return decode(answer.body, answer.content_type, codec=chosen, like=data)
+
+    async def stream(
+        self,
+        data: Any,  # noqa: ANN401 - any data
+        *,
+        codec: Codec | str | None = None,
+        members: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **options: Any,  # noqa: ANN401 - those of Predictor.stream
+    ) -> AsyncResponseStream:
+        """Sends data and gives the answer as it comes; see ``Predictor.stream``.
+
+        ``async with await predictor.stream(data) as stream: ...``
+        """
+        payload = encode(data, codec or self._codec)
+        options.setdefault("content_type", payload.content_type)
+        params = self._target.params(payload.body, options, members)
+        limit = self._stream_timeout if timeout is None else timeout
+        started = time.monotonic()
+        with call_span("InvokeEndpointWithResponseStream", self.endpoint_name) as span:
+            answer, attempts = await self._retrier.call_async(
+                lambda _: self._invoker.stream(params, timeout=limit), timeout=limit
+            )
+            span.set_attribute("attempts", attempts)
+        return AsyncResponseStream(answer, started=started)
+
+    async def submit(
+        self,
+        data: Any,  # noqa: ANN401 - any data
+        *,
+        codec: Codec | str | None = None,
+        s3_prefix: str | None = None,
+        upload_args: Mapping[str, Any] | None = None,
+        members: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **options: Any,  # noqa: ANN401 - those of Predictor.submit
+    ) -> AsyncJob:
+        """Has an asynchronous inference endpoint take data; ``await`` the job for its result."""
+        chosen = codec or self._codec
+        located = isinstance(data, str) and data.startswith("s3://")
+        payload = None if located else encode(data, chosen)
+        if payload is not None:
+            options.setdefault("content_type", payload.content_type)
+            options.setdefault("accept", payload.accept)
+        limit = self._timeout if timeout is None else timeout
+        loop = asyncio.get_running_loop()
+
+        def send(params: Mapping[str, Any]) -> Answer:
+            call = self._retrier.call_async(
+                lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
+            )
+            return asyncio.run_coroutine_threadsafe(call, loop).result()[0]
+
+        return await asyncio.to_thread(  # S3 is boto3's, which blocks
+            submit,
+            send,
+            self._target.params(None, options, members),
+            operation=self._invoker.async_operation,
+            s3=self._s3,
+            body=payload.body if payload else None,
+            input_location=data if located else None,
+            s3_prefix=s3_prefix or self._s3_prefix,
+            extra_args=upload_args,
+            decode=functools.partial(decode, codec=chosen),
+        )
+
+    async def map(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        concurrency: int | Literal["auto"] = "auto",
+        ordered: bool = True,
+        on_error: OnError = "raise",
+        journal: str | os.PathLike[str] | None = None,
+        progress: bool | None = None,
+        batch_size: int = 1,
+        combine: Combine | tuple[Any, Any] | None = None,
+        codec: Codec | str | None = None,
+        **options: Any,  # noqa: ANN401 - those of Predictor.invoke
+    ) -> AsyncGenerator[Any, None]:
+        """Predicts for many inputs, many at once, in bounded memory; see ``Predictor.map``.
+
+        ``items`` may be an async iterable. A journal is written by the event loop's thread.
+        """
+        chosen = codec or self._codec
+        alone = batch_size == 1 and combine is None
+        keeps = journal is not None and alone
+
+        async def call(item: Any, observe: Callable[[BaseException], None]) -> Any:  # noqa: ANN401
+            payload = encode(item, chosen)
+            given = {"content_type": payload.content_type, "accept": payload.accept, **options}
+            answer = await self._invoke(payload.body, observe, **given)
+            return result_of((answer.body, answer.content_type), chosen, keeps=keeps)
+
+        results = map_calls_async(
+            call,
+            items,
+            concurrency=concurrency,
+            ordered=ordered,
+            on_error=on_error,
+            journal=recording_of(
+                journal,
+                self._target.run(chosen),
+                codec=chosen,
+                batch_size=batch_size,
+                alone=alone,
+            ),
+            progress=progress,
+            batch_size=batch_size,
+            combine=combine,
+            name=self.endpoint_name,
+        )
+        try:
+            async for result in results:
+                yield value_of(result)
+        finally:
+            await results.aclose()
+
+    async def _invoke(
+        self,
+        body: object,
+        observe: Callable[[BaseException], None] | None,
+        *,
+        members: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **options: Any,  # noqa: ANN401 - those of Predictor.invoke
+    ) -> Invocation:
+        params = self._target.params(body, options, members)
+
+        async def attempt(left: float | None) -> Answer:
+            try:
+                return await self._invoker.invoke(params, timeout=left)
+            except Exception as error:
+                if observe is not None:
+                    observe(error)
+                raise
+
+        limit = self._timeout if timeout is None else timeout
+        started = time.perf_counter()
+        with call_span("InvokeEndpoint", self.endpoint_name) as span:
+            answer, attempts = await self._retrier.call_async(attempt, timeout=limit)
+            span.set_attribute("attempts", attempts)
+            span.set_attribute("zone", answer.availability_zone or "")
+        return invocation_of(answer, attempts, time.perf_counter() - started)
