@@ -46,7 +46,17 @@ def a_session_is_typed_like_boto3s() -> None:
     assert_type(session.route("sagemaker").vpc_endpoint, smp.VpcEndpoint | None)
 
 
+def predictors_are_typed() -> None:
+    predictor = smp.Session().predictor("churn", retry=smp.RetryPolicy(attempts=2), timeout=5)
+    assert_type(predictor, smp.Predictor)
+    assert_type(predictor.invoke(b"1"), smp.Invocation)
+    assert_type(predictor.invoke(b"1").body, bytes)
+    assert_type(predictor.submit({"a": 1}), smp.AsyncJob)
+    assert_type(smp.Session().async_predictor("churn"), smp.AsyncPredictor)
+
+
 def wrong_uses_are_refused() -> None:
     smp.client("sagemaker", vpc_endpoints="vpce-0a1b2c3d")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue,reportArgumentType]
     smp.Session(on_public_route="ask")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    smp.Session().predictor("churn", retries=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     smp.connect(endpoint_url="https://x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

@@ -19,26 +19,38 @@ if TYPE_CHECKING:
         FipsUnavailableError,
         MissingExtraError,
         NoPrivateRouteError,
+        PayloadError,
         PrivateClientError,
         PublicAddressError,
         RoutingError,
         VpcEndpointUnavailableError,
     )
     from sm_private_client.front import Clients, client, connect
+    from sm_private_client.inference.aio import AsyncPredictor
+    from sm_private_client.inference.calls import Invocation
+    from sm_private_client.inference.jobs import AsyncJob
+    from sm_private_client.inference.predictor import Predictor
+    from sm_private_client.inference.retry_policy import RetryPolicy
     from sm_private_client.privatelink.records import Evidence, Route, VpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = [
     "AmbiguousVpcEndpointError",
+    "AsyncJob",
+    "AsyncPredictor",
     "Clients",
     "ConfigurationError",
     "DiscoveryError",
     "Evidence",
     "FipsUnavailableError",
+    "Invocation",
     "MissingExtraError",
     "NoPrivateRouteError",
+    "PayloadError",
+    "Predictor",
     "PrivateClientError",
     "PublicAddressError",
+    "RetryPolicy",
     "Route",
     "RoutingError",
     "Session",
@@ -50,8 +62,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "AsyncJob": "inference.jobs",
+    "AsyncPredictor": "inference.aio",
     "Clients": "front",
     "Evidence": "privatelink.records",
+    "Invocation": "inference.calls",
+    "Predictor": "inference.predictor",
+    "RetryPolicy": "inference.retry_policy",
     "Route": "privatelink.records",
     "Session": "session",
     "VpcEndpoint": "privatelink.records",
