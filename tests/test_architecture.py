@@ -198,6 +198,20 @@ def reads_environment(module: Module) -> Iterator[str]:
                     yield f"{module.name}:{node.lineno} imports os.{alias.name}"
 
 
+ASYNCIO_OPENING = {
+    "create_connection",
+    "create_datagram_endpoint",
+    "create_server",
+    "create_unix_connection",
+    "create_unix_server",
+    "open_connection",
+    "open_unix_connection",
+    "sock_connect",
+    "start_server",
+    "start_unix_server",
+}
+
+
 def opens_sockets(module: Module) -> Iterator[str]:
     """Elsewhere the module ``socket`` may be named for its exceptions and types only."""
     if module.name in OPENS_SOCKETS or module.room in OPENING_ROOMS:
@@ -210,8 +224,11 @@ def opens_sockets(module: Module) -> Iterator[str]:
             and node.attr not in NOT_OPENING
         ):
             yield f"{module.name}:{node.lineno} uses socket.{node.attr}"
+        if isinstance(node, ast.Attribute) and node.attr in ASYNCIO_OPENING:
+            yield f"{module.name}:{node.lineno} uses {node.attr}"
     for line, name in imported(module):
-        opener = name.partition(".")[0] in ("asyncio", "socketserver", "urllib3")
+        opener = name.partition(".")[0] in ("socketserver", "urllib3")
+        opener = opener or name.rpartition(".")[2] in ASYNCIO_OPENING
         opener = opener and not name.startswith("urllib3.exceptions")
         if opener or (name.startswith("socket.") and name.partition(".")[2] not in NOT_OPENING):
             yield f"{module.name}:{line} imports {name}"
@@ -374,7 +391,9 @@ BREACHES = [
     (reads_environment, "session", "from os import environ"),
     (opens_sockets, "routing.location", "import socket\nsocket.create_connection(('x', 1))"),
     (opens_sockets, "session", "from socket import socket"),
-    (opens_sockets, "session", "import asyncio"),
+    (opens_sockets, "session", "import asyncio\nasyncio.open_connection('x', 1)"),
+    (opens_sockets, "session", "from asyncio import start_server"),
+    (opens_sockets, "session", "def f(loop):\n    loop.create_connection(f, 'x', 1)"),
     (opens_sockets, "session", "from urllib3 import PoolManager"),
     (keeps_state, "routing.x", "CACHE = {}"),
     (keeps_state, "routing.x", "CACHE: dict[str, str] = {}"),
