@@ -1,0 +1,1 @@
+"""What calling a model costs, side by side with other clients: ``python -m benchmarks``."""

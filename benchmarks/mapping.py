@@ -1,0 +1,85 @@
+"""A map over very many rows, in a process of its own: does its memory grow?"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.measuring import Goal, Row
+from benchmarks.ours import DEFAULT, ENDPOINT_NAME, session
+from benchmarks.starting import fresh_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measuring import Counts
+    from benchmarks.site import Site
+
+__all__ = ["map_rows", "measure"]
+
+_SECONDS_A_ROW: Final = 0.003  # at the worst; a run that takes longer is ended
+_STATM: Final = Path("/proc/self/statm")
+
+
+def map_rows(site: Site, counts: Counts) -> Iterator[Row]:
+    """Peak memory up to the end against that at the first look; and rows a second."""
+    told = fresh_process(
+        "map",
+        port=site.port,
+        rows=counts.rows,
+        row_step=counts.row_step,
+        timeout=60 + counts.rows * _SECONDS_A_ROW,
+    )
+    first, *later = (mebibytes for mebibytes in told["resident"])
+    work = f"map of {counts.rows:,} rows"
+    yield Row(
+        work=work,
+        unit="MiB",
+        ours=f"{DEFAULT}: peak to the end",
+        peer=f"peak up to {counts.row_step:,} rows",
+        our_values=(max(later, default=first),),
+        peer_values=(first,),
+        goal=Goal(at_most=1.1),
+    )
+    rates = tuple(counts.row_step / seconds for seconds in told["seconds"])
+    yield Row(
+        work=work, unit="rows/s", ours=f'{DEFAULT}, concurrency="auto"', peer="", our_values=rates
+    )
+
+
+def measure(*, port: int, rows: int, row_step: int) -> dict[str, Any]:
+    """Maps, one call a row, and looks at the process's memory after every so many rows.
+
+    Returns:
+        ``resident``: MiB at each look; ``seconds``: how long each step took.
+    """
+    predictor = session(port).predictor(ENDPOINT_NAME)
+    source = ({"instances": [[5.1, 3.5, 1.4, number]]} for number in range(rows))
+    resident, seconds = [], []
+    peak, done, started = 0.0, 0, time.perf_counter()
+    with predictor.map(source, progress=False) as results:
+        for done, _ in enumerate(results, 1):
+            if done % 100 == 0:
+                peak = max(peak, _resident())
+            if done % row_step == 0:
+                resident.append(peak)
+                peak = 0.0
+                now = time.perf_counter()
+                seconds.append(now - started)
+                started = now
+    if done != rows:
+        raise ValueError(f"{done} results came of {rows} rows.")
+    return {"resident": resident, "seconds": seconds}
+
+
+def _resident() -> float:
+    """Gives the process's memory in MiB: now, or where the system only tells that, its peak."""
+    if _STATM.exists():
+        pages = int(_STATM.read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,107 @@
+"""What stands before the first call: importing, clients, fresh processes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.measuring import Goal, Measured, Sample, take_turns
+from benchmarks.ours import DIRECT, ENDPOINT_NAME, FAST
+from benchmarks.site import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measuring import Counts, Row
+    from benchmarks.site import Site
+
+__all__ = ["client_rows", "fresh_process", "import_rows", "process_rows"]
+
+_IMPORT: Final = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+_TIMEOUT: Final = 120.0
+
+
+def client_rows(site: Site, counts: Counts) -> Iterator[Row]:
+    """A session's second client and predictor, both, against a boto3 session's first client."""
+    session: Any = site.session()
+    session.client("sagemaker-runtime")
+    session.predictor(ENDPOINT_NAME)
+    ours, peer = "session's second client and predictor", "boto3 session's first client"
+    makers = {
+        ours: lambda: (session.client("sagemaker-runtime"), session.predictor("another")),
+        peer: site.boto3_client,
+    }
+
+    def turn(name: str) -> Sample:
+        started = time.perf_counter()
+        for _ in range(counts.clients):
+            makers[name]()
+        return {"wall": (time.perf_counter() - started) / counts.clients}
+
+    measured = take_turns({name: functools.partial(turn, name) for name in makers}, counts.rounds)
+    yield measured.row("making", "wall", ours, peer, unit="s", goal=Goal(at_most=1 / 20))
+
+
+def process_rows(site: Site, counts: Counts) -> Iterator[Row]:
+    """A fresh process up to its first answer, the route known from an earlier one."""
+    cache = str(site.directory / "routes")
+
+    def turn(kind: str, *, fast: bool = False) -> Sample:
+        started = time.monotonic()
+        answer = fresh_process(kind, url=site.url, port=site.port, route_cache=cache, fast=fast)
+        return {"wall": answer["answered"] - started, "cpu": answer["cpu"]}
+
+    client, peer = "routed boto3 client", "boto3, URL typed in"
+    engines, missing = site.predictors()
+    contenders = {
+        client: functools.partial(turn, "client"),
+        peer: functools.partial(turn, "boto3"),
+        **{name: functools.partial(turn, "predictor", fast=name == FAST) for name in engines},
+    }
+    measured = take_turns(contenders, counts.processes, missing=missing)
+    row = functools.partial(measured.row, "fresh process to first answer", peer=peer)
+    for name in (client, DIRECT, FAST):
+        yield row("wall", name, unit="s", goal=Goal(at_most=1.1))
+        yield row("cpu", name, unit="CPU s")
+
+
+def import_rows(_site: Site, counts: Counts) -> Iterator[Row]:
+    """Importing the package against importing boto3; what is left for later shows above."""
+
+    def turn(module: str) -> Sample:
+        return {"cpu": float(_run("-c", _IMPORT.format(module)))}
+
+    ours, peer = "import sm_private_client", "import boto3"
+    measured: Measured = take_turns(
+        {
+            ours: functools.partial(turn, "sm_private_client"),
+            peer: functools.partial(turn, "boto3"),
+        },
+        counts.processes,
+    )
+    yield measured.row("import", "cpu", ours, peer, unit="CPU s", goal=Goal(at_most=1 / 5))
+
+
+def fresh_process(kind: str, *, timeout: float = _TIMEOUT, **told: object) -> Any:  # noqa: ANN401 - JSON
+    """Runs one kind of ``benchmarks.fresh`` in a new process and gives what it said.
+
+    Raises:
+        subprocess.SubprocessError: It failed, or was not done within ``timeout`` seconds.
+    """
+    return json.loads(_run("-m", "benchmarks.fresh", kind, json.dumps(told), timeout=timeout))
+
+
+def _run(*arguments: str, timeout: float = _TIMEOUT) -> str:
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout,
+        check=True,
+    ).stdout
