@@ -98,7 +98,7 @@ values = st.one_of(
 paths = st.lists(
     st.text(max_size=12).map(lambda part: quote(part, safe="-_.~")), min_size=1, max_size=5
 ).map(lambda parts: "/" + "/".join(parts))
-odd_paths = st.text("/.%25aZ~-_!$&'()*+,;=:@[]^|", max_size=20).map("/".__add__)
+odd_paths = st.text("/.%25aZ~-_!$&'()*+,;=:@", max_size=20).map("/".__add__)
 moments = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 31)).map(  # noqa: DTZ001
     lambda moment: moment.replace(tzinfo=dt.timezone.utc)
 )
@@ -242,7 +242,20 @@ def test_canonical_paths(path: str, canonical: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "endpoints", "/a b", "/a?b=c", "/a#b", "/\u00e4", "/a\r\nX: y", "/a\n", "/\x00", "/a\\b"],
+    [
+        "",
+        "endpoints",
+        "/a b",
+        "/a?b=c",
+        "/a#b",
+        "/\u00e4",
+        "/a\r\nX: y",
+        "/a\n",
+        "/\x00",
+        "/a\\b",
+        "/{a}",
+        "/a^b",
+    ],
 )
 def test_a_path_that_cannot_go_on_the_wire_is_refused(path: str) -> None:
     """What would end the request line, or begin a query, never gets into it."""

@@ -34,22 +34,30 @@ RACE_DELAY: Final = 1.0
 ZONE_PENALTY: Final = 30.0
 """Seconds that a zone that failed is tried last."""
 
+KEEPALIVE_IDLE: Final = 60
+"""Seconds of silence before the kernel probes, well below PrivateLink's 350."""
+
+KEEPALIVE_INTERVAL: Final = 30
+"""Seconds between two probes."""
+
+KEEPALIVE_PROBES: Final = 4
+"""Probes without an answer after which a connection is gone."""
+
 _logger = logging.getLogger(__name__)
 
 
 def _keepalive() -> tuple[SocketOption, ...]:
-    """Probes from 60 s of silence on, well below the 350 s after which PrivateLink forgets."""
     idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
     options = [
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     ]
     if idle is not None:
-        options.append((socket.IPPROTO_TCP, idle, 60))
+        options.append((socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE))
     if hasattr(socket, "TCP_KEEPINTVL"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30))
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL))
     if hasattr(socket, "TCP_KEEPCNT"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4))
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES))
     return tuple(options)
 
 

@@ -29,9 +29,8 @@ _UNSIGNED: Final = frozenset(SIGNED_HEADERS_BLACKLIST)
 
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 
-_WIRE_PATH: Final = re.compile(r"/[!$-;=@-\[\]-_a-z|~]*")
-"""Printable ASCII, without what ends a path, and without what some URL parsers change: quotes,
-spaces, braces, angle brackets, backslashes."""
+_WIRE_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+"""What a path is made of (RFC 3986, 3.3); any other character some URL parser would change."""
 
 
 class Credentials(Protocol):
