@@ -125,6 +125,7 @@ class Peer:
         self.connections = 0
         self.asked: list[Asked] = []
         self.tls = True
+        self.stopping = False
         self.go_on = threading.Event()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*names or (HOST,)).configure_cert(self._context)
@@ -165,7 +166,14 @@ class Peer:
             sock.close()
             raw.close()
 
+    def wait(self) -> None:
+        """Waits until the test says to go on, once."""
+        self.go_on.wait(10)
+        if not self.stopping:
+            self.go_on.clear()
+
     def stop(self) -> None:
+        self.stopping = True
         self.go_on.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -822,8 +830,7 @@ def in_pieces(*pieces: bytes) -> Script:
         while talk.read():
             for piece in pieces:
                 talk.write(piece)
-                peer.go_on.wait(10)
-                peer.go_on.clear()
+                peer.wait()
 
     return script
 

@@ -110,6 +110,7 @@ class Peer:
         self.tls = True
         self.used = 0
         self.asked: list[dict[str, str]] = []
+        self.stopping = False
         self.go_on = threading.Event()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         AUTHORITY.issue_cert(*names or (HOST,)).configure_cert(self._context)
@@ -155,7 +156,14 @@ class Peer:
                 with suppress(OSError):
                     raw.shutdown(socket.SHUT_RDWR)
 
+    def wait(self) -> None:
+        """Waits until the test says to go on, once."""
+        self.go_on.wait(10)
+        if not self.stopping:
+            self.go_on.clear()
+
     def stop(self) -> None:
+        self.stopping = True
         self.go_on.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -709,8 +717,7 @@ def test_a_stream_gives_the_payload_as_it_arrives(
         while talk.read():
             for piece in pieces:
                 talk.write(piece)
-                peer.go_on.wait(10)
-                peer.go_on.clear()
+                peer.wait()
 
     peer.script = script
     calls = make(net)
