@@ -605,8 +605,9 @@ def test_an_answer_that_does_not_come_whole_is_botocores_error(
     """Never an error that says nothing was sent; it is sent once; no payload is held."""
     peer.script = script
     calls = make(net)
+    patience = 0.4 if expected is ReadTimeoutError else 20
     with pytest.raises(expected) as caught:
-        read(calls, streamed=streamed, timeout=0.4)
+        read(calls, streamed=streamed, timeout=patience)
     assert URL in str(caught.value)
     assert peer.used == 1
     held: BaseException | None = caught.value
@@ -615,6 +616,22 @@ def test_an_answer_that_does_not_come_whole_is_botocores_error(
         for secret in (PART.decode(), "top,secret", KEYS.secret_key, KEYS.token):
             assert secret not in told
         held = held.__cause__ or held.__context__
+
+
+@needs_pyreqwest
+def test_a_connection_that_broke_has_the_dialer_asked_anew(
+    make: Make, peer: Peer, other: Peer
+) -> None:
+    """The next call goes where the Dialer gets to; this one may have been executed."""
+    peer.script = resets
+    net = Net(a=peer.port, b=other.port)
+    calls = make(net)
+    with pytest.raises(ConnectionClosedError):
+        calls.send()
+    assert (peer.used, other.used) == (1, 0)
+    net.ports[A] = 1  # nothing listens there
+    assert calls.send().availability_zone == "us-east-1b"
+    assert net.opened == [A, A, B]
 
 
 def read(calls: Calls, *, streamed: bool, timeout: float = 5) -> bytes:

@@ -201,14 +201,16 @@ class FastEngine(Generic[_Client]):
         return headers[1:]
 
     def failed(self, error: RequestError, url: str, pin: Pin[_Client]) -> BotoCoreError:
-        """Makes botocore's error of pyreqwest's, and forgets a pin that is not reached."""
+        """Makes botocore's error of pyreqwest's, and forgets a pin whose connection broke."""
         causes = [cause["message"] for cause in error.details["causes"] or ()]
         told = ConnectionError("; ".join(causes[1:]) or error.message)  # the first has the URL
         late = isinstance(error, RequestTimeoutError)
-        if _CONNECTING not in causes:
-            failure = ReadTimeoutError if late else ConnectionClosedError
-            return failure(endpoint_url=url, error=told)
+        if late and _CONNECTING not in causes:
+            return ReadTimeoutError(endpoint_url=url, error=told)
+        # Whatever broke: the Dialer finds out whether its zone still answers.
         self.pins.drop(pin)
+        if _CONNECTING not in causes:
+            return ConnectionClosedError(endpoint_url=url, error=told)
         if late:
             return ConnectTimeoutError(endpoint_url=url, error=told)
         if "(os error" in causes[-1]:
