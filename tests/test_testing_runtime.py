@@ -226,6 +226,7 @@ def test_a_stream_that_breaks_ends_in_an_event(link: LocalPrivateLink, runtime: 
     with pytest.raises(EventStreamError) as caught:
         next(stream)
     assert "ModelStreamError" in str(caught.value)
+    answer["Body"].close()
     whole = refused(runtime.invoke_endpoint, EndpointName="breaking", Body=b"")
     assert whole["Error"]["Code"] == "ModelError"
 

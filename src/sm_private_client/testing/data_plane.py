@@ -103,6 +103,8 @@ class DataPlane:
         Raises:
             ConnectionCut: A fault resets the connection.
         """
+        if not self._faults.active:
+            return
         service_name, _, operation = self._wanted(door, request, connection)
         if self._faults.take("reset-before-body", service_name or ""):
             self._keep(door, request, connection, service_name, operation, None)
