@@ -13,9 +13,12 @@ from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError, PayloadError, PublicAddressError
 from sm_private_client.inference.aio import AsyncPredictor
+from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
+
+pytestmark = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
 
 T = TypeVar("T")
 
