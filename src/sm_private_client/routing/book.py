@@ -98,6 +98,7 @@ class RouteBook:
         self._access_key_id = access_key_id
         self._lock = threading.RLock()
         self._deciding: dict[object, threading.Lock] = {}
+        self._caches: dict[str, RouteCache] = {}
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
         self._discoveries: dict[tuple[str, ClientCredentials], Discovery] = {}
@@ -168,7 +169,7 @@ class RouteBook:
                 discovery.forget()
             directory = self.settings().route_cache
             if directory is not None:
-                RouteCache(directory).forget()
+                self._cache(directory).forget()
 
     def _request(
         self, service_name: str, region: str, endpoint_url: str | None, config: Config | None
@@ -215,9 +216,13 @@ class RouteBook:
             "fips": request.fips,
         }
         left = ROUTE_TIMEOUT - (time.monotonic() - started)  # where we are was asked already
-        return RouteCache(directory).fetch(
+        return self._cache(directory).fetch(
             key, decide=lambda: resolver.resolve(request, timeout=left), refresh=resolver.refresh
         )
+
+    def _cache(self, directory: str) -> RouteCache:
+        with self._lock:  # one for the session, so that what is wrong with it is said once
+            return self._caches.setdefault(directory, RouteCache(directory))
 
     def _resolver(self, region: str, credentials: ClientCredentials) -> RouteResolver:
         discovery = self._discovery(region, credentials)
