@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["async_rows"]
 
 IN_FLIGHT: Final = 64
-_OURS: Final = "AsyncPredictor"
+_OURS: Final = "fast"
 _PEER: Final = "aiobotocore"
 
 

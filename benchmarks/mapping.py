@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import sys
@@ -34,28 +35,25 @@ def map_rows(site: Site, counts: Counts) -> Iterator[Row]:
         row_step=counts.row_step,
         timeout=60 + counts.rows * _SECONDS_A_ROW,
     )
-    first, *later = (mebibytes for mebibytes in told["resident"])
+    resident = tuple(told["resident"])
     work = f"map of {counts.rows:,} rows"
-    yield Row(
-        work=work,
-        unit="MiB",
-        ours=f"{DEFAULT}: peak to the end",
-        peer=f"peak up to {counts.row_step:,} rows",
-        our_values=(max(later, default=first),),
-        peer_values=(first,),
-        goal=Goal(at_most=1.1),
+    up_to = f"up to {counts.row_step:,} rows"
+    peak = (max(resident[1:]),)
+    goal = Goal(at_most=1.1)
+    row = functools.partial(Row, work=work, ours=DEFAULT, unit="MiB", peer=up_to)
+    yield row(our_values=peak, peer_values=resident[:1], measure="peak memory", goal=goal)
+    yield row(
+        our_values=resident, peer_values=resident[:1] * len(resident), measure="memory, by steps"
     )
     rates = tuple(counts.row_step / seconds for seconds in told["seconds"])
-    yield Row(
-        work=work, unit="rows/s", ours=f'{DEFAULT}, concurrency="auto"', peer="", our_values=rates
-    )
+    yield row(our_values=rates, unit="rows/s", peer="", measure="rate")
 
 
 def measure(*, port: int, rows: int, row_step: int) -> dict[str, Any]:
     """Maps, one call a row, and looks at the process's memory after every so many rows.
 
     Returns:
-        ``resident``: MiB at each look; ``seconds``: how long each step took.
+        ``resident``: peak MiB of each step; ``seconds``: how long each step took.
     """
     predictor = session(port).predictor(ENDPOINT_NAME)
     source = ({"instances": [[5.1, 3.5, 1.4, number]]} for number in range(rows))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["FULL", "QUICK", "Counts", "Goal", "Measured", "Row", "Sample", "cost_of", "take_turns"]
 
 Sample = dict[str, float]
-"""What one turn of one contender measured: from a measure's name to a number."""
+"""What one turn of one contender measured: numbers by keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class Counts:
     thread_calls: int = 50
     task_calls: int = 10
     streams: int = 9
-    clients: int = 20
+    clients: int = 5
     processes: int = 15
     rows: int = 1_000_000
     row_step: int = 10_000
@@ -88,10 +88,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One line of the table.
+    """What came of one contender and its peer.
 
     Attributes:
-        work: What is done.
+        work: What is done; rows of one work make one line of the table of goals.
+        measure: What of it is measured, where a work has several measures.
         unit: What a number means.
         ours: Who does it.
         peer: Who it is compared with.
@@ -107,6 +108,7 @@ class Row:
     peer: str
     our_values: tuple[float, ...] = ()
     peer_values: tuple[float, ...] = ()
+    measure: str = ""
     goal: Goal | None = None
     note: str = ""
 
@@ -142,22 +144,31 @@ class Measured:
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def row(
-        self, work: str, measure: str, ours: str, peer: str, *, unit: str, goal: Goal | None = None
+        self,
+        work: str,
+        key: str,
+        ours: str,
+        peer: str,
+        *,
+        unit: str,
+        measure: str = "",
+        goal: Goal | None = None,
     ) -> Row:
-        """Makes the row of two contenders."""
+        """Makes the row of two contenders from what their turns measured by ``key``."""
         return Row(
             work=work,
+            measure=measure,
             unit=unit,
             ours=ours,
             peer=peer,
-            our_values=self._values(ours, measure),
-            peer_values=self._values(peer, measure),
+            our_values=self._values(ours, key),
+            peer_values=self._values(peer, key),
             goal=goal,
             note=self.missing.get(ours) or self.missing.get(peer, ""),
         )
 
-    def _values(self, name: str, measure: str) -> tuple[float, ...]:
-        return tuple(sample[measure] for sample in self.samples.get(name, ()))
+    def _values(self, name: str, key: str) -> tuple[float, ...]:
+        return tuple(sample[key] for sample in self.samples.get(name, ()))
 
 
 def take_turns(

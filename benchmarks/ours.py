@@ -17,10 +17,10 @@ __all__ = ["BODY", "DEFAULT", "DIRECT", "ENDPOINT_NAME", "FAST", "invoke", "pred
 ENDPOINT_NAME: Final = "churn-xgb"
 BODY: Final = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
 
-DIRECT: Final = "Predictor (direct)"
-FAST: Final = "Predictor (fast)"
+DIRECT: Final = "direct"
+FAST: Final = "fast"
 DEFAULT: Final = FAST if HAS_FAST else DIRECT
-"""What ``session.predictor`` makes here."""
+"""The engine of what ``session.predictor`` makes here."""
 
 
 def session(port: int, *, route_cache: str | None = None) -> Session:

@@ -1,4 +1,4 @@
-"""What a run says: a table with goals, one of what has no goal, and JSON."""
+"""What a run says: the table of goals, the table of everything, and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["as_json", "as_text", "surroundings"]
 
 _PACKAGES: Final = ("sm-private-client", "boto3", "botocore", "aiobotocore", "pyreqwest")
-_HEADS: Final = ("work", "ours", "peer", "ratio (min-max)", "goal", "verdict")
+_GOAL_HEADS: Final = ("work", "peer", "goal", "ratio to the peer, median (min-max): verdict")
+_ROW_HEADS: Final = ("work", "measure", "ours", "peer", "ratio (min-max)", "goal", "verdict")
 _SCALES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
@@ -38,18 +39,19 @@ def surroundings() -> dict[str, Any]:
 
 
 def as_text(rows: Sequence[Row], before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Makes the tables, in Markdown, of medians; below them where and with what it ran."""
+    """Makes the table of goals, a line a work, and that of every row, in Markdown."""
+    works = dict.fromkeys(row.work for row in rows)
+    goals = [_goal_cells(work, [r for r in rows if r.work == work and r.goal]) for work in works]
     versions = ", ".join(f"{k} {v or '(absent)'}" for k, v in before["versions"].items())
     start, end = (" ".join(map(str, at["load"])) for at in (before, after))
     return "\n".join(
         [
-            *_table(row for row in rows if row.goal),
+            *_table(_GOAL_HEADS, goals),
             "",
-            "Beside the goals:",
+            *_table(_ROW_HEADS, map(_row_cells, rows)),
             "",
-            *_table(row for row in rows if not row.goal),
-            "",
-            f"Medians; ratios are of pairs interleaved in one run. Python {before['python']}, "
+            f"Medians (min-max) over {max(len(row.ratios) for row in rows)} rounds or fewer. "
+            f"Python {before['python']}, "
             f"{before['machine']}, {before['cpus']} CPUs; {versions}.",
             f"Load averages: {start} at the start, {end} at the end.",
         ]
@@ -64,6 +66,7 @@ def as_json(rows: Iterable[Row], before: dict[str, Any], after: dict[str, Any]) 
         "rows": [
             {
                 "work": row.work,
+                "measure": row.measure,
                 "unit": row.unit,
                 "ours": row.ours,
                 "peer": row.peer,
@@ -79,25 +82,41 @@ def as_json(rows: Iterable[Row], before: dict[str, Any], after: dict[str, Any]) 
     }
 
 
-def _table(rows: Iterable[Row]) -> list[str]:
-    lines = [_HEADS, ("---",) * len(_HEADS), *map(_cells, rows)]
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+def _table(heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (heads, ("---",) * len(heads), *lines)]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    ratio = "-"
-    if row.ratio is not None:
-        ratio = _number(row.ratio)
-        if len(row.ratios) > 1:
-            ratio += f" ({_number(min(row.ratios))}-{_number(max(row.ratios))})"
+def _goal_cells(work: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    prefixes = [f"{row.measure}, " if row.measure else "" for row in rows]
+    peers = (
+        prefix + _with_median(row.peer, row.peer_values, row.unit)
+        for prefix, row in zip(prefixes, rows, strict=True)
+    )
+    ours = (
+        f"{prefix}{row.ours} {_ratio(row)}: {row.verdict}"
+        for prefix, row in zip(prefixes, rows, strict=True)
+    )
+    goals = dict.fromkeys(f"{row.goal}" for row in rows)
+    return work, "; ".join(dict.fromkeys(peers)), "; ".join(goals), "; ".join(ours)
+
+
+def _row_cells(row: Row) -> tuple[str, ...]:
     return (
         row.work,
+        row.measure or "-",
         _with_median(row.ours, row.our_values, row.unit),
         _with_median(row.peer, row.peer_values, row.unit) or "-",
-        ratio,
+        _ratio(row),
         str(row.goal) if row.goal else "-",
         row.verdict or "-",
     )
+
+
+def _ratio(row: Row) -> str:
+    if row.ratio is None:
+        return "-"
+    spread = f" ({_number(min(row.ratios))}-{_number(max(row.ratios))})"
+    return _number(row.ratio) + (spread if len(row.ratios) > 1 else "")
 
 
 def _with_median(name: str, values: tuple[float, ...], unit: str) -> str:

@@ -97,7 +97,7 @@ class Site:
         """Makes a predictor for each engine.
 
         Returns:
-            The predictors by ``ours.DIRECT`` and ``ours.FAST``, and the reasons why
+            The predictors by the names of their engines, and the reasons why
             one is not there.
         """
         made, missing = {ours.DIRECT: ours.predictor(self.session(), fast=False)}, {}

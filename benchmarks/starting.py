@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["client_rows", "fresh_process", "import_rows", "process_rows"]
 
 _IMPORT: Final = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
+_FRESH: Final = "fresh process, routes known"
 _TIMEOUT: Final = 120.0
 
 
@@ -30,7 +31,7 @@ def client_rows(site: Site, counts: Counts) -> Iterator[Row]:
     session: Any = site.session()
     session.client("sagemaker-runtime")
     session.predictor(ENDPOINT_NAME)
-    ours, peer = "session's second client and predictor", "boto3 session's first client"
+    ours, peer = "second client and predictor", "boto3's first client"
     makers = {
         ours: lambda: (session.client("sagemaker-runtime"), session.predictor("another")),
         peer: site.boto3_client,
@@ -43,7 +44,7 @@ def client_rows(site: Site, counts: Counts) -> Iterator[Row]:
         return {"wall": (time.perf_counter() - started) / counts.clients}
 
     measured = take_turns({name: functools.partial(turn, name) for name in makers}, counts.rounds)
-    yield measured.row("making", "wall", ours, peer, unit="s", goal=Goal(at_most=1 / 20))
+    yield measured.row("from a session", "wall", ours, peer, unit="s", goal=Goal(at_most=1 / 20))
 
 
 def process_rows(site: Site, counts: Counts) -> Iterator[Row]:
@@ -55,7 +56,7 @@ def process_rows(site: Site, counts: Counts) -> Iterator[Row]:
         answer = fresh_process(kind, url=site.url, port=site.port, route_cache=cache, fast=fast)
         return {"wall": answer["answered"] - started, "cpu": answer["cpu"]}
 
-    client, peer = "routed boto3 client", "boto3, URL typed in"
+    client, peer = "routed client", "boto3, URL typed in"
     engines, missing = site.predictors()
     contenders = {
         client: functools.partial(turn, "client"),
@@ -63,10 +64,10 @@ def process_rows(site: Site, counts: Counts) -> Iterator[Row]:
         **{name: functools.partial(turn, "predictor", fast=name == FAST) for name in engines},
     }
     measured = take_turns(contenders, counts.processes, missing=missing)
-    row = functools.partial(measured.row, "fresh process to first answer", peer=peer)
+    row = functools.partial(measured.row, _FRESH, peer=peer)
     for name in (client, DIRECT, FAST):
-        yield row("wall", name, unit="s", goal=Goal(at_most=1.1))
-        yield row("cpu", name, unit="CPU s")
+        yield row("wall", name, unit="s", measure="first answer", goal=Goal(at_most=1.1))
+        yield row("cpu", name, unit="CPU s", measure="first answer, CPU")
 
 
 def import_rows(_site: Site, counts: Counts) -> Iterator[Row]:
@@ -75,15 +76,13 @@ def import_rows(_site: Site, counts: Counts) -> Iterator[Row]:
     def turn(module: str) -> Sample:
         return {"cpu": float(_run("-c", _IMPORT.format(module)))}
 
-    ours, peer = "import sm_private_client", "import boto3"
+    ours, peer = "sm_private_client", "boto3"
     measured: Measured = take_turns(
-        {
-            ours: functools.partial(turn, "sm_private_client"),
-            peer: functools.partial(turn, "boto3"),
-        },
+        {name: functools.partial(turn, name) for name in (ours, peer)},
         counts.processes,
     )
-    yield measured.row("import", "cpu", ours, peer, unit="CPU s", goal=Goal(at_most=1 / 5))
+    goal = Goal(at_most=1 / 5)
+    yield measured.row(_FRESH, "cpu", ours, peer, unit="CPU s", measure="import", goal=goal)
 
 
 def fresh_process(kind: str, *, timeout: float = _TIMEOUT, **told: object) -> Any:  # noqa: ANN401 - JSON

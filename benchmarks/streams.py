@@ -73,11 +73,8 @@ def stream_rows(site: Site, counts: Counts) -> Iterator[Row]:
     )
     bare.close()
     half = Goal(at_most=1 / 2)
-    work = f"stream of {STREAM_PARTS:,} parts"
-    for name in (DIRECT, FAST):
-        yield measured.row(f"{work}: first", "first", name, "boto3", unit="s", goal=half)
-        yield measured.row(f"{work}: each", "part", name, "boto3", unit="CPU s/part", goal=half)
-    yield measured.row(f"{work}: first", "first", BARE, "boto3", unit="s")
-    for name in (DIRECT, FAST, BARE):
-        yield measured.row(f"{work}: first", "first cpu", name, "boto3", unit="CPU s")
-    yield measured.row(f"{work}: each", "part", BARE, "boto3", unit="CPU s/part")
+    row = functools.partial(measured.row, f"stream of {STREAM_PARTS:,} parts", peer="boto3")
+    for name, goal in ((DIRECT, half), (FAST, half), (BARE, None)):
+        yield row("first", name, unit="s", measure="first part", goal=goal)
+        yield row("part", name, unit="CPU s", measure="each part", goal=goal)
+        yield row("first cpu", name, unit="CPU s", measure="first part, CPU")
