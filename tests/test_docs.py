@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import dataclasses
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
 import pytest
@@ -18,13 +21,22 @@ import sm_private_client as smp
 from sm_private_client import PrivateClientError, errors, front
 from sm_private_client.cli import app
 from sm_private_client.cli.route_reports import report_on
+from sm_private_client.inference.calls import (
+    INVOKE_TIMEOUT,
+    MEMBERS,
+    STREAM_TIMEOUT,
+    PredictorOptions,
+)
+from sm_private_client.inference.codecs import CODECS, choosing, encode
+from sm_private_client.inference.jobs import AsyncJob
+from sm_private_client.inference.requests import BODY_LIMITS
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.routing import settings
 from sm_private_client.routing.botocore_rules import configured_url
 from sm_private_client.routing.discovery import Discovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sm_private_client.testing import LocalPrivateLink
 
@@ -32,6 +44,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "sm_private_client"
 README: Final = ROOT / "README.md"
 PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+CALLING: Final = ROOT / "docs" / "calling.md"
 SIMULATOR: Final = ROOT / "docs" / "simulator.md"
 FENCED_TEXT: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEVER_RAISED: Final = "This version never raises it itself."
@@ -128,15 +141,79 @@ def raise_missing_extra(_: LocalPrivateLink) -> None:
     raise smp.MissingExtraError("sm-private-client demo", extra="demo")
 
 
+def raise_payload(link: LocalPrivateLink) -> None:
+    link.session().predictor("churn-xgb").invoke(bytes(25 * 1024 * 1024 + 1))
+
+
+def count(*_: object) -> Iterator[bytes]:
+    yield from (b"one\n", b"two\n", b"three\n")
+
+
+def raise_stream(link: LocalPrivateLink) -> None:
+    link.deploy("chat-llm", count)
+    with link.session().predictor("chat-llm").stream("Count.") as stream:
+        list(stream.lines())
+        list(stream.json())
+
+
+def raise_stream_interrupted(link: LocalPrivateLink) -> None:
+    link.deploy("chat-llm", count)
+    link.faults.cut("chat-llm", after_parts=2)
+    with link.session().predictor("chat-llm").stream("Count.") as stream:
+        list(stream.text())
+
+
+def job_of(link: LocalPrivateLink, *, failure: bytes | None = None) -> AsyncJob:
+    """Takes up a job that has written a failure object, or nothing."""
+    s3 = link.session().client("s3")
+    s3.create_bucket(Bucket="answers")
+    if failure is not None:
+        s3.put_object(Bucket="answers", Key="failures/7.out", Body=failure)
+    return AsyncJob.from_locations(
+        output_location="s3://answers/outputs/7.out",
+        failure_location="s3://answers/failures/7.out",
+        s3=s3,
+        endpoint_name="summarise-llm",
+        inference_id="7",
+    )
+
+
+def raise_job(link: LocalPrivateLink) -> None:
+    job = job_of(link)
+
+    async def wait() -> None:
+        waiting = asyncio.ensure_future(job.result_async())
+        await asyncio.sleep(0)
+        job.cancel_wait()
+        await waiting
+
+    asyncio.run(wait())
+
+
+def raise_job_failed(link: LocalPrivateLink) -> None:
+    said = b'Received server error (500) from primary with message "the model\'s own words".'
+    job_of(link, failure=said).result()
+
+
+def raise_job_timeout(link: LocalPrivateLink) -> None:
+    job_of(link).result(timeout=0)
+
+
 RAISED: Final[dict[str, Callable[[LocalPrivateLink], None]]] = {
     "ambiguous-vpc-endpoint": raise_ambiguous,
     "configuration": raise_configuration,
     "discovery": raise_discovery,
     "fips-unavailable": raise_fips_unavailable,
+    "job": raise_job,
+    "job-failed": raise_job_failed,
+    "job-timeout": raise_job_timeout,
     "missing-extra": raise_missing_extra,
     "no-private-route": raise_no_private_route,
+    "payload": raise_payload,
     "public-address": raise_public_address,
     "routing": raise_routing,
+    "stream": raise_stream,
+    "stream-interrupted": raise_stream_interrupted,
     "vpc-endpoint-unavailable": raise_unavailable,
 }
 
@@ -264,18 +341,167 @@ def test_every_example_compiles_and_uses_only_names_that_exist(name: str, block:
             assert {keyword.arg for keyword in node.keywords} <= known
 
 
-def test_the_example_of_the_readme_runs(
+def test_the_examples_of_the_readme_run(
     private_link: LocalPrivateLink,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It is executed as it stands; only the default session is one inside the simulator."""
-    (example,) = blocks(README, "python")
-    private_link.deploy("churn-xgb", lambda body, _content_type: b"scored " + body)
+    """They are executed as they stand; only the sessions are inside the simulator."""
+    private_link.deploy("churn-xgb", lambda body, _content_type: b"1" + body)
     monkeypatch.setattr(front, "_default_session", private_link.session())
-    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own page
-    assert capsys.readouterr().out == "b'scored 1,2,3'\n"
+    monkeypatch.setattr(smp, "Session", private_link.session)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for example in blocks(README, "python"):
+        exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - our own page
+    assert capsys.readouterr().out.splitlines() == [
+        "b'11,2,3'",
+        "[[11, 2, 3]]",
+        *(f"[[{n + 10}, 2, 3]]" for n in range(4)),
+    ]
     assert private_link.internet.connections == 0
+
+
+def score(body: bytes, content_type: str) -> tuple[str, str]:
+    """Answers a number a row, in the form that was sent."""
+    if content_type == "text/csv":
+        return "0.5\n" * len(body.splitlines()), content_type
+    return json.dumps([0.5] * len(json.loads(body))), content_type
+
+
+def talk(_body: bytes, _content_type: str) -> Iterator[bytes]:
+    for word in ("It ", "scatters."):
+        chunk = {"choices": [{"index": 0, "delta": {"content": word}}]}
+        yield f"data: {json.dumps(chunk)}\n\n".encode()
+    yield b"data: [DONE]\n\n"
+
+
+def test_the_examples_of_the_calling_page_run(
+    private_link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They are executed one after the other, as a reader would; the session is a simulated one."""
+    private_link.deploy("churn-xgb", score)
+    private_link.deploy("chat-llm", talk)
+    private_link.deploy(
+        "summarise-llm",
+        lambda body, _: json.dumps(len(json.loads(body)["text"])),
+        s3_output_path="s3://outputs/summaries",
+    )
+    monkeypatch.setattr(smp, "Session", private_link.session)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    printed = []
+    for block in blocks(CALLING, "python"):
+        exec(compile(block, CALLING.name, "exec"), names)  # noqa: S102 - our own page
+        printed.append(capsys.readouterr().out)
+    assert printed == [
+        "[0.5, 0.5]\n",
+        "b'0.5\\n' text/csv 1\n",
+        "[[0.5], [0.5]]\n",
+        "It scatters.\n",
+        "14\n",
+        "1000\n",
+        "50\n2\n2\n",
+    ]
+    assert [call.content_type for call in private_link.model("churn-xgb").calls[2:13]] == [
+        "text/csv"
+    ] * 11
+    assert private_link.internet.connections == 0
+
+
+def table_below(page: Path, heading: str, first: str) -> list[list[str]]:
+    """Gives the rows of the table of a section whose head begins so."""
+    section = text_of(page).partition(f"# {heading}\n")[2].partition("\n## ")[0]
+    (table,) = re.findall(rf"^\| {first} \|.*\n\|.*\n((?:\|.*\n)+)", section, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()]
+
+
+@dataclasses.dataclass
+class Row:
+    age: int
+
+
+def sent() -> dict[str, list[object]]:
+    """Gives data by the words of the calling page."""
+    numpy, pandas, pyarrow = map(pytest.importorskip, ("numpy", "pandas", "pyarrow"))
+    table = pyarrow.table({"a": [1]})
+    return {
+        "dict, list, tuple, number, bool, None, dataclass": [{}, [], (), 1, 0.5, True, Row(1)],
+        "iterator, other iterable of rows": [iter([[1]]), {1: 2}.values(), range(2)],
+        "str": ["text"],
+        "bytes, bytearray, memoryview": [b"1", bytearray(b"1"), memoryview(b"1")],
+        "pandas DataFrame, Series": [pandas.DataFrame({"a": [1]}), pandas.Series([1])],
+        "pyarrow Table, RecordBatch": [table, table.to_batches()[0]],
+        "numpy array": [numpy.zeros((2, 2))],
+        "(named only)": [],
+    }
+
+
+def test_the_calling_page_says_how_data_is_sent() -> None:
+    """Each row's data has the content type of the row, which the row's codec has too."""
+    rows = table_below(CALLING, "Codecs", "Data")
+    data_of = sent()
+    assert [words for words, _, _ in rows] == list(data_of)
+    assert sorted(codec for _, codec, _ in rows) == sorted(f"`{name}`" for name in CODECS)
+    for words, codec, content_type in rows:
+        assert content_type == f"`{CODECS[codec.strip('`')].content_type}`"
+        for data in data_of[words]:
+            assert f"`{encode(data).content_type}`" == content_type
+
+
+def test_the_calling_page_says_which_answers_are_decoded() -> None:
+    """Every content type that has a codec stands in the table, and no other does."""
+    listed = {
+        content_type
+        for row in table_below(CALLING, "Codecs", "Content type")
+        for content_type in re.findall(r"`([^`=]+)`", row[0])
+    }
+    known = {name for name in choosing._ALIASES if "/" in name}
+    assert listed == known | {"application/…+json"}
+
+
+def test_the_calling_page_has_the_limits_of_the_model() -> None:
+    """Lengths are those of botocore's model, and every option that is a header has its row."""
+    model = botocore.session.Session().get_service_model("sagemaker-runtime")
+    shape: Any = model.operation_model("InvokeEndpoint").input_shape
+    members = {**MEMBERS, "endpoint_name": "EndpointName"}
+    listed = {}
+    for what, limit, source in table_below(CALLING, "Limits", "What"):
+        if source == "botocore's model":
+            (most,) = re.findall(r"^([\d,]+) characters", limit)
+            listed.update(dict.fromkeys(re.findall(r"`(\w+)`", what), int(most.replace(",", ""))))
+    assert listed == {
+        option: shape.members[name].metadata["max"]
+        for option, name in members.items()
+        if name in shape.members  # the oldest botocore lacks one
+    } | {option: listed[option] for option, name in members.items() if name not in shape.members}
+    assert "25 MB" in text_of(CALLING)
+    assert BODY_LIMITS["InvokeEndpoint"] == 25 * 1024 * 1024
+    assert f"{BODY_LIMITS['InvokeEndpointAsync']:,} bytes inline" in text_of(CALLING)
+
+
+def test_the_calling_page_has_the_defaults_of_predictors_and_map() -> None:
+    """Every option of a predictor and argument of map is there, with its default."""
+    options = {
+        name: default
+        for names, default, _ in table_below(CALLING, "Calling models", "Option")
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    accepted = set(PredictorOptions.__annotations__) | set(
+        inspect.signature(smp.Session.predictor).parameters
+    )
+    assert set(options) == accepted - {"self", "endpoint_name", "options"}
+    assert (options["timeout"], options["stream_timeout"]) == (
+        f"{INVOKE_TIMEOUT:g}",
+        f"{STREAM_TIMEOUT:g}",
+    )
+    arguments = {name.strip("`") for name, _, _ in table_below(CALLING, "Map", "Argument")}
+    mapped = set(inspect.signature(smp.Predictor.map).parameters)
+    assert arguments == mapped - {"self", "items", "codec", "options"}
 
 
 def test_the_test_modules_of_the_simulator_page_pass(tmp_path: Path) -> None:
@@ -315,13 +541,13 @@ def links() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "target"), links())
 def test_every_relative_link_leads_somewhere(page: str, target: str) -> None:
-    """The file is there, and so is the heading that the anchor names."""
+    """The file or directory is there, and so is the heading that the anchor names."""
     if "://" in target:
         assert target.startswith("https://")
         return
     path, _, wanted = target.partition("#")
     led_to = (ROOT / page).parent / path if path else ROOT / page
-    assert led_to.is_file()
+    assert led_to.exists()
     if wanted:
         assert wanted in map(anchor, headings(led_to))
 
