@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError, PayloadError, PublicAddressError
@@ -241,3 +243,31 @@ def test_it_pickles_as_a_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.endpoint_name == "churn"
     assert again._target.members["TargetVariant"] == "blue"
     assert repr(again).startswith("AsyncPredictor('churn', transport=AsyncInvoker(")
+
+
+def test_a_thousand_streams_are_in_flight_at_once(link: LocalPrivateLink) -> None:
+    """No stream ends before all of them have begun."""
+    many = 1000
+    begun, lock, all_begun = [0], threading.Lock(), threading.Event()
+
+    def talk(_: bytes, __: str) -> Iterator[bytes]:
+        with lock:
+            begun[0] += 1
+            if begun[0] == many:
+                all_begun.set()
+        yield b"first"
+        yield b"last" if all_begun.wait(60) else b"alone"
+
+    link.deploy("talk", talk)
+
+    async def one(p: AsyncPredictor) -> list[bytes]:
+        async with await p.stream(b"") as stream:
+            return [part async for part in stream.bytes()]
+
+    async def use(p: AsyncPredictor) -> list[list[bytes]]:
+        return await asyncio.gather(*(one(p) for _ in range(many)))
+
+    inner = link.botocore_session()  # a thousand handshakes with one process take their time
+    inner.set_default_client_config(Config(connect_timeout=60))
+    session = link.session(botocore_session=inner)
+    assert run(session, "talk", use) == [[b"first", b"last"]] * many
