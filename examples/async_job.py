@@ -1,6 +1,6 @@
 """Has an asynchronous inference endpoint answer a file, and waits for it.
 
-A file of more than 128,000 bytes needs a place in S3 as well:
+A file of more than 128,000 bytes, or an older boto3, needs a place in S3 as well:
 
     python examples/async_job.py summarise-llm report.txt
     python examples/async_job.py summarise-llm report.txt s3://my-bucket/inputs/

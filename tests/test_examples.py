@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,24 +99,30 @@ def test_stream(
 
 
 @pytest.mark.parametrize(
-    ("size", "rest", "uploads"), [(100, (), 0), (128_001, ("s3://inputs/reports/",), 1)]
+    ("size", "rest"),
+    [(100, ()), (100, ("s3://inputs/reports/",)), (128_001, ("s3://inputs/reports/",))],
 )
 def test_async_job(
     size: int,
     rest: tuple[str, ...],
-    uploads: int,
     tmp_path: Path,
     private_link: LocalPrivateLink,
     started: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """examples/async_job.py waits for the answer to a file; a large one goes by way of S3."""
+    session = private_link.session()
+    runtime = session.client("sagemaker-runtime")
+    operation: Any = runtime.meta.service_model.operation_model("InvokeEndpointAsync")
+    travels_inline = size <= 128_000 and "Body" in operation.input_shape.members
+    if not (travels_inline or rest):
+        pytest.skip("this botocore cannot send an input without S3")
     private_link.deploy(
         "summarise-llm",
         lambda body, content_type: f"{len(body)} bytes of {content_type}",
         s3_output_path="s3://outputs/summaries",
     )
-    s3 = private_link.session().client("s3")
+    s3 = session.client("s3")
     s3.create_bucket(Bucket="inputs")
     report = tmp_path / "report.txt"
     report.write_text("x" * size, encoding="utf-8")
@@ -123,7 +130,9 @@ def test_async_job(
     out, err = capsys.readouterr()
     assert out == f"{size} bytes of text/plain\n"
     assert err.startswith("the answer goes to s3://outputs/summaries/")
-    assert s3.list_objects_v2(Bucket="inputs", Prefix="reports/")["KeyCount"] == uploads
+    assert s3.list_objects_v2(Bucket="inputs", Prefix="reports/")["KeyCount"] == (
+        not travels_inline
+    )
 
 
 def test_map_with_journal(
