@@ -15,7 +15,7 @@ EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 SCRIPT = Path(sys.executable).with_name("sm-private-client")
 NO_REGION = """\
 No region is set.
-Cause: neither --region, AWS_REGION, AWS_DEFAULT_REGION nor the profile names one.
+Cause: neither --region, AWS_DEFAULT_REGION nor the profile names one.
 Remedy: pass --region, for example --region us-east-1.
 See docs/errors.md#configuration
 """

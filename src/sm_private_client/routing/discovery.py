@@ -30,6 +30,7 @@ DISCOVERY_TIMEOUT: Final = 5.0
 _ANSWER_TTL: Final = 3600.0
 _FAILURE_TTL: Final = 30.0
 _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
+_DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
 _DENIED: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
@@ -62,7 +63,7 @@ class Discovery:
         self._clock = clock
         self._client: Any = None
         self._lock = threading.RLock()
-        self._answers: dict[Hashable, tuple[float, Any]] = {}
+        self._answers: dict[tuple[str, Any], tuple[float, Any]] = {}
 
     def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
         """Lists the family's interface VPC endpoints, without their addresses, oldest first.
@@ -127,7 +128,11 @@ class Discovery:
                 for made in page["NetworkInterfaces"]
             }
 
-        found = self._kept("ec2:DescribeNetworkInterfaces", tuple(every), ask)
+        with self._lock:  # what an earlier, wider question answered is not asked again
+            kept = [about for what, about in self._answers if what == _DESCRIBE_INTERFACES]
+        covering = (about for about in kept if wanted <= set(about))
+        about = next(covering, tuple(every))
+        found = self._kept(_DESCRIBE_INTERFACES, about, ask)
         return tuple(
             replace(
                 v,
