@@ -9,7 +9,7 @@ import importlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.measuring import Goal, Sample, take_turns
+from benchmarks.measuring import Goal, Sample, absence, take_turns
 from benchmarks.ours import BODY, ENDPOINT_NAME
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def async_rows(site: Site, counts: Counts) -> Iterator[Row]:
         try:
             calls[name] = loop.run_until_complete(prepare(site, closing))
         except ImportError as error:
-            missing[name] = f"not measured: {error}"
+            missing[name] = absence(error)
 
     def turn(call: Callable[[], Awaitable[object]]) -> Sample:
         started = time.perf_counter()

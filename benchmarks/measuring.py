@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FULL", "QUICK", "Counts", "Goal", "Measured", "Row", "Sample", "cost_of", "take_turns"]
+__all__ = [
+    "FULL",
+    "QUICK",
+    "Counts",
+    "Goal",
+    "Measured",
+    "Row",
+    "Sample",
+    "absence",
+    "cost_of",
+    "take_turns",
+]
 
 Sample = dict[str, float]
 """What one turn of one contender measured: numbers by keys."""
@@ -191,6 +202,11 @@ def take_turns(
             gc.collect()  # nobody pays for another's garbage
             samples[name].append(contenders[name]())
     return Measured(samples, missing or {})
+
+
+def absence(error: ImportError) -> str:
+    """Gives the note of a contender that is not installed, in one line."""
+    return f"not measured: {str(error).partition(chr(10))[0]}"
 
 
 def cost_of(call: Callable[[], object], count: int) -> Sample:

@@ -14,6 +14,7 @@ import trustme
 from botocore.config import Config
 
 from benchmarks import ours
+from benchmarks.measuring import absence
 from benchmarks.network import REGION, VPC_ENDPOINT
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Site:
         try:
             made[ours.FAST] = ours.predictor(self.session(), fast=True)
         except ImportError as error:
-            missing[ours.FAST] = f"not measured: {error}"
+            missing[ours.FAST] = absence(error)
         return made, missing
 
     def _set_environment(self) -> None:
