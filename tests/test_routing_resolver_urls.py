@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
+from botocore.loaders import create_loader
 
 from sm_private_client.errors import (
     ConfigurationError,
@@ -248,7 +249,7 @@ def test_a_future_member_is_refused(link: LocalPrivateLink, tmp_path: Path) -> N
     model.parent.mkdir(parents=True)
     model.write_text(json.dumps(FUTURE))
     core = link.botocore_session()
-    core.get_component("data_loader").search_paths.append(str(tmp_path))
+    core.register_component("data_loader", create_loader(str(tmp_path)))
     session: Any = link.session(botocore_session=core)  # boto3-stubs know no such name
     with pytest.raises(NoPrivateRouteError) as caught:
         session.client("sagemaker-foo")

@@ -10,13 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.inference.aio import AsyncPredictor
-from sm_private_client.inference.calls import INVOKE_TIMEOUT
-from sm_private_client.inference.engines import async_invoker, direct_invoker
-from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.quota import RetryQuota
-from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials, RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
@@ -33,10 +27,12 @@ if TYPE_CHECKING:
     import botocore.session
     from typing_extensions import Unpack
 
+    from sm_private_client.inference.aio import AsyncPredictor
     from sm_private_client.inference.async_invoker import AsyncInvoker
     from sm_private_client.inference.calls import PredictorOptions
     from sm_private_client.inference.invokers import DirectInvoker
     from sm_private_client.inference.invoking import Invoker
+    from sm_private_client.inference.predictor import Predictor
     from sm_private_client.privatelink.records import Route
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
@@ -210,6 +206,12 @@ class Session(boto3.session.Session):
             NoPrivateRouteError: There is no private route; nothing was sent.
             RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
         """
+        # Here and below: a process that only wants clients need not load what calls models.
+        from sm_private_client.inference.calls import INVOKE_TIMEOUT  # noqa: PLC0415
+        from sm_private_client.inference.invokers import BotocoreInvoker  # noqa: PLC0415
+        from sm_private_client.inference.predictor import Predictor  # noqa: PLC0415
+        from sm_private_client.inference.s3 import S3Objects  # noqa: PLC0415
+
         if client is not None:
             return Predictor(endpoint_name, client=client, **options)
         region = self._region(region_name, None)
@@ -257,6 +259,10 @@ class Session(boto3.session.Session):
             MissingExtraError: The extra is not installed.
             Exception: As ``predictor``.
         """
+        from sm_private_client.inference.aio import AsyncPredictor  # noqa: PLC0415
+        from sm_private_client.inference.engines import async_invoker  # noqa: PLC0415
+        from sm_private_client.inference.s3 import S3Objects  # noqa: PLC0415
+
         region = self._region(region_name, None)
         with self._lock:
             if region not in self._async:
@@ -273,6 +279,8 @@ class Session(boto3.session.Session):
         )
 
     def _direct_invoker(self, region: str) -> DirectInvoker:
+        from sm_private_client.inference.engines import direct_invoker  # noqa: PLC0415
+
         with self._lock:
             if region not in self._direct:
                 self._direct[region] = direct_invoker(**self._carrier_options(region))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.loaders
 import botocore.session
 
+from sm_private_client.routing.settings import read_environment
+
 if TYPE_CHECKING:
     from sm_private_client.session import Session
     from sm_private_client.testing.network import SimulatedNetwork
@@ -100,7 +102,7 @@ class Access(abc.ABC):
             ("region", self.region),
         ):
             session.set_config_variable(name, value)
-        loader = _loader(session.get_config_variable("data_path"))
+        loader = _loader(read_environment().get("AWS_DATA_PATH"))
         session.register_component("data_loader", loader)
         return session
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelServer", "environment_of", "serve"]
 
 _OWNED: Final = ("AWS_", "SM_PRIVATE_")
-_START_TIMEOUT: Final = 30.0
+_START_TIMEOUT: Final = 120.0
 _END_TIMEOUT: Final = 5.0
 
 
