@@ -413,9 +413,9 @@ class Session(boto3.session.Session):
     def _is_routed(self, service_name: str) -> bool:
         """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
         name = services.canonical_service_name(service_name)
-        return services.is_family(name) and (
-            name in services.UNROUTABLE or name in self.get_available_services()
-        )
+        if name in services.routable_service_names() or name in services.UNROUTABLE:
+            return True
+        return services.is_family(name) and name in self.get_available_services()
 
     def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
         make: Any = super().client
