@@ -15,7 +15,7 @@ from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.testing import LocalPrivateLink
 
 LEAST_OPERATIONS = {
-    "sagemaker": 380,  # of boto3 1.40.0; 425 of 1.44.5
+    "sagemaker": 362,  # of boto3 1.40.0; 425 of 1.44.5
     "sagemaker-runtime": 3,
     "sagemaker-featurestore-runtime": 3,
     "sagemaker-metrics": 1,
