@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,13 @@ class _Kept:
         self.lock = threading.Lock()
         self.idle: deque[Connection] = deque()  # the longest idle first
 
+    def close(self) -> None:
+        with self.lock:
+            idle = tuple(self.idle)
+            self.idle.clear()
+        for connection in idle:
+            connection.close()
+
 
 class ConnectionPool:
     """Keeps idle connections for reuse; safe between threads and forks.
@@ -47,13 +55,10 @@ class ConnectionPool:
         self._max_idle = max_idle
         self._is_suspect = is_suspect
         self._clock = clock
-        self._kept = _Kept()
+        self._kept = self._begin()
 
     def __len__(self) -> int:
         return len(self._own().idle)
-
-    def __del__(self) -> None:
-        self.close()
 
     def take(self) -> Connection | None:
         """Gives the connection that was used last and can be used again, ``None`` if none can."""
@@ -85,12 +90,7 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Closes every idle connection; the pool can be used again."""
-        kept = self._own()
-        with kept.lock:
-            idle = tuple(kept.idle)
-            kept.idle.clear()
-        for connection in idle:
-            connection.close()
+        self._own().close()
 
     def _is_old(self, connection: Connection) -> bool:
         return self._clock() - connection.idle_since >= IDLE_LIMIT
@@ -105,5 +105,11 @@ class ConnectionPool:
         if kept.pid != os.getpid():
             for inherited in kept.idle:
                 inherited.close()  # the child's copy; the parent's goes on
-            kept = self._kept = _Kept()
+            kept = self._kept = self._begin()
+        return kept
+
+    def _begin(self) -> _Kept:
+        # Not __del__: in a circle the garbage collector could take the sockets before the pool.
+        kept = _Kept()
+        weakref.finalize(self, kept.close).atexit = False
         return kept
