@@ -271,7 +271,7 @@ class Made:
             "bundle": bundle,
             "user_agent": "lib/test",
         }
-        self.transport = DirectTransport(self.dialer, **(options | arguments))
+        self.transport = DirectTransport.to(self.dialer, **(options | arguments))
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ def test_the_service_takes_the_signature_and_odd_values() -> None:
         reached = session.route("sagemaker-runtime")
         dialer = Dialer(reached, network=link.network, health=ZoneHealth())
         credentials: Any = ReadOnlyCredentials(link.access_key_id, link.secret_access_key, None)
-        transport = DirectTransport(
+        transport = DirectTransport.to(
             dialer,
             url=reached.endpoint_url,
             signer=Signer(region="us-east-1", service="sagemaker"),
@@ -693,7 +693,7 @@ def local_dialer(url: str) -> Dialer:
 
 
 def plain(dialer: Dialer, url: str) -> DirectTransport:
-    return DirectTransport(
+    return DirectTransport.to(
         dialer,
         url=url,
         signer=Signer(region="us-east-1", service="sagemaker"),

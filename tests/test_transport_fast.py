@@ -843,7 +843,7 @@ def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) 
 
 @needs_pyreqwest
 def test_sixteen_threads_share_one_transport(net: Net, peer: Peer, bundle: str) -> None:
-    """Each call gets its own answer, over one pin."""
+    """Each call gets its own answer, over one pin; streams share as many connections as threads."""
     from sm_private_client.transport.fast import FastTransport  # noqa: PLC0415 - optional
 
     def echo(_: Peer, talk: Talk) -> None:
@@ -886,7 +886,7 @@ def test_sixteen_threads_share_one_transport(net: Net, peer: Peer, bundle: str) 
         thread.join(60)
     transport.close()
     assert wrong == []
-    assert net.opened == [A]
+    assert 1 < len(net.opened) <= 17
 
 
 @needs_pyreqwest
@@ -961,7 +961,7 @@ def test_a_forked_child_carries_its_calls_with_the_standard_library(make: Make, 
     assert calls.send().body == b"hello"
     assert b"".join(calls.chunks(held)) == b"hello"
     assert "engine='pyreqwest'" in repr(calls.transport)
-    assert net.opened == [A]
+    assert net.opened == [A] * (1 if calls._runner else 2)  # sync streams: http.client
 
 
 def test_without_pyreqwest_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

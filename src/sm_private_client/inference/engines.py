@@ -50,7 +50,7 @@ def direct_invoker(
 
         transport = FastTransport(dialer, **given)
     else:
-        transport = DirectTransport(dialer, **given)
+        transport = DirectTransport.to(dialer, **given)
     runtime = RuntimeModel(model, exceptions)
     return DirectInvoker(transport, runtime, name="fast" if fast else "direct")
 

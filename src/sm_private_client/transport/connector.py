@@ -90,6 +90,9 @@ class Connector:
         timeout: Seconds for look-up, connection and handshake together; ``None`` waits for ever.
         clock: Monotonic seconds.
 
+    Attributes:
+        origin: Where to.
+
     Raises:
         ConfigurationError: The bundle or the client certificate cannot be used.
     """
@@ -105,7 +108,7 @@ class Connector:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dialer = dialer
-        self._origin = origin
+        self.origin = origin
         self._bundle = bundle
         self._timeout = timeout
         self._clock = clock
@@ -129,7 +132,7 @@ class Connector:
         failure: BotoCoreError
         started = self._clock()
         try:
-            dialed = self._dialer.dial(self._origin.host, self._origin.port, timeout=self._timeout)
+            dialed = self._dialer.dial(self.origin.host, self.origin.port, timeout=self._timeout)
             left = None if self._timeout is None else self._timeout - (self._clock() - started)
             return dialed, self._secured(dialed.sock, left)
         except TimeoutError as error:
@@ -148,7 +151,7 @@ class Connector:
         if self._context is None:
             return sock
         secured = self._context.wrap_socket(
-            sock, server_hostname=self._origin.host, do_handshake_on_connect=False
+            sock, server_hostname=self.origin.host, do_handshake_on_connect=False
         )
         try:
             secured.settimeout(None if timeout is None else max(timeout, 0.001))

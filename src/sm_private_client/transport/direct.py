@@ -40,24 +40,30 @@ class DirectTransport:
     A forked child never uses its parent's connections: it makes its own.
 
     Args:
-        dialer: Judges and connects; its route says whether http is allowed.
-        url: The endpoint URL; its path is not looked at.
-        signer: For the region and service.
-        credentials: Asked for each request; ``None``: there are none.
-        bundle: The path of a CA bundle, or ``True`` for botocore's own.
-        client_cert: As in botocore's ``Config``.
-        connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
+        connector: Connects to the origin.
+        outgoing: Signs requests to it.
         max_idle: Connections that are kept while idle; those in use are not bounded.
-        user_agent: The value of ``User-Agent``.
+        is_suspect: Whether a zone is held to have failed; its idle connections are not used.
         clock: Monotonic seconds.
-        now: This machine's seconds since the epoch.
-
-    Raises:
-        ConfigurationError: The URL, the bundle or the client certificate cannot be used.
     """
 
     def __init__(
         self,
+        connector: Connector,
+        outgoing: Outgoing,
+        *,
+        max_idle: int,
+        is_suspect: Callable[[str], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._origin = connector.origin
+        self._connector = connector
+        self._outgoing = outgoing
+        self._pool = ConnectionPool(max_idle=max_idle, is_suspect=is_suspect, clock=clock)
+
+    @classmethod
+    def to(
+        cls,
         dialer: Dialer,
         *,
         url: str,
@@ -70,24 +76,44 @@ class DirectTransport:
         user_agent: str,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-    ) -> None:
-        self._origin = Origin.of(url, is_local=dialer.route.is_local)
-        self._connector = Connector(
+    ) -> DirectTransport:
+        """Makes one to a URL.
+
+        Args:
+            dialer: Judges and connects; its route says whether http is allowed.
+            url: The endpoint URL; its path is not looked at.
+            signer: For the region and service.
+            credentials: Asked for each request; ``None``: there are none.
+            bundle: The path of a CA bundle, or ``True`` for botocore's own.
+            client_cert: As in botocore's ``Config``.
+            connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
+            max_idle: Connections that are kept while idle; those in use are not bounded.
+            user_agent: The value of ``User-Agent``.
+            clock: Monotonic seconds.
+            now: This machine's seconds since the epoch.
+
+        Raises:
+            ConfigurationError: The URL, the bundle or the client certificate cannot be used.
+        """
+        origin = Origin.of(url, is_local=dialer.route.is_local)
+        connector = Connector(
             dialer,
-            self._origin,
+            origin,
             bundle=bundle,
             client_cert=client_cert,
             timeout=connect_timeout,
             clock=clock,
         )
-        self._outgoing = Outgoing(
-            authority=self._origin.authority,
+        outgoing = Outgoing(
+            authority=origin.authority,
             signer=signer,
             credentials=credentials,
             user_agent=user_agent,
             now=now,
         )
-        self._pool = ConnectionPool(max_idle=max_idle, is_suspect=dialer.is_suspect, clock=clock)
+        return cls(
+            connector, outgoing, max_idle=max_idle, is_suspect=dialer.is_suspect, clock=clock
+        )
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ What differs from ``DirectTransport``:
 - The read time-out also runs while connecting and while the body is written.
 - Where a peer answers before it took all of a large body, and closes at once, the answer can be
   lost: ``ConnectionClosedError``.
+- Response streams of ``FastTransport`` are carried by ``http.client`` all the same.
 - pyreqwest cannot run in a process that was forked after it had been used. There
   ``http.client`` carries the calls, and the repr says so.
 """
@@ -32,16 +33,15 @@ from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilde
 from pyreqwest.exceptions import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from botocore.exceptions import BotoCoreError
     from pyreqwest.request import (
         RequestBuilder,
         StreamRequest,
         SyncRequestBuilder,
-        SyncStreamRequest,
     )
-    from pyreqwest.response import Response, SyncResponse
+    from pyreqwest.response import Response
 
     from sm_private_client.transport.http import AsyncHttpStream, HttpRequest, HttpStream
 
@@ -58,7 +58,7 @@ _Sent = TypeVar("_Sent")
 class FastTransport(FastEngine[SyncClient]):
     """Implements ``HttpTransport`` with pyreqwest; safe between threads and forks.
 
-    The arguments are those of ``DirectTransport``. Requests go to one judged address at a time,
+    The arguments are those of ``DirectTransport.to``. Requests go to one judged address at a time,
     our own zone's first. It is looked up and judged again at least every 30 s, and left where it
     is not private any more, its zone failed, or a better zone is back. Where it is not reached
     within half the connect time-out, the Dialer is asked once more, with its own budget, and the
@@ -84,16 +84,12 @@ class FastTransport(FastEngine[SyncClient]):
         return answer
 
     def stream(self, request: HttpRequest, *, timeout: float | None) -> HttpStream:
-        """Sends a request and gives the answer's head; see ``DirectTransport.stream``."""
-        if (direct := self.fallback()) is not None:
-            return direct.stream(request, timeout=timeout)
-        stream = self._sent(request, timeout, _FastStream)
-        if stream.status < _FIRST_UNUSUAL:
-            return stream
-        answer = stream.whole(b"".join(stream.chunks()))
-        if self.outgoing.clock.corrected_by(answer):
-            return self._sent(request, timeout, _FastStream)
-        return WholeStream(answer)
+        """Sends a request and gives the answer's head; see ``DirectTransport.stream``.
+
+        ``http.client`` carries it: pyreqwest hands every piece over from a thread of its own,
+        which costs more than it saves (``benchmarks``, stream of 1,000 parts).
+        """
+        return self.direct.stream(request, timeout=timeout)
 
     def close(self) -> None:
         """Closes every idle connection; the transport can be used again."""
@@ -217,25 +213,28 @@ async def _read_async(building: RequestBuilder, zone: str | None, _: Failed) -> 
     )
 
 
-class _Head:
-    """The head of an answer whose payload is read as it comes."""
+async def _open_async(building: RequestBuilder, zone: str | None, failed: Failed) -> _AsyncStream:
+    sending = building.streamed_read_buffer_limit(0).build_streamed()
+    return _AsyncStream(sending, await sending.__aenter__(), zone, failed)  # left by close()
 
-    def __init__(self, answer: Response | SyncResponse, zone: str | None, failed: Failed) -> None:
+
+class _AsyncStream:
+    """Implements ``AsyncHttpStream``."""
+
+    def __init__(
+        self, sending: StreamRequest, answer: Response, zone: str | None, failed: Failed
+    ) -> None:
         self.status = answer.status
         self.headers: Mapping[str, str] = dict(answer.headers)
         self.availability_zone = zone
-        self.failed = failed
+        self._failed = failed
+        self._answer = answer
+        self._sending: StreamRequest | None = sending
         self._pid = os.getpid()
 
     @property
-    def is_inherited(self) -> bool:
-        """Whether the connection is a parent process's."""
+    def _is_inherited(self) -> bool:
         return self._pid != os.getpid()
-
-    def inherited(self) -> ConnectionClosedError:
-        """Makes the error of reading it all the same."""
-        error = ConnectionError("the answer belongs to the parent process")
-        return ConnectionClosedError(endpoint_url=self.failed.keywords["url"], error=error)
 
     def whole(self, body: bytes) -> HttpResponse:
         """Gives the answer with all of its payload."""
@@ -246,64 +245,19 @@ class _Head:
             availability_zone=self.availability_zone,
         )
 
-
-class _FastStream(_Head):
-    """Implements ``HttpStream``."""
-
-    def __init__(self, building: SyncRequestBuilder, zone: str | None, failed: Failed) -> None:
-        sending = building.streamed_read_buffer_limit(0).build_streamed()
-        self._answer = sending.__enter__()  # left by close()
-        super().__init__(self._answer, zone, failed)
-        self._sending: SyncStreamRequest | None = sending
-
-    def chunks(self) -> Iterator[bytes]:
-        """Gives the payload as it arrives; one that was ended has no more."""
-        try:
-            while self._sending is not None:
-                if self.is_inherited:
-                    raise self.inherited()
-                try:
-                    chunk = self._answer.body_reader.read_chunk()
-                except RequestError as error:
-                    raise self.failed(error) from error
-                if chunk is None:
-                    return
-                yield chunk.to_bytes()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Ends it; the connection is closed unless the payload was read to its end."""
-        sending, self._sending = self._sending, None
-        if sending is not None and not self.is_inherited:
-            sending.__exit__(None, None, None)
-
-
-async def _open_async(building: RequestBuilder, zone: str | None, failed: Failed) -> _AsyncStream:
-    sending = building.streamed_read_buffer_limit(0).build_streamed()
-    return _AsyncStream(sending, await sending.__aenter__(), zone, failed)  # left by close()
-
-
-class _AsyncStream(_Head):
-    """Implements ``AsyncHttpStream``."""
-
-    def __init__(
-        self, sending: StreamRequest, answer: Response, zone: str | None, failed: Failed
-    ) -> None:
-        super().__init__(answer, zone, failed)
-        self._answer = answer
-        self._sending: StreamRequest | None = sending
-
     async def chunks(self) -> AsyncIterator[bytes]:
         """Gives the payload as it arrives; one that was ended has no more."""
         try:
             while self._sending is not None:
-                if self.is_inherited:
-                    raise self.inherited()
+                if self._is_inherited:
+                    raise ConnectionClosedError(
+                        endpoint_url=self._failed.keywords["url"],
+                        error=ConnectionError("the answer belongs to the parent process"),
+                    )
                 try:
                     chunk = await self._answer.body_reader.read_chunk()
                 except RequestError as error:
-                    raise self.failed(error) from error
+                    raise self._failed(error) from error
                 if chunk is None:
                     return
                 yield chunk.to_bytes()
@@ -313,7 +267,7 @@ class _AsyncStream(_Head):
     async def close(self) -> None:
         """Ends it; the connection is closed unless the payload was read to its end."""
         sending, self._sending = self._sending, None
-        if sending is not None and not self.is_inherited:
+        if sending is not None and not self._is_inherited:
             await sending.__aexit__(None, None, None)
 
 

@@ -7,7 +7,7 @@ import ssl
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -63,11 +63,12 @@ _Client = TypeVar("_Client", Client, SyncClient)
 
 
 class FastEngine(Generic[_Client]):
-    """What both transports are made of; see ``FastTransport`` for the arguments.
+    """What both transports are made of; see ``DirectTransport.to`` for the arguments.
 
     Attributes:
         origin: Where requests go.
         outgoing: Signs them.
+        direct: Carries sync streams, and everything where pyreqwest cannot run.
         pins: The judged address and its clients.
     """
 
@@ -88,18 +89,6 @@ class FastEngine(Generic[_Client]):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._options: dict[str, Any] = {
-            "url": url,
-            "signer": signer,
-            "credentials": credentials,
-            "bundle": bundle,
-            "client_cert": client_cert,
-            "connect_timeout": connect_timeout,
-            "max_idle": max_idle,
-            "user_agent": user_agent,
-            "clock": clock,
-            "now": now,
-        }
         self._dialer = dialer
         self.origin = Origin.of(url, is_local=dialer.route.is_local)
         self._connector = Connector(
@@ -117,6 +106,16 @@ class FastEngine(Generic[_Client]):
             user_agent=user_agent,
             now=now,
         )
+        self.direct = DirectTransport(
+            self._connector,
+            self.outgoing,
+            max_idle=max_idle,
+            is_suspect=dialer.is_suspect,
+            clock=clock,
+        )
+        self._connect_timeout = connect_timeout
+        self._max_idle = max_idle
+        self._clock = clock
         self._bundle = bundle
         path = bundle if isinstance(bundle, str) else str(get_cert_path(True))
         self._authorities = Path(path).read_bytes()
@@ -125,7 +124,7 @@ class FastEngine(Generic[_Client]):
         self._begin()
 
     def __repr__(self) -> str:
-        engine = "http.client" if self._direct else "pyreqwest"
+        engine = "pyreqwest" if self._runs_here else "http.client"
         pin = self.pins.pin
         address = pin.address if pin is not None else None
         return f"{self.name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
@@ -150,16 +149,15 @@ class FastEngine(Generic[_Client]):
             .add_root_certificate_pem(self._authorities)
             .resolve(self.origin.host, *target)
             .pool_idle_timeout(timedelta(seconds=IDLE_LIMIT))
-            .pool_max_idle_per_host(self._options["max_idle"])
+            .pool_max_idle_per_host(self._max_idle)
             .tcp_keepalive(timedelta(seconds=KEEPALIVE_IDLE))
             .tcp_keepalive_interval(timedelta(seconds=KEEPALIVE_INTERVAL))
             .tcp_keepalive_retries(KEEPALIVE_PROBES)
         )
         if self._identity:
             builder = builder.identity_pem(self._identity)
-        connect_timeout = self._options["connect_timeout"]
-        if connect_timeout is not None:
-            builder = builder.connect_timeout(timedelta(seconds=connect_timeout / 2))
+        if self._connect_timeout is not None:
+            builder = builder.connect_timeout(timedelta(seconds=self._connect_timeout / 2))
         if timeout is not None:
             builder = builder.read_timeout(timedelta(seconds=max(timeout, _SHORTEST_TIMEOUT)))
         built: _Client = builder.build()
@@ -167,32 +165,31 @@ class FastEngine(Generic[_Client]):
 
     def _begin(self) -> None:
         """Begins in this process: with pyreqwest, or without it where it cannot run."""
-        self._direct: DirectTransport | None = None
         self.pins: Pins[_Client] = Pins(
             self._dialer,
             self.origin,
             self._connector,
             build=self._build,
-            lookup_timeout=self._options["connect_timeout"],
-            clock=self._options["clock"],
+            lookup_timeout=self._connect_timeout,
+            clock=self._clock,
         )
         try:
             self.builder().build()
+            self._runs_here = True
         except RuntimeError:  # "A pyreqwest runtime was initialized before fork()"
-            self._direct = DirectTransport(self._dialer, **self._options)
+            self._runs_here = False
         self._pid = os.getpid()
 
     def forget(self) -> None:
         """Closes every idle connection."""
         self.pins.drop()
-        if self._direct is not None:
-            self._direct.close()
+        self.direct.close()
 
     def fallback(self) -> DirectTransport | None:
         """Gives what carries the calls where pyreqwest cannot."""
         if self._pid != os.getpid():
             self._begin()
-        return self._direct
+        return None if self._runs_here else self.direct
 
     def headers(self, request: HttpRequest) -> list[tuple[str, str]]:
         """Gives the headers of a request but Host, which pyreqwest sends itself."""
