@@ -1,0 +1,78 @@
+"""The siblings: AWS services that SageMaker code calls besides SageMaker's own, as one table.
+
+They are reached through interface VPC endpoints too, S3 and DynamoDB also through gateway ones.
+Endpoint service names are those of AWS's list "AWS services that integrate with AWS PrivateLink".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sm_private_client.privatelink.hostnames import Partition
+
+__all__ = ["SIBLINGS", "Sibling", "sibling", "sibling_service_names"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sibling:
+    """One sibling.
+
+    Attributes:
+        service_name: boto3's name of the service.
+        name_suffix: What the endpoint service name ends in, after the region.
+        purpose: What SageMaker code calls it for.
+        has_gateway: Whether a gateway VPC endpoint exists as well, of the same service name.
+        is_regional: Whether the endpoint service name has the region in it.
+    """
+
+    service_name: str
+    name_suffix: str
+    purpose: str
+    has_gateway: bool = False
+    is_regional: bool = True
+
+
+SIBLINGS: Final[tuple[Sibling, ...]] = (
+    Sibling(service_name="sts", name_suffix="sts", purpose="roles and the caller's identity"),
+    Sibling(
+        service_name="s3",
+        name_suffix="s3",
+        purpose="data, model artifacts, asynchronous answers",
+        has_gateway=True,
+    ),
+    Sibling(service_name="logs", name_suffix="logs", purpose="logs of jobs and models"),
+    Sibling(service_name="cloudwatch", name_suffix="monitoring", purpose="metrics and alarms"),
+    Sibling(service_name="ecr", name_suffix="ecr.api", purpose="container images"),
+    Sibling(service_name="kms", name_suffix="kms", purpose="keys of encrypted data"),
+    Sibling(service_name="ec2", name_suffix="ec2", purpose="finding VPC endpoints"),
+    Sibling(service_name="iam", name_suffix="iam", purpose="execution roles", is_regional=False),
+    Sibling(service_name="secretsmanager", name_suffix="secretsmanager", purpose="secrets"),
+    Sibling(service_name="ssm", name_suffix="ssm", purpose="parameters"),
+    Sibling(service_name="events", name_suffix="events", purpose="events of jobs and models"),
+    Sibling(service_name="sqs", name_suffix="sqs", purpose="queues"),
+    Sibling(service_name="sns", name_suffix="sns", purpose="notices of asynchronous inference"),
+    Sibling(service_name="stepfunctions", name_suffix="states", purpose="workflows"),
+    Sibling(service_name="lambda", name_suffix="lambda", purpose="pipeline steps"),
+    Sibling(service_name="dynamodb", name_suffix="dynamodb", purpose="tables", has_gateway=True),
+    Sibling(service_name="glue", name_suffix="glue", purpose="the feature store's catalogue"),
+    Sibling(service_name="athena", name_suffix="athena", purpose="feature store queries"),
+    Sibling(service_name="servicecatalog", name_suffix="servicecatalog", purpose="projects"),
+)
+
+
+def sibling(service_name: str) -> Sibling | None:
+    """Finds the row of a boto3 service; ``None`` where it has none."""
+    return next((row for row in SIBLINGS if row.service_name == service_name), None)
+
+
+def sibling_service_names(row: Sibling, *, region: str, partition: Partition) -> tuple[str, ...]:
+    """Gives the full names that the endpoint service may have, the likeliest first.
+
+    In China some services keep the prefix ``com.amazonaws`` and others have ``cn.com.amazonaws``
+    (CDK lists them one by one), so both are given; EC2 knows one of them.
+    """
+    rest = f"{region}.{row.name_suffix}" if row.is_regional else row.name_suffix
+    own = ".".join(reversed(partition.dns_suffix.split(".")))
+    return tuple(dict.fromkeys(f"{prefix}.{rest}" for prefix in (own, "com.amazonaws")))
