@@ -36,12 +36,20 @@ FLOORS = {
     "notebook": 6,
     "testing": 6,
     "plugin": 6,
+    "swap_in": 6,
     "cli": 7,
     "__main__": 8,
     "": 9,  # the package's own __init__ gives every public name
 }
-SAME_FLOOR_BUT_BELOW = {("front", "session")}
-"""Where a room of the same floor may be imported: the front door opens sessions."""
+SAME_FLOOR_BUT_BELOW = {
+    ("front", "session"),
+    ("doctor", "policy"),
+    ("provisioning", "policy"),
+    ("testing", "policy"),
+    ("plugin", "swap_in"),
+}
+"""Where a room of the same floor may be imported: the front door opens sessions, policies are
+judged by whoever meets them, and the plugin routes clients as ``install`` does."""
 
 PURE = {"privatelink"}
 IMPURE_MODULES = {
