@@ -391,7 +391,7 @@ def test_connections_are_kept_and_the_last_used_is_used_first(made: Made, peer: 
     assert peer.connections == 1
     first, second = (made.transport.stream(REQUEST, timeout=5) for _ in range(2))
     assert peer.connections == 2
-    assert repr(made.transport) == (f"DirectTransport(host={HOST!r}, engine='http.client', idle=0)")
+    assert repr(made.transport) == (f"DirectTransport(host={HOST!r}, engine='built-in', idle=0)")
     for stream in (first, second):
         assert b"".join(stream.chunks()) == b"hello"
     assert idle(made.transport) == 2

@@ -955,13 +955,13 @@ def test_a_forked_child_carries_its_calls_with_the_standard_library(make: Make, 
         answered.append(b"".join(own.chunks(own.stream())))
         told = repr(own.transport)
         own.close()
-        return answered == [b"hello"] * 4 and "engine='http.client'" in told
+        return answered == [b"hello"] * 4 and "engine='built-in'" in told
 
     assert in_child(lambda: in_a_loop(body, calls.transport))
     assert calls.send().body == b"hello"
     assert b"".join(calls.chunks(held)) == b"hello"
     assert "engine='pyreqwest'" in repr(calls.transport)
-    assert net.opened == [A] * (1 if calls._runner else 2)  # sync streams: http.client
+    assert net.opened == [A] * (1 if calls._runner else 2)  # sync streams have one of their own
 
 
 def test_without_pyreqwest_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

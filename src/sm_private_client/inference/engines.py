@@ -1,4 +1,4 @@
-"""Which engine carries the direct path: pyreqwest where the extra ``fast`` is, else http.client."""
+"""Which engine carries the direct path: pyreqwest where the extra ``fast`` is, else our own."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""Connection: HTTP/1.1 on one socket, written in one block and read by ``http.client``."""
+"""Connection: HTTP/1.1 on one socket, one request after the other, each written in one block."""
 
 from __future__ import annotations
 
-import http.client
 import io
 import os
 import select
 import ssl
 from typing import TYPE_CHECKING, Final
+
+from sm_private_client.transport.answers import PIECE, Answer
 
 if TYPE_CHECKING:
     import socket
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.transport.dialer import Dialed
 
-__all__ = ["PIECE", "Connection"]
-
-PIECE: Final = 64 * 1024
-"""Bytes; up to here head and body go out in one write, and streams are read in such pieces."""
+__all__ = ["Connection"]
 
 _SHORTEST_TIMEOUT: Final = 0.001  # seconds; zero would mean not to wait at all
 
@@ -36,22 +34,6 @@ class _Incoming(io.RawIOBase):
 
     def readinto(self, buffer: Buffer, /) -> int | None:
         return None if self.paused else self._sock.recv_into(buffer)
-
-
-class _Reader(io.BufferedReader):
-    """Outlives the answers that are read from it: ``http.client`` closes it after each."""
-
-    def close(self) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass  # nothing is written here; http.client asks even for what was collected before it
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if not line:  # http.client would take a head that was cut for a whole one
-            raise ConnectionAbortedError("the peer closed the connection before it had answered")
-        return line
 
 
 class Connection:
@@ -71,13 +53,9 @@ class Connection:
         self.idle_since = 0.0
         self._sock = sock
         self._incoming = _Incoming(sock)
-        self._reader = _Reader(self._incoming, PIECE)
+        self._reader = io.BufferedReader(self._incoming, PIECE)
         self._timeout = sock.gettimeout()
         self._is_whole = True
-
-    def makefile(self, *_: object) -> _Reader:
-        """Is what ``http.client.HTTPResponse`` asks a socket for."""
-        return self._reader
 
     def set_timeout(self, timeout: float | None) -> None:
         """Sets how long a read or a write may take, in seconds; ``None`` waits for ever."""
@@ -98,7 +76,7 @@ class Connection:
         """
         self._is_whole = False
         try:
-            if len(body) <= PIECE:
+            if len(body) <= PIECE:  # head and body in one write
                 self._sock.sendall(head + body)
                 self._is_whole = True
             else:
@@ -109,19 +87,17 @@ class Connection:
         except OSError:
             pass  # reading says what became of it
 
-    def read_head(self, method: str) -> http.client.HTTPResponse:
+    def read_head(self) -> Answer:
         """Reads the head of an answer.
 
         Raises:
-            OSError, http.client.HTTPException: None came.
+            OSError: None came, or it is not HTTP/1.1.
         """
-        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type] # makefile
-        answer.begin()
-        return answer
+        return Answer(self._reader)
 
-    def can_be_kept(self, answer: http.client.HTTPResponse) -> bool:
-        """Says whether it can carry another request once this answer was read to its end."""
-        if answer.will_close or not self._is_whole:
+    def can_be_kept(self, answer: Answer) -> bool:
+        """Says whether it can carry another request after this answer."""
+        if answer.will_close or not answer.is_whole or not self._is_whole:
             return False
         # Whatever else came would be taken for the next one's answer.
         self._incoming.paused = True

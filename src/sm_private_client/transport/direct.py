@@ -1,19 +1,18 @@
 """DirectTransport: signed HTTP/1.1 over Dialer connections, pooled, with the standard library.
 
-One prepared block goes out in one write, ``http.client`` reads the answer, connections are kept
-last in, first out. Nothing is retried here; what is raised says whether anything was sent.
+One prepared block goes out in one write, and connections are kept last in, first out. Nothing is
+retried here; what is raised says whether anything was sent.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
 
-from sm_private_client.transport.connection import PIECE, Connection
+from sm_private_client.transport.connection import Connection
 from sm_private_client.transport.connector import Connector, Origin
 from sm_private_client.transport.http import HttpResponse
 from sm_private_client.transport.outgoing import Outgoing
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from sm_private_client.transport.answers import Answer
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http import HttpRequest, HttpStream
     from sm_private_client.transport.signing import Credentials, Signer
@@ -117,7 +117,7 @@ class DirectTransport:
 
     def __repr__(self) -> str:
         return (
-            f"DirectTransport(host={self._origin.host!r}, engine='http.client', "
+            f"DirectTransport(host={self._origin.host!r}, engine='built-in', "
             f"idle={len(self._pool)})"
         )
 
@@ -161,7 +161,7 @@ class DirectTransport:
         with _Failing(url, connection) as failing:
             connection.set_timeout(timeout)
             connection.write(head, request.body)
-            return _DirectStream(url, connection, connection.read_head(request.method), self._pool)
+            return _DirectStream(url, connection, connection.read_head(), self._pool)
         raise failing.error
 
 
@@ -172,13 +172,11 @@ class _DirectStream:
         self,
         url: str,
         connection: Connection,
-        answer: http.client.HTTPResponse,
+        answer: Answer,
         pool: ConnectionPool,
     ) -> None:
         self.status = answer.status
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in answer.headers.raw_items()
-        }
+        self.headers: Mapping[str, str] = answer.headers
         self.availability_zone = connection.availability_zone
         self._url = url
         self._answer = answer
@@ -204,18 +202,9 @@ class _DirectStream:
         if self._connection is None:
             return
         connection = self._using()
-        left = self._answer.length  # None: chunked, or up to the end of the connection
         try:
             with _Failing(self._url, connection) as failing:
-                while left != 0:
-                    piece = self._answer.read1(PIECE)
-                    if not piece:
-                        break
-                    if left is not None:
-                        left -= len(piece)
-                    yield piece
-                if left:
-                    raise ConnectionError(f"{left} bytes of the answer are missing")
+                yield from self._answer.pieces()
                 self._end(connection)
                 return
         finally:
@@ -266,8 +255,7 @@ class WholeStream:
 class _Failing:
     """Closes a connection on whatever goes wrong in a block, and makes botocore's error of it.
 
-    The error is to be raised after the block, so that what ``http.client`` raised is not its
-    context: that can hold the part of the payload that had arrived.
+    The error is to be raised after the block, so that nothing of the block is its context.
     """
 
     error: HTTPClientError
@@ -286,8 +274,6 @@ class _Failing:
         if isinstance(error, TimeoutError):
             self.error = ReadTimeoutError(endpoint_url=self._url, error=error)
             return True
-        if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
-            error = ConnectionError(f"the answer was cut or is not HTTP ({type(error).__name__})")
         if isinstance(error, OSError):
             self.error = ConnectionClosedError(endpoint_url=self._url, error=error)
             return True

@@ -9,9 +9,9 @@ What differs from ``DirectTransport``:
 - The read time-out also runs while connecting and while the body is written.
 - Where a peer answers before it took all of a large body, and closes at once, the answer can be
   lost: ``ConnectionClosedError``.
-- Response streams of ``FastTransport`` are carried by ``http.client`` all the same.
+- Response streams of ``FastTransport`` are carried by ``DirectTransport`` all the same.
 - pyreqwest cannot run in a process that was forked after it had been used. There
-  ``http.client`` carries the calls, and the repr says so.
+  ``DirectTransport`` carries the calls, and the repr says so.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class FastTransport(FastEngine[SyncClient]):
     def stream(self, request: HttpRequest, *, timeout: float | None) -> HttpStream:
         """Sends a request and gives the answer's head; see ``DirectTransport.stream``.
 
-        ``http.client`` carries it: pyreqwest hands every piece over from a thread of its own,
+        ``DirectTransport`` carries it: pyreqwest hands every piece over from a thread of its own,
         which costs more than it saves (``benchmarks``, stream of 1,000 parts).
         """
         return self.direct.stream(request, timeout=timeout)

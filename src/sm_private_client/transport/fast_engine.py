@@ -124,7 +124,7 @@ class FastEngine(Generic[_Client]):
         self._begin()
 
     def __repr__(self) -> str:
-        engine = "pyreqwest" if self._runs_here else "http.client"
+        engine = "pyreqwest" if self._runs_here else "built-in"
         pin = self.pins.pin
         address = pin.address if pin is not None else None
         return f"{self.name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
