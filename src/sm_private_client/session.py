@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3.session
@@ -144,12 +145,13 @@ class Session(boto3.session.Session):
                 )
             return self._shared_client(
                 services.canonical_service_name(service_name),
+                self._routed_config(config),
+                config,
                 region_name=region_name,
                 api_version=api_version,
                 use_ssl=use_ssl,
                 verify=verify,
                 endpoint_url=endpoint_url,
-                config=config,
                 credentials=credentials,
             )
 
@@ -207,8 +209,6 @@ class Session(boto3.session.Session):
             RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
         """
         # Here and below: a process that only wants clients need not load what calls models.
-        from sm_private_client.inference.calls import INVOKE_TIMEOUT  # noqa: PLC0415
-        from sm_private_client.inference.invokers import BotocoreInvoker  # noqa: PLC0415
         from sm_private_client.inference.predictor import Predictor  # noqa: PLC0415
         from sm_private_client.inference.s3 import S3Objects  # noqa: PLC0415
 
@@ -218,12 +218,7 @@ class Session(boto3.session.Session):
         if transport == "direct":
             invoker: Invoker = self._direct_invoker(region)
         elif transport == "botocore":
-            once = Config(
-                retries={"mode": "standard", "total_max_attempts": 1},
-                read_timeout=options.get("timeout", INVOKE_TIMEOUT),
-            )
-            make: Any = self.client
-            invoker = BotocoreInvoker(make("sagemaker-runtime", region, config=once))
+            invoker = self._botocore_invoker(region, options)
         else:
             raise ConfigurationError(
                 f"transport= has {transport!r}.", remedy="give 'direct' or 'botocore'."
@@ -286,6 +281,34 @@ class Session(boto3.session.Session):
                 self._direct[region] = direct_invoker(**self._carrier_options(region))
             return self._direct[region]
 
+    def _botocore_invoker(self, region: str, options: PredictorOptions) -> Invoker:
+        from sm_private_client.inference.calls import (  # noqa: PLC0415
+            INVOKE_TIMEOUT,
+            STREAM_TIMEOUT,
+        )
+        from sm_private_client.inference.invokers import BotocoreInvoker  # noqa: PLC0415
+
+        once = Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            read_timeout=options.get("timeout", INVOKE_TIMEOUT),
+        )
+        routed = replace(
+            self._routed_config(once), stream_timeout=options.get("stream_timeout", STREAM_TIMEOUT)
+        )
+        return BotocoreInvoker(
+            self._shared_client(
+                "sagemaker-runtime",
+                routed,
+                once,
+                region_name=region,
+                api_version=None,
+                use_ssl=True,
+                verify=None,
+                endpoint_url=None,
+                credentials=ClientCredentials(),
+            )
+        )
+
     def _carrier_options(self, region: str) -> dict[str, Any]:
         routed = RoutedConfig.merged(
             None,
@@ -312,6 +335,16 @@ class Session(boto3.session.Session):
         """What this session resolves names and opens sockets with."""
         return self._network
 
+    @property
+    def routes(self) -> RouteBook:
+        """This session's routes and what they are decided by; for rooms above, such as doctor."""
+        return self._routes
+
+    @property
+    def ca_bundle(self) -> bool | str:
+        """What TLS is verified with: the path of a bundle, or ``True`` for botocore's own."""
+        return verified_by(None, session=self._session, environ=read_environment())
+
     def forget_routes(self) -> None:
         """Forgets every route and shared client, here and on disk; the next one is made anew."""
         with self._lock:
@@ -320,19 +353,22 @@ class Session(boto3.session.Session):
             self._async.clear()
             self._routes.forget()
 
-    def _shared_client(
-        self,
-        service_name: str,
-        *,
-        config: Config | None,
-        **arguments: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        routed = RoutedConfig.merged(
+    def _routed_config(self, config: Config | None) -> RoutedConfig:
+        return RoutedConfig.merged(
             config,
             session_default=self._session.get_default_client_config(),
             retries_are_configured=self._retries_are_configured(),
         )
-        key = (service_name, routed.key(), tuple(sorted(arguments.items())))
+
+    def _shared_client(
+        self,
+        service_name: str,
+        routed: RoutedConfig,
+        config: Config | None,
+        **arguments: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        given = tuple(sorted(arguments.items()))
+        key = (service_name, routed.key(), routed.stream_timeout, given)
         with self._lock:
             if key in self._clients:
                 return self._clients[key]

@@ -160,6 +160,26 @@ class RouteBook:
                 return True
         return False
 
+    def request(self, service_name: str, region: str) -> RouteRequest:
+        """Tells what a route is asked for, so that a diagnosis looks at the same settings.
+
+        Raises:
+            ConfigurationError: One of them cannot be used.
+        """
+        return self._request(service_name, region, None, None)
+
+    def location(self) -> Location:
+        """Tells where this process runs, as far as its platform says so; asks within a second."""
+        return self._locate()
+
+    def partition(self, region: str) -> Partition:
+        """Gives the partition of a region.
+
+        Raises:
+            ConfigurationError: No partition has such a region.
+        """
+        return partition_of(region, self._known_partitions())
+
     def forget(self) -> None:
         """Forgets everything, in memory and on disk."""
         with self._lock:
