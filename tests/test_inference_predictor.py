@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 
 from sm_private_client.errors import (
@@ -22,6 +22,7 @@ from sm_private_client.errors import (
     NoPrivateRouteError,
     PayloadError,
     PublicAddressError,
+    StreamInterruptedError,
 )
 from sm_private_client.inference.calls import Invocation
 from sm_private_client.inference.engines import HAS_FAST, direct_invoker
@@ -244,6 +245,33 @@ def test_predictors_of_a_session_share_connections(link: LocalPrivateLink) -> No
     link.network.dialled.clear()
     assert session.predictor("echo", timeout=5).invoke(b"1").body == b"1"
     assert list(link.network.dialled) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_invoke_and_stream_have_time_outs_of_their_own(link: LocalPrivateLink, path: str) -> None:
+    """``timeout`` is for invoke, ``stream_timeout`` for streams, for ever if ``None``."""
+    link.deploy("chat", lambda *_: iter((b"one", b"two")))
+    session, once = link.session(), RetryPolicy(attempts=1)
+    link.requests.clear()
+    made = predictor(session, "chat", path, timeout=0.2, stream_timeout=None, retry=once)
+    with link.faults.stall(0.5, "chat", after_parts=1), made.stream(b"") as stream:
+        assert list(stream.bytes()) == [b"one", b"two"]
+    with link.faults.stall(endpoint_name="chat"), pytest.raises(ReadTimeoutError):
+        made.invoke(b"1")
+    made = predictor(session, "chat", path, timeout=60, stream_timeout=0.6, retry=once)
+    with (
+        link.faults.stall(endpoint_name="chat", after_parts=1),
+        made.stream(b"") as stream,
+        pytest.raises(StreamInterruptedError) as caught,
+    ):
+        list(stream.bytes())
+    assert caught.value.parts_received == 1
+    made = predictor(session, "echo", path, timeout=60, stream_timeout=0.2, retry=once)
+    with link.faults.stall(0.5, "echo"):
+        assert made.invoke(b"1").body == b"1"
+    streamed, invoked = "InvokeEndpointWithResponseStream", "InvokeEndpoint"
+    sent = [request.operation for request in link.requests]
+    assert sent == [streamed, invoked, streamed, invoked]
 
 
 def test_it_works_over_any_client(link: LocalPrivateLink) -> None:

@@ -104,6 +104,24 @@ def test_clients_of_one_set_of_arguments_are_made_once_and_shared(link: LocalPri
     assert link.session().client("sagemaker") is not client
 
 
+def test_predictors_share_a_client_only_with_equal_time_outs(link: LocalPrivateLink) -> None:
+    """That of streams counts too; a client that was asked for keeps ``read_timeout`` for both."""
+    session: Any = link.session()
+
+    def client(**options: Any) -> Any:
+        made = session.predictor("echo", transport="botocore", **options)._invoker.client
+        assert made.meta.config.read_timeout == options.get("timeout", 70)
+        return made
+
+    default = client()
+    assert client(timeout=70.0, stream_timeout=600.0) is default
+    others = [client(timeout=9), client(stream_timeout=9), client(stream_timeout=None)]
+    once = Config(read_timeout=9, retries={"mode": "standard", "total_max_attempts": 1})
+    others.append(session.client("sagemaker-runtime", "us-east-1", config=once))
+    assert len({id(made) for made in (default, *others)}) == 5
+    assert client(stream_timeout=None) is others[2]
+
+
 def test_32_threads_make_one_client(link: LocalPrivateLink) -> None:
     """Creation under 32 threads is safe, and asks EC2 once."""
     session: Any = link.session()
