@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from sm_private_client._version import __version__
 from sm_private_client.cli.commands import demo, routes
-from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation
+from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation, unforeseen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sm_private_client.cli.invocation import MakeSession
 
 __all__ = ["app", "run"]
 
-_PROGRAM = "sm-private-client"
+_PROGRAM: Final = "sm-private-client"
+_PASSED_ON: Final = {"allow_interspersed_args": False}
+"""For a command that runs another: what follows that one's name is its own."""
 
 # Plain help and plain tracebacks: both are read in logs and over slow consoles.
-app = typer.Typer(
-    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXIT_STATUS
-)
-app.command("routes", epilog=EXIT_STATUS)(routes.command)
-app.command("demo", epilog=EXIT_STATUS)(demo.command)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXIT_STATUS)
+
+
+def _add(
+    name: str,
+    command: Callable[..., None],
+    *,
+    epilog: str = EXIT_STATUS,
+    settings: dict[str, bool] | None = None,
+) -> None:
+    app.command(name, epilog=epilog, context_settings=dict(settings or {}))(command)
+
+
+# A command: _add("name", module.command). A group: app.add_typer(module.app, name="name").
+_add("routes", routes.command)
+_add("demo", demo.command)
 
 
 @app.callback(invoke_without_command=True)
@@ -40,6 +53,8 @@ def _root(
       sm-private-client demo
       sm-private-client routes
       sm-private-client routes --service sagemaker-runtime --json
+      sm-private-client exec -- aws sagemaker list-endpoints
+      sm-private-client invoke churn-xgb --body @row.csv --content-type text/csv
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
     if version:
         typer.echo(f"{_PROGRAM} {__version__}")
@@ -58,5 +73,8 @@ def run(argv: Sequence[str] | None, *, make_session: MakeSession | None) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except REPORTED as error:
         invocation.report(error)
+        return 1
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+        invocation.report(error if invocation.debug else unforeseen(error))
         return 1
     return 0

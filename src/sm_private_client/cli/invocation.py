@@ -10,7 +10,7 @@ from typing import Annotated, Final, Protocol
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.session import Session
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Region",
     "VpcEndpoint",
     "invocation_of",
+    "unforeseen",
 ]
 
 EXIT_STATUS: Final = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
@@ -100,6 +101,23 @@ def _text(error: BaseException) -> str:
             remedy="pass --profile with the name of one of `aws configure list-profiles`.",
         )
     return str(error)
+
+
+def unforeseen(error: Exception) -> PrivateClientError:
+    """Gives the text for an error that no command foresees: a full disk, or a mistake of ours.
+
+    Of the latter only the class is told: what it says may hold a payload.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        named = f" {error.filename}" if isinstance(error.filename, str) else ""
+        return PrivateClientError(
+            f"The system refused{named}: {error.strerror}.",
+            remedy="see to that and run it again; --debug shows where it happened.",
+        )
+    return PrivateClientError(
+        f"sm-private-client ended in a {type(error).__name__} that it did not foresee.",
+        remedy="run it again with --debug and report what that shows.",
+    )
 
 
 def invocation_of(context: typer.Context) -> Invocation:
