@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from botocore.eventstream import (
     ChecksumMismatch,
@@ -40,6 +41,8 @@ HEADERS_LIMIT: Final = 128 * 1024
 PAYLOAD_LIMIT: Final = 24 * 1024 * 1024
 """Bytes of payload in a frame; the same sources."""
 
+Headers: TypeAlias = "Mapping[str, bool | int | bytes | str]"
+
 _PRELUDE: Final = struct.Struct("!III")
 _CHECKSUM: Final = struct.Struct("!I")
 _OVERHEAD: Final = _PRELUDE.size + _CHECKSUM.size
@@ -53,6 +56,8 @@ _NUMBERS: Final = {
 _LENGTH: Final = struct.Struct("!H")
 _TRUE, _FALSE, _BYTES, _STRING, _UUID = 0, 1, 6, 7, 9
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Event:
@@ -64,22 +69,20 @@ class Event:
         payload: The bytes.
     """
 
-    headers: Mapping[str, bool | int | bytes | str]
+    headers: Headers
     payload: bytes
 
     def __repr__(self) -> str:
         return f"Event(headers={dict(self.headers)!r}, payload=<{len(self.payload)} bytes>)"
 
 
-class EventDecoder(Decoder[Event]):
-    """Gives the same events as ``botocore.eventstream.EventStreamBuffer``, however bytes are cut.
+class _FrameDecoder(Decoder[T]):
+    """Reads frames; what becomes of one, its subclasses say.
 
     Its failures: botocore's ``ChecksumMismatch``, ``DuplicateHeader``, ``InvalidHeadersLength``
     and ``InvalidPayloadLength``; ``StreamError`` for a frame that is malformed otherwise; at the
     end ``StreamInterruptedError`` if that is inside a frame (botocore ends without a word).
     """
-
-    _failures = (ParserError, StreamError)
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,9 +92,13 @@ class EventDecoder(Decoder[Event]):
         self._events = 0
         # A stream repeats the same header block in nearly every frame: parse it once.
         self._block: bytes | None = None
-        self._headers: Mapping[str, bool | int | bytes | str] = MappingProxyType({})
+        self._headers: Headers = MappingProxyType({})
 
-    def _take(self, data: bytes) -> Iterator[Event]:
+    @abstractmethod
+    def _item(self, headers: Headers, payload: bytes) -> T | None:
+        """Makes an item of a frame, or ``None`` where the frame is passed over."""
+
+    def _take(self, data: bytes) -> Iterator[T]:
         self._chunks.append(data)
         self._size += len(data)
         if self._size < self._needed:
@@ -104,7 +111,9 @@ class EventDecoder(Decoder[Event]):
             if size - start < total:
                 self._needed = total
                 break
-            yield self._frame(joined, start, total, headers_length, checksum)
+            item = self._frame(joined, start, total, headers_length, checksum)
+            if item is not None:
+                yield item
             start += total
         else:
             self._needed = _PRELUDE.size
@@ -113,7 +122,7 @@ class EventDecoder(Decoder[Event]):
 
     def _frame(
         self, data: bytes, start: int, total: int, headers_length: int, checksum: int
-    ) -> Event:
+    ) -> T | None:
         headers_start = start + _PRELUDE.size
         payload_start = headers_start + headers_length
         payload_end = start + total - _CHECKSUM.size
@@ -127,9 +136,9 @@ class EventDecoder(Decoder[Event]):
             self._headers = MappingProxyType(_parse_headers(block))
             self._block = block
         self._events += 1
-        return Event(headers=self._headers, payload=data[payload_start:payload_end])
+        return self._item(self._headers, data[payload_start:payload_end])
 
-    def _end(self) -> Iterator[Event]:
+    def _end(self) -> Iterator[T]:
         if self._size:
             raise StreamInterruptedError(
                 f"The event stream ended inside a frame, after {self._events} whole ones and "
@@ -140,7 +149,16 @@ class EventDecoder(Decoder[Event]):
         yield from ()
 
 
-class PayloadPartDecoder(Decoder[bytes]):
+class EventDecoder(_FrameDecoder[Event]):
+    """Gives the same events as botocore's ``EventStreamBuffer``, however bytes are cut."""
+
+    _failures = (ParserError, StreamError)
+
+    def _item(self, headers: Headers, payload: bytes) -> Event:
+        return Event(headers=headers, payload=payload)
+
+
+class PayloadPartDecoder(_FrameDecoder[bytes]):
     """Gives the bytes of each PayloadPart; other events, which may come one day, are passed over.
 
     Args:
@@ -153,7 +171,7 @@ class PayloadPartDecoder(Decoder[bytes]):
     def __init__(self, exceptions: Callable[[dict[str, Any]], Exception]) -> None:
         super().__init__()
         self._exceptions = exceptions
-        self._events = EventDecoder()
+        self._of_parts: Headers | None = None  # the headers of the last part, met again mostly
         self.parts_received = 0
 
     def interrupted(self, error: Exception) -> StreamInterruptedError:
@@ -166,18 +184,15 @@ class PayloadPartDecoder(Decoder[bytes]):
             remedy="use what arrived, or send the request again if the model is safe to repeat.",
         )
 
-    def _take(self, data: bytes) -> Iterator[bytes]:
-        for event in self._events.feed(data):
-            if event.headers.get(":message-type") in {"error", "exception"}:
-                raise self._exceptions(error_response(event))
-            if event.headers.get(":event-type") == "PayloadPart":
-                self.parts_received += 1
-                yield event.payload
-        self._events.check()
-
-    def _end(self) -> Iterator[bytes]:
-        self._events.finish()
-        yield from ()
+    def _item(self, headers: Headers, payload: bytes) -> bytes | None:
+        if headers is not self._of_parts:
+            if headers.get(":message-type") in {"error", "exception"}:
+                raise self._exceptions(error_response(Event(headers=headers, payload=payload)))
+            if headers.get(":event-type") != "PayloadPart":
+                return None
+            self._of_parts = headers
+        self.parts_received += 1
+        return payload
 
 
 def payload_parts(
@@ -195,16 +210,12 @@ def payload_parts(
         Exception: What ``exceptions`` made of an in-stream error.
     """
     decoder = PayloadPartDecoder(exceptions)
-    arriving = iter(chunks)
-    while True:
-        try:
-            chunk = next(arriving, None)
-        except HTTPClientError as error:
-            raise decoder.interrupted(error) from error
-        if chunk is None:
-            break
-        yield from decoder.feed(chunk)
-        decoder.check()
+    try:
+        for chunk in chunks:
+            yield from decoder.feed(chunk)
+            decoder.check()
+    except HTTPClientError as error:
+        raise decoder.interrupted(error) from error
     yield from decoder.finish()
 
 

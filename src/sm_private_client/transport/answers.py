@@ -107,7 +107,12 @@ class Answer:
     def _chunks(self) -> Iterator[bytes]:
         reader = self._reader
         while size := _chunk_size(_line(reader)):
-            yield from self._exactly(size)
+            piece = reader.read1(min(size, PIECE))
+            if not piece:
+                raise _cut()
+            yield piece
+            if len(piece) < size:
+                yield from self._exactly(size - len(piece))
             if reader.read(2) != b"\r\n":
                 raise _not_http("a chunk has no end")
         _headers(reader)  # trailers, which no caller knows
