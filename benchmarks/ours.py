@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import importlib.util
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.network import VPC_ENDPOINT, LoopbackNetwork
 from sm_private_client import Session
-from sm_private_client.inference.engines import HAS_FAST, direct_invoker
-from sm_private_client.inference.predictor import Predictor
 from sm_private_client.routing.settings import read_environment
 from sm_private_client.transport.client_config import RoutedConfig, verified_by
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
+
+if TYPE_CHECKING:
+    from sm_private_client.inference.predictor import Predictor
 
 __all__ = ["BODY", "DEFAULT", "DIRECT", "ENDPOINT_NAME", "FAST", "invoke", "predictor", "session"]
 
@@ -19,7 +21,7 @@ BODY: Final = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
 
 DIRECT: Final = "direct"
 FAST: Final = "fast"
-DEFAULT: Final = FAST if HAS_FAST else DIRECT
+DEFAULT: Final = FAST if importlib.util.find_spec("pyreqwest") else DIRECT
 """The engine of what ``session.predictor`` makes here."""
 
 
@@ -41,6 +43,10 @@ def predictor(made_by: Session, *, fast: bool) -> Predictor:
     Raises:
         ImportError: ``fast`` is asked for and pyreqwest is not installed.
     """
+    # Here: a fresh process that only makes a client does not load them.
+    from sm_private_client.inference.engines import direct_invoker  # noqa: PLC0415
+    from sm_private_client.inference.predictor import Predictor  # noqa: PLC0415
+
     inner = made_by._session  # noqa: SLF001 - as the session itself does
     credentials: Any = made_by.get_credentials()
     invoker = direct_invoker(

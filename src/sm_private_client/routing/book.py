@@ -201,7 +201,9 @@ class RouteBook:
         dual_stack = botocore_rules.wants_dual_stack(self._session, config)
         place = (self._session, service_name, region)
         plain = botocore_rules.default_url(*place, dual_stack=dual_stack)
-        default = botocore_rules.default_url(*place, fips=fips, dual_stack=dual_stack)
+        default = (
+            botocore_rules.default_url(*place, fips=True, dual_stack=dual_stack) if fips else plain
+        )
         return RouteRequest(
             service_name=service_name,
             region=region,
