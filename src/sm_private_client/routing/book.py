@@ -168,6 +168,20 @@ class RouteBook:
         """
         return self._request(service_name, region, None, None)
 
+    def plain_url(self, service_name: str, region: str) -> str | None:
+        """Gives the URL that boto3's own client of any service would talk to.
+
+        Returns:
+            The URL, or ``None`` where neither a setting nor botocore's rules have one.
+        """
+        configured = botocore_rules.configured_url(
+            self._session, service_name, config=None, environ=read_environment()
+        )
+        if configured is not None:
+            return configured.url
+        fips = botocore_rules.wants_fips(self._session, None)
+        return botocore_rules.default_url(self._session, service_name, region, fips=fips)
+
     def location(self) -> Location:
         """Tells where this process runs, as far as its platform says so; asks within a second."""
         return self._locate()
