@@ -31,6 +31,7 @@ from sm_private_client.inference.codecs import CODECS, choosing, encode
 from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.jobs import AsyncJob
 from sm_private_client.inference.requests import BODY_LIMITS
+from sm_private_client.policy.parsing import parse
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.routing import settings
 from sm_private_client.routing.botocore_rules import configured_url
@@ -142,6 +143,11 @@ def raise_missing_extra(_: LocalPrivateLink) -> None:
     raise smp.MissingExtraError("sm-private-client demo", extra="demo")
 
 
+def raise_policy(_: LocalPrivateLink) -> None:
+    statement = {"Effect": "allow", "Action": "sagemaker:*", "Resource": "*", "Principal": "*"}
+    parse({"Statement": [statement]})
+
+
 def raise_payload(link: LocalPrivateLink) -> None:
     link.session().predictor("churn-xgb").invoke(bytes(25 * 1024 * 1024 + 1))
 
@@ -211,6 +217,7 @@ RAISED: Final[dict[str, Callable[[LocalPrivateLink], None]]] = {
     "missing-extra": raise_missing_extra,
     "no-private-route": raise_no_private_route,
     "payload": raise_payload,
+    "policy": raise_policy,
     "public-address": raise_public_address,
     "routing": raise_routing,
     "stream": raise_stream,

@@ -17,7 +17,7 @@
     ├── JobError
     │   ├── JobFailedError
     │   └── JobTimeoutError
-    ├── PolicyError (also ValueError)
+    ├── PolicyError (also ValueError)            .place
     └── MissingExtraError (also ImportError)     .extra
 
 Each is a ``botocore.exceptions.BotoCoreError``, so code that catches boto's errors keeps
@@ -287,9 +287,25 @@ class JobTimeoutError(JobError):
 
 
 class PolicyError(PrivateClientError, ValueError):
-    """A policy document is not valid."""
+    """A policy document is not valid.
+
+    Attributes:
+        place: Where in the document, such as ``Statement[1].Action``; empty for the whole of it.
+    """
 
     reference = "policy"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        place: str = "",
+        cause: str = "",
+        possible_causes: Sequence[str] = (),
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.place = place
+        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
 
 
 class MissingExtraError(PrivateClientError, ImportError):

@@ -1,0 +1,252 @@
+"""Condition operators, and whether a call meets a condition.
+
+Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (the operators, missing
+keys, IfExists, Null) and "Single-valued vs. multivalued context keys" (ForAllValues, ForAnyValue).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Final, Literal, TypeVar
+
+from sm_private_client.policy.variables import Context, expand
+from sm_private_client.policy.wildcards import Pattern, Wildcard
+
+__all__ = ["OPERATORS", "ConditionOperator", "is_met", "read_operator"]
+
+Comparison = Callable[[Pattern, str], bool]
+SetOperator = Literal["ForAllValues", "ForAnyValue"]
+_Comparable = TypeVar("_Comparable", Decimal, datetime)
+
+_DATE: Final = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
+    r"(?P<zone>Z|[+-]\d\d:?\d\d))?)?)?\Z",
+    re.ASCII,
+)
+_ARN_PARTS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operator:
+    """One operator, without prefix and suffix.
+
+    Attributes:
+        compares: Whether a value of the policy and one of the call agree.
+        negated: Whether it is met where they do not agree.
+        has_variables: Whether its values may have policy variables.
+    """
+
+    compares: Comparison
+    negated: bool = False
+    has_variables: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConditionOperator:
+    """A condition operator as a policy has it: ``ForAnyValue:StringLikeIfExists``.
+
+    Attributes:
+        name: The operator itself, ``StringLike``.
+        set_operator: How several values of a call count; ``None``: the key has one value.
+        if_exists: Whether a key that the call does not have meets it.
+    """
+
+    name: str
+    set_operator: SetOperator | None = None
+    if_exists: bool = False
+
+
+def _string(wanted: Pattern, actual: str) -> bool:
+    return wanted.text == actual
+
+
+def _string_ignoring_case(wanted: Pattern, actual: str) -> bool:
+    return wanted.text.lower() == actual.lower()
+
+
+def _arn(wanted: Pattern, actual: str) -> bool:
+    """Each of the six parts is matched by itself; ArnEquals and ArnLike behave the same."""
+    if wanted.tokens == (Wildcard.MANY,):
+        return True
+    patterns = wanted.split(":", _ARN_PARTS - 1)
+    parts = actual.split(":", _ARN_PARTS - 1)
+    return (
+        len(patterns) == len(parts) == _ARN_PARTS
+        and all(map(Pattern.matches, patterns, parts))
+    )  # fmt: skip
+
+
+def _network(wanted: Pattern, actual: str) -> bool:
+    """A network without a prefix length is one address."""
+    try:
+        return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted.text, strict=False)
+    except ValueError:
+        return False
+
+
+def _binary(wanted: Pattern, actual: str) -> bool:
+    """Both are base64; the bytes are compared."""
+    try:
+        expected = base64.b64decode(wanted.text, validate=True)
+        return expected == base64.b64decode(actual, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _date(text: str) -> datetime | None:
+    """Reads the W3C's forms of ISO 8601 and seconds since 1970; four digits are a year."""
+    found = _DATE.match(text)
+    try:
+        if found is None:
+            seconds = _number(text)
+            return None if seconds is None else _EPOCH + timedelta(seconds=float(seconds))
+        moment = datetime(
+            int(found["year"]),
+            int(found["month"] or 1),
+            int(found["day"] or 1),
+            int(found["hour"] or 0),
+            int(found["minute"] or 0),
+            int(found["second"] or 0),
+            tzinfo=timezone.utc,
+        )
+        return moment - _offset(found["zone"])
+    except (ValueError, OverflowError):
+        return None
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def _offset(zone: str | None) -> timedelta:
+    if zone is None or zone == "Z":
+        return timedelta()
+    size = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    return -size if zone[0] == "-" else size
+
+
+def _ordered(
+    read: Callable[[str], _Comparable | None],
+    holds: Callable[[_Comparable, _Comparable], bool],
+) -> Comparison:
+    def compare(wanted: Pattern, actual: str) -> bool:
+        right, left = read(wanted.text), read(actual)
+        return left is not None and right is not None and holds(left, right)
+
+    return compare
+
+
+def _orders(prefix: str, read: Callable[[str], _Comparable | None]) -> dict[str, Operator]:
+    return {
+        f"{prefix}Equals": Operator(compares=_ordered(read, operator.eq)),
+        f"{prefix}NotEquals": Operator(compares=_ordered(read, operator.eq), negated=True),
+        f"{prefix}LessThan": Operator(compares=_ordered(read, operator.lt)),
+        f"{prefix}LessThanEquals": Operator(compares=_ordered(read, operator.le)),
+        f"{prefix}GreaterThan": Operator(compares=_ordered(read, operator.gt)),
+        f"{prefix}GreaterThanEquals": Operator(compares=_ordered(read, operator.ge)),
+    }
+
+
+def _pair(positive: str, negative: str, compares: Comparison) -> dict[str, Operator]:
+    return {
+        positive: Operator(compares=compares, has_variables=True),
+        negative: Operator(compares=compares, has_variables=True, negated=True),
+    }
+
+
+OPERATORS: Final[dict[str, Operator]] = {
+    **_pair("StringEquals", "StringNotEquals", _string),
+    **_pair("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", _string_ignoring_case),
+    **_pair("StringLike", "StringNotLike", Pattern.matches),
+    **_pair("ArnEquals", "ArnNotEquals", _arn),
+    **_pair("ArnLike", "ArnNotLike", _arn),
+    **_orders("Numeric", _number),
+    **_orders("Date", _date),
+    "Bool": Operator(compares=_string_ignoring_case, has_variables=True),
+    "BinaryEquals": Operator(compares=_binary),
+    "IpAddress": Operator(compares=_network),
+    "NotIpAddress": Operator(compares=_network, negated=True),
+}
+"""Every operator but ``Null``, which looks at the key and not at its value."""
+
+
+def read_operator(text: str) -> ConditionOperator | None:
+    """Reads an operator with its prefix and suffix; ``None`` where there is no such one."""
+    prefix, _, rest = text.rpartition(":")
+    set_operator: SetOperator | None = None
+    if prefix == "ForAllValues":
+        set_operator = "ForAllValues"
+    elif prefix == "ForAnyValue":
+        set_operator = "ForAnyValue"
+    elif prefix or text.startswith(":"):
+        return None
+    if rest == "Null":
+        return ConditionOperator(name=rest) if set_operator is None else None
+    name = rest.removesuffix("IfExists")
+    if name not in OPERATORS:
+        return None
+    return ConditionOperator(name=name, set_operator=set_operator, if_exists=name != rest)
+
+
+def is_met(
+    test: ConditionOperator,
+    key: str,
+    values: Sequence[str],
+    context: Context,
+    *,
+    variables: bool = True,
+) -> bool:
+    """Says whether a call meets one condition: one operator, one key, any of its values.
+
+    Args:
+        test: The operator.
+        key: The condition key, in any case.
+        values: What the policy has; one of them is enough, for a negated operator none may agree.
+        context: The call's keys.
+        variables: Whether the policy's version has variables.
+    """
+    # An empty value counts as none: "a null data set, such as an empty string".
+    actual = tuple(value for value in context.get(key.lower(), ()) if value)
+    if test.name == "Null":
+        exists = key.lower() in context
+        return any(value.lower() == ("false" if exists else "true") for value in values)
+    kind = OPERATORS[test.name]
+    if key.lower() not in context or (test.set_operator and not actual):
+        return test.if_exists or _when_missing(test, kind)
+    allowed = [
+        expand(value, context, variables=variables and kind.has_variables) for value in values
+    ]
+
+    def agrees(one: str) -> bool:
+        return any(wanted is not None and kind.compares(wanted, one) for wanted in allowed)
+
+    if test.set_operator == "ForAllValues":
+        return all(agrees(one) != kind.negated for one in actual)
+    if test.set_operator == "ForAnyValue":
+        return any(agrees(one) != kind.negated for one in actual)
+    # AWS asks for a set operator where a key has several values and does not say what happens
+    # without one; here it is as with one value: any may agree, or for a negated operator none.
+    return any(agrees(one) for one in context[key.lower()]) != kind.negated
+
+
+def _when_missing(test: ConditionOperator, kind: Operator) -> bool:
+    """ForAllValues holds of nothing, ForAnyValue does not; else only a negated operator does."""
+    if test.set_operator is None:
+        return kind.negated
+    return test.set_operator == "ForAllValues"
