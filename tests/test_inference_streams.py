@@ -47,6 +47,7 @@ class Answer:
 
     request_id = "r-1"
     availability_zone = "us-east-1a"
+    status = 200
 
     def __init__(
         self,

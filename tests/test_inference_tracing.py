@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from sm_private_client.errors import StreamInterruptedError
+from sm_private_client.inference import tracing
+from sm_private_client.inference.aio import AsyncPredictor
+from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.testing import LocalPrivateLink
 
 EXPORTER = InMemorySpanExporter()
+STATUS = "http.response.status_code"
+SECRET = "s3://jobs/secret-payload"
+ZONES = ("us-east-1a", "us-east-1b")
+VERBS = {
+    "invoke": ("InvokeEndpoint", 200),
+    "stream": ("InvokeEndpointWithResponseStream", 200),
+    "submit": ("InvokeEndpointAsync", 202),
+}
+needs_fast = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
+PATHS = ("direct", "botocore", pytest.param("asyncio", marks=needs_fast))
+TWICE = RetryPolicy(attempts=2, wait_initial=0.01, wait_max=0.02)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,61 +43,237 @@ def provider() -> None:
     trace.set_tracer_provider(made)
 
 
-@pytest.fixture
-def link() -> Iterator[LocalPrivateLink]:
-    EXPORTER.clear()
+@pytest.fixture(scope="module")
+def shared_link() -> Iterator[LocalPrivateLink]:
     with LocalPrivateLink() as link:
-        link.deploy("echo", lambda body, content_type: (body, content_type))
+        session: Any = link.session()
+        session.client("s3").create_bucket(Bucket="jobs")
+        link.deploy("chat", lambda *_: iter((b"1", b"2")), s3_output_path="s3://jobs/out")
         yield link
+
+
+@pytest.fixture
+def link(shared_link: LocalPrivateLink) -> LocalPrivateLink:
+    EXPORTER.clear()
+    return shared_link
 
 
 def ours() -> list[ReadableSpan]:
     return [s for s in EXPORTER.get_finished_spans() if s.name.startswith("SageMakerRuntime.")]
 
 
-def test_a_call_is_a_client_span_with_name_attempts_and_zone(link: LocalPrivateLink) -> None:
-    """Retries are part of it."""
-    predictor = link.session().predictor(
-        "echo", retry=RetryPolicy(wait_initial=0.01, wait_max=0.02)
-    )
-    link.faults.throttle("sagemaker:InvokeEndpoint", times=1)
-    predictor.predict({"secret-payload": 1})
+def only() -> tuple[ReadableSpan, dict[str, Any]]:
+    """Gives the one span and what it adds to operation and name."""
     (span,) = ours()
-    assert span.name == "SageMakerRuntime.InvokeEndpoint"
-    assert span.kind is trace.SpanKind.CLIENT
-    attributes: Any = dict(span.attributes or {})
-    assert attributes.pop("zone") in {"us-east-1a", "us-east-1b"}
-    assert attributes == {
-        "rpc.system": "aws-api",
-        "rpc.service": "SageMakerRuntime",
-        "rpc.method": "InvokeEndpoint",
-        "aws.sagemaker.endpoint_name": "echo",
-        "attempts": 2,
-    }
     assert "secret-payload" not in span.to_json()
-
-
-def test_an_error_is_told_by_type_and_status_alone(link: LocalPrivateLink) -> None:
-    """What the model said may repeat the payload, so the error's text stays out."""
-
-    def broken(_: bytes, __: str) -> bytes:
-        raise ValueError("secret-payload")
-
-    link.deploy("broken", broken)
-    predictor = link.session().predictor("broken", retry=RetryPolicy(attempts=1))
-    with pytest.raises(ClientError):
-        predictor.invoke(b"secret-payload")
-    (span,) = ours()
-    assert span.status.status_code is trace.StatusCode.ERROR
-    assert span.status.description == "ModelError"
-    assert (span.attributes or {})["http.response.status_code"] == 424
     assert span.events == ()
-    assert "secret-payload" not in span.to_json()
+    attributes: Any = dict(span.attributes or {})
+    assert attributes.pop("rpc.system") == "aws-api"
+    assert attributes.pop("rpc.service") == "SageMakerRuntime"
+    assert f"SageMakerRuntime.{attributes.pop('rpc.method')}" == span.name
+    assert attributes.pop("aws.sagemaker.endpoint_name") == "chat"
+    return span, attributes
 
 
-def test_streams_have_a_span_for_their_beginning(link: LocalPrivateLink) -> None:
-    """It ends when the answer begins."""
-    with link.session().predictor("echo").stream(b"1") as stream:
-        (span,) = ours()
-        assert span.name == "SageMakerRuntime.InvokeEndpointWithResponseStream"
-        assert list(stream.bytes()) == [b"1"]
+def use_async(link: LocalPrivateLink, use: Callable[[AsyncPredictor], Awaitable[None]]) -> None:
+    async def main() -> None:
+        predictor = link.session().async_predictor("chat", retry=TWICE)
+        try:
+            await use(predictor)
+        finally:
+            await predictor._invoker.close()
+
+    asyncio.run(main())
+
+
+def call(link: LocalPrivateLink, path: Any, verb: str) -> None:
+    """Does a verb once, a stream to its end."""
+
+    async def use(p: AsyncPredictor) -> None:
+        if verb == "stream":
+            async with await p.stream(SECRET) as stream:
+                assert [part async for part in stream.bytes()] == [b"1", b"2"]
+        elif verb == "submit":
+            await p.submit(SECRET)
+        else:
+            await p.invoke(SECRET.encode())
+
+    if path == "asyncio":
+        use_async(link, use)
+        return
+    p = link.session().predictor("chat", transport=path, retry=TWICE)
+    if verb == "stream":
+        with p.stream(SECRET) as stream:
+            assert list(stream.bytes()) == [b"1", b"2"]
+    elif verb == "submit":
+        p.submit(SECRET)
+    else:
+        p.invoke(SECRET.encode())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("path", PATHS)
+def test_a_call_is_a_client_span(link: LocalPrivateLink, path: str, verb: str) -> None:
+    """With name, attempts, zone and status, below the caller's; retries are part of it."""
+    operation, status = VERBS[verb]
+    with (
+        link.faults.unavailable("chat", times=1),
+        trace.get_tracer("caller").start_as_current_span("caller") as caller,
+    ):
+        call(link, path, verb)
+    span, attributes = only()
+    assert span.name == f"SageMakerRuntime.{operation}"
+    assert span.kind is trace.SpanKind.CLIENT
+    assert span.parent == caller.get_span_context()
+    assert span.status.status_code is trace.StatusCode.UNSET
+    assert attributes.pop("zone", None) in (ZONES if path != "botocore" else (None,))
+    if verb == "stream":
+        assert attributes.pop("parts_received") == 2
+        assert attributes.pop("time_to_first_byte") > 0
+    assert attributes == {"attempts": 2, STATUS: status}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("path", PATHS)
+def test_an_error_is_told_by_its_type(link: LocalPrivateLink, path: str, verb: str) -> None:
+    """With attempts, zone and status, and without its text, which may repeat the payload."""
+    with link.faults.unavailable("chat"), pytest.raises(ClientError):
+        call(link, path, verb)
+    span, attributes = only()
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert span.status.description == attributes.pop("error.type") == "ServiceUnavailable"
+    assert attributes.pop("zone", None) in (ZONES if path != "botocore" else (None,))
+    assert attributes == {"attempts": 2, STATUS: 503}
+
+
+def test_what_the_model_said_stays_out(link: LocalPrivateLink) -> None:
+    """The text of a ModelError is the model's."""
+    with (
+        link.faults.model_error("chat", status=500, message="secret-payload"),
+        pytest.raises(ClientError, match="secret-payload"),
+    ):
+        call(link, "direct", "invoke")
+    span, attributes = only()
+    assert span.status.description == attributes["error.type"] == "ModelError"
+    assert attributes[STATUS] == 424
+
+
+@pytest.mark.parametrize("path", ["direct", "botocore"])
+def test_an_error_without_an_answer_has_no_status(link: LocalPrivateLink, path: Any) -> None:
+    """Errors of connections have a ``response`` too, which botocore leaves ``None``."""
+    predictor = link.session().predictor("chat", transport=path, timeout=0.2)
+    with link.faults.stall(endpoint_name="chat"), pytest.raises(ReadTimeoutError):
+        predictor.invoke(b"1")
+    assert only()[1] == {"attempts": 1, "error.type": "ReadTimeoutError"}
+
+
+@needs_fast
+def test_a_cancelled_call_tells_the_attempts_it_had(link: LocalPrivateLink) -> None:
+    """Here in the wait after the second one."""
+
+    async def use(p: AsyncPredictor) -> None:
+        second = asyncio.Event()
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                second.set()
+                await asyncio.Event().wait()
+
+        p._retrier._async_sleep = sleep
+        p._retrier.policy = RetryPolicy(attempts=5)
+        task = asyncio.ensure_future(p.invoke(b"1"))
+        await second.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with link.faults.unavailable("chat"):
+        use_async(link, use)
+    assert only()[1] == {"attempts": 2, "error.type": "CancelledError"}
+
+
+def test_a_stream_has_a_span_until_it_is_closed(link: LocalPrivateLink) -> None:
+    """By leaving early, which is no error."""
+    with link.session().predictor("chat").stream(b"") as stream:
+        parts = stream.bytes()
+        assert next(parts) == b"1"
+        assert ours() == []
+    span, attributes = only()
+    assert span.status.status_code is trace.StatusCode.UNSET
+    assert attributes["parts_received"] == 1
+
+
+def test_a_stream_that_is_dropped_ends_its_span(link: LocalPrivateLink) -> None:
+    """Unread, it has no time to first byte."""
+    stream = link.session().predictor("chat").stream(b"")
+    assert ours() == []
+    del stream
+    gc.collect()
+    attributes = only()[1]
+    assert attributes["parts_received"] == 0
+    assert "time_to_first_byte" not in attributes
+
+
+FAULTS: dict[str, Callable[[LocalPrivateLink], Any]] = {
+    "StreamInterruptedError": lambda link: link.faults.cut("chat", after_parts=1),
+    "ModelStreamError": lambda link: link.faults.stream_error(
+        "ModelStreamError", "chat", after_parts=1, message="secret-payload"
+    ),
+    "InternalStreamFailure": lambda link: link.faults.stream_error(
+        "InternalStreamFailure", "chat", after_parts=1, message="secret-payload"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("path", PATHS)
+def test_an_interrupted_stream_is_an_error(link: LocalPrivateLink, path: str, kind: str) -> None:
+    """Its status is that of its beginning, and what arrived is counted."""
+    with FAULTS[kind](link), pytest.raises((ClientError, StreamInterruptedError)):
+        call(link, path, "stream")
+    span, attributes = only()
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert span.status.description == attributes["error.type"] == kind
+    assert (attributes["parts_received"], attributes[STATUS]) == (1, 200)
+
+
+@needs_fast
+def test_leaving_an_async_stream_ends_its_span(link: LocalPrivateLink) -> None:
+    """A reader that has enough is no error there either."""
+
+    async def use(p: AsyncPredictor) -> None:
+        async with await p.stream(b"") as stream:
+            async for part in stream.bytes():
+                assert part == b"1"
+                assert ours() == []
+                break
+
+    use_async(link, use)
+    span, attributes = only()
+    assert span.status.status_code is trace.StatusCode.UNSET
+    assert attributes["parts_received"] == 1
+
+
+def test_the_items_of_a_map_are_calls(link: LocalPrivateLink) -> None:
+    """Each has a span."""
+    list(link.session().predictor("chat").map(range(5), concurrency=2))
+    assert [span.name for span in ours()] == ["SageMakerRuntime.InvokeEndpoint"] * 5
+
+
+def test_without_opentelemetry_there_is_nothing(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One shared context, and streams as they are."""
+    monkeypatch.setattr(tracing, "HAS_OPENTELEMETRY", False)
+    opened = tracing.call_span("InvokeEndpoint", "chat")
+    assert opened is tracing.call_span("InvokeEndpointAsync", "other")
+    plain: Any = object()
+    awaited: Any = object()
+    with opened as span:
+        assert span.follow(plain) is plain
+        assert span.follow_async(awaited) is awaited
+    for verb in VERBS:
+        call(link, "direct", verb)
+    assert ours() == []

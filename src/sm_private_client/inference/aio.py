@@ -138,8 +138,9 @@ class AsyncPredictor:
             answer, attempts = await self._retrier.call_async(
                 lambda _: self._invoker.stream(params, timeout=limit), timeout=limit
             )
-            span.set_attribute("attempts", attempts)
-        return AsyncResponseStream(answer, started=started)
+            span.answered(answer, attempts)
+            source = span.follow_async(answer)
+        return AsyncResponseStream(source, started=started)
 
     async def submit(
         self,
@@ -162,11 +163,16 @@ class AsyncPredictor:
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
 
+        async def call(params: Mapping[str, Any]) -> Answer:
+            with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
+                answer, attempts = await self._retrier.call_async(
+                    lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
+                )
+                span.answered(answer, attempts)
+            return answer
+
         def send(params: Mapping[str, Any]) -> Answer:
-            call = self._retrier.call_async(
-                lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
-            )
-            return asyncio.run_coroutine_threadsafe(call, loop).result()[0]
+            return asyncio.run_coroutine_threadsafe(call(params), loop).result()
 
         return await asyncio.to_thread(  # S3 is boto3's, which blocks
             submit,
@@ -256,6 +262,5 @@ class AsyncPredictor:
         started = time.perf_counter()
         with call_span("InvokeEndpoint", self.endpoint_name) as span:
             answer, attempts = await self._retrier.call_async(attempt, timeout=limit)
-            span.set_attribute("attempts", attempts)
-            span.set_attribute("zone", answer.availability_zone or "")
+            span.answered(answer, attempts)
         return invocation_of(answer, attempts, time.perf_counter() - started)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sm_private_client.inference.async_streams import AsyncStreamAnswer
 from sm_private_client.inference.invokers import FIRST_ERROR, answer_of_http
+from sm_private_client.inference.invoking import answered_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +60,8 @@ class AsyncInvoker:
                 body = b"".join([chunk async for chunk in answer.chunks()])
             finally:
                 await answer.close()
-            raise self._runtime.error(operation, answer.status, answer.headers, body)
+            error = self._runtime.error(operation, answer.status, answer.headers, body)
+            raise answered_in(answer.availability_zone, error)
         return AsyncStreamAnswer(
             answer,
             operation.members(answer.headers),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import HTTPClientError
 
@@ -15,7 +15,7 @@ from sm_private_client.inference.decoders import (
     TextDecoder,
 )
 from sm_private_client.inference.eventstream import PayloadPartDecoder
-from sm_private_client.inference.streams import StreamRecord
+from sm_private_client.inference.streams import StreamHead, StreamRecord
 
 if TYPE_CHECKING:
     import builtins
@@ -27,9 +27,21 @@ if TYPE_CHECKING:
     from sm_private_client.inference.decoders import Decoder, ServerSentEvent
     from sm_private_client.transport.http import AsyncHttpStream
 
-__all__ = ["AsyncResponseStream", "AsyncStreamAnswer"]
+__all__ = ["AsyncResponseStream", "AsyncStreamAnswer", "AsyncStreamSource"]
 
 T = TypeVar("T")
+
+
+class AsyncStreamSource(StreamHead, Protocol):
+    """What an ``AsyncResponseStream`` reads."""
+
+    def parts(self) -> AsyncGenerator[bytes, None]:
+        """Gives the bytes of each PayloadPart as it arrives; see ``StreamAnswer.parts``."""
+        ...
+
+    async def close(self) -> None:
+        """Ends it, and the connection with it where it was not read to its end."""
+        ...
 
 
 class AsyncStreamAnswer:
@@ -50,6 +62,7 @@ class AsyncStreamAnswer:
         self.members = members
         self.request_id = answer.headers.get("x-amzn-requestid")
         self.availability_zone = answer.availability_zone
+        self.status = answer.status
         self._answer = answer
         self._exceptions = exceptions
 
@@ -85,7 +98,7 @@ class AsyncResponseStream(StreamRecord):
 
     def __init__(
         self,
-        answer: AsyncStreamAnswer,
+        answer: AsyncStreamSource,
         *,
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,

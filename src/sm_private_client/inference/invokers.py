@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError as URLLib3Error
 
 from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference.eventstream import payload_parts
-from sm_private_client.inference.invoking import Answer
+from sm_private_client.inference.invoking import Answer, answered_in
 from sm_private_client.inference.requests import RuntimeOperation
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class DirectInvoker:
                 body = b"".join(answer.chunks())
             finally:
                 answer.close()
-            raise self._runtime.error(operation, answer.status, answer.headers, body)
+            error = self._runtime.error(operation, answer.status, answer.headers, body)
+            raise answered_in(answer.availability_zone, error)
         return _DirectStream(answer, operation, self._runtime)
 
     def close(self) -> None:
@@ -131,7 +132,8 @@ def answer_of_http(
         ClientError: It is an error; the client's own class.
     """
     if answer.status >= FIRST_ERROR:
-        raise runtime.error(operation, answer.status, answer.headers, answer.body)
+        error = runtime.error(operation, answer.status, answer.headers, answer.body)
+        raise answered_in(answer.availability_zone, error)
     if operation is runtime.invoke_async:  # one member of it travels in the body
         parsed = runtime.parsed(operation, answer.status, answer.headers, answer.body)
         members = dict(_answer_of(parsed).members)
@@ -141,6 +143,7 @@ def answer_of_http(
         members=members,
         request_id=answer.headers.get(_REQUEST_ID),
         availability_zone=answer.availability_zone,
+        status=answer.status,
     )
 
 
@@ -153,6 +156,7 @@ class _DirectStream:
         self.members: Mapping[str, Any] = operation.members(answer.headers)
         self.request_id = answer.headers.get(_REQUEST_ID)
         self.availability_zone = answer.availability_zone
+        self.status = answer.status
         self._answer = answer
         self._operation = operation
         self._runtime = runtime
@@ -225,6 +229,7 @@ class _BotocoreStream:
         self.members = made.members
         self.request_id = made.request_id
         self.availability_zone: str | None = None
+        self.status = made.status
         self._exceptions = exceptions
 
     def parts(self) -> Iterator[bytes]:
@@ -254,4 +259,8 @@ class _BotocoreStream:
 def _answer_of(answer: dict[str, Any], body: bytes | None = None) -> Answer:
     metadata = answer.pop("ResponseMetadata", {})
     members = answer if body is None else {**answer, "Body": body}
-    return Answer(members=members, request_id=metadata.get("RequestId"))
+    return Answer(
+        members=members,
+        request_id=metadata.get("RequestId"),
+        status=metadata.get("HTTPStatusCode"),
+    )

@@ -6,14 +6,18 @@ Above it (predictor, jobs, map) nobody knows whether a boto3 client or the direc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sm_private_client.inference.requests import RuntimeOperation
 
-__all__ = ["Answer", "Invoker", "StreamAnswer"]
+__all__ = ["Answer", "Invoker", "StreamAnswer", "answered_in", "zone_of"]
+
+E = TypeVar("E", bound=BaseException)
+
+_ZONE: Final = "_sm_private_zone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,11 +28,13 @@ class Answer:
         members: The output's members by botocore's names, ``Body`` (bytes) among them.
         request_id: The service's id of the request, ``None`` where it gave none.
         availability_zone: The zone that answered, ``None`` where not known.
+        status: The HTTP status, ``None`` where not known.
     """
 
     members: Mapping[str, Any]
     request_id: str | None
     availability_zone: str | None = None
+    status: int | None = None
 
 
 class StreamAnswer(Protocol):
@@ -47,6 +53,11 @@ class StreamAnswer(Protocol):
     @property
     def availability_zone(self) -> str | None:
         """The zone that answers."""
+        ...
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, ``None`` where not known."""
         ...
 
     def parts(self) -> Iterator[bytes]:
@@ -91,3 +102,15 @@ class Invoker(Protocol):
     def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:
         """Does InvokeEndpointWithResponseStream."""
         ...
+
+
+def answered_in(availability_zone: str | None, error: E) -> E:
+    """Notes on a service's error which zone it came from."""
+    vars(error)[_ZONE] = availability_zone
+    return error
+
+
+def zone_of(error: BaseException) -> str | None:
+    """Gives the zone that a service's error came from, ``None`` where not known."""
+    zone: str | None = getattr(error, _ZONE, None)
+    return zone

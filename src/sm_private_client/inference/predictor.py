@@ -208,8 +208,7 @@ class Predictor:
         started = time.perf_counter()
         with call_span("InvokeEndpoint", self.endpoint_name) as span:
             answer, attempts = self._retrier.call(attempt, timeout=limit)
-            span.set_attribute("attempts", attempts)
-            span.set_attribute("zone", answer.availability_zone or "")
+            span.answered(answer, attempts)
         return invocation_of(answer, attempts, time.perf_counter() - started)
 
     def predict(self, data: Any, *, codec: Codec | str | None = None, **options: Any) -> Any:  # noqa: ANN401 - any data
@@ -279,7 +278,8 @@ class Predictor:
                 lambda _: self._invoker.stream(params, timeout=limit),
                 timeout=limit,
             )
-            span.set_attribute("attempts", attempts)
+            span.answered(answer, attempts)
+            answer = span.follow(answer)
         return ResponseStream(answer, started=started)
 
     def submit(
@@ -327,10 +327,12 @@ class Predictor:
         limit = self._timeout if timeout is None else timeout
 
         def send(params: Mapping[str, Any]) -> Answer:
-            with call_span("InvokeEndpointAsync", self.endpoint_name):
-                return self._retrier.call(
+            with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
+                answer, attempts = self._retrier.call(
                     lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
-                )[0]
+                )
+                span.answered(answer, attempts)
+            return answer
 
         return submit(
             send,

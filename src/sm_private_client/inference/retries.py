@@ -113,7 +113,11 @@ class Retrier:
             course.enter()
             return function(course.allowance())
 
-        value = Retrying(**course.strategies(self._sleep))(attempt)
+        try:
+            value = Retrying(**course.strategies(self._sleep))(attempt)
+        except BaseException as error:
+            course.count_on(error)
+            raise
         return value, course.succeeded()
 
     async def call_async(
@@ -141,7 +145,11 @@ class Retrier:
             course.enter()
             return await function(course.allowance())
 
-        value = await AsyncRetrying(**course.strategies(self._async_sleep))(attempt)
+        try:
+            value = await AsyncRetrying(**course.strategies(self._async_sleep))(attempt)
+        except BaseException as error:
+            course.count_on(error)
+            raise
         return value, course.succeeded()
 
 
@@ -170,6 +178,7 @@ class _Course:
         self._began = began
         self._timeout = timeout
         self._on_failure = on_failure
+        self._attempts = 1
         self._failures = 0
         self._wait = 0.0
         self._cost = 0
@@ -191,6 +200,11 @@ class _Course:
         if not self._entered:
             self._entered = True
             raise _FailedBefore
+        self._attempts += 1
+
+    def count_on(self, error: BaseException) -> None:
+        """Notes the attempts on what ended the call, also on what ended it within a wait."""
+        vars(error)[_ATTEMPTS] = self._attempts
 
     def allowance(self) -> float | None:
         """Gives the seconds that the next attempt may take."""

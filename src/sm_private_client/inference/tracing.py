@@ -1,31 +1,73 @@
-"""OpenTelemetry spans around calls, where that package is there: names and numbers, no bodies."""
+"""OpenTelemetry spans around calls, where that package is there: names and numbers, no bodies.
+
+Where it is not, a call enters one shared context that does nothing, and a stream is given back as
+it is.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sm_private_client._version import __version__
+from sm_private_client.inference.invoking import zone_of
+from sm_private_client.inference.retries import attempts_made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["Span", "call_span"]
+    from opentelemetry.trace import Span
+
+    from sm_private_client.inference.async_streams import AsyncStreamSource
+    from sm_private_client.inference.invoking import StreamAnswer
+
+__all__ = ["CallSpan", "call_span"]
+
+_STATUS: Final = "http.response.status_code"
 
 
-class Span(Protocol):
-    """What is written to."""
+class Answered(Protocol):
+    """What a span is told of an answer."""
 
-    def set_attribute(self, key: str, value: Any) -> Any:  # noqa: ANN401 - OpenTelemetry's types
-        """Sets one attribute."""
+    @property
+    def status(self) -> int | None:
+        """The HTTP status."""
+        ...
+
+    @property
+    def availability_zone(self) -> str | None:
+        """The zone that answered."""
+        ...
+
+
+class CallSpan(Protocol):
+    """What a call tells its span."""
+
+    def answered(self, answer: Answered, attempts: int) -> None:
+        """Says that it succeeded, where, and after how many attempts."""
+        ...
+
+    def follow(self, stream: StreamAnswer) -> StreamAnswer:
+        """Has the span last as long as the stream that is given back."""
+        ...
+
+    def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
+        """Does what ``follow`` does, for asyncio."""
         ...
 
 
 class _NoSpan:
-    def set_attribute(self, key: str, value: Any) -> None:  # noqa: ANN401
+    def answered(self, answer: Answered, attempts: int) -> None:
         pass
+
+    def follow(self, stream: StreamAnswer) -> StreamAnswer:
+        return stream
+
+    def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
+        return stream
 
 
 _NO_SPAN = contextlib.nullcontext(_NoSpan())
@@ -34,12 +76,13 @@ _NO_SPAN = contextlib.nullcontext(_NoSpan())
 HAS_OPENTELEMETRY: Final = importlib.util.find_spec("opentelemetry") is not None
 
 
-def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[Span]:
+def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[CallSpan]:
     """Opens a client span for one operation, attempts and waits included.
 
-    Attributes are those of OpenTelemetry's conventions for the AWS SDK, and the inference
-    endpoint's name. Of an exception that leaves it the span has type and HTTP status only: its
-    text could repeat what the model said of the payload.
+    Attributes are those of OpenTelemetry's conventions for the AWS SDK, the inference endpoint's
+    name, ``attempts`` and ``zone``. The span ends with the block; one that follows a stream ends
+    when that is closed. Of an exception it has type and HTTP status only: the text could repeat
+    what the model said of the payload.
     """
     if not HAS_OPENTELEMETRY:
         return _NO_SPAN
@@ -47,11 +90,10 @@ def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[Span
 
 
 @contextlib.contextmanager
-def _real_span(operation: str, endpoint_name: str) -> Iterator[Span]:
+def _real_span(operation: str, endpoint_name: str) -> Iterator[CallSpan]:
     from opentelemetry import trace  # noqa: PLC0415 - optional
 
-    tracer = trace.get_tracer("sm_private_client", __version__)
-    with tracer.start_as_current_span(
+    span = trace.get_tracer("sm_private_client", __version__).start_span(
         f"SageMakerRuntime.{operation}",
         kind=trace.SpanKind.CLIENT,
         attributes={
@@ -60,14 +102,136 @@ def _real_span(operation: str, endpoint_name: str) -> Iterator[Span]:
             "rpc.method": operation,
             "aws.sagemaker.endpoint_name": endpoint_name,
         },
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
+    )
+    call = _RealSpan(span)
+    with trace.use_span(span, record_exception=False, set_status_on_exception=False):
         try:
-            yield span
+            yield call
         except BaseException as error:
-            span.set_status(trace.Status(trace.StatusCode.ERROR, type(error).__name__))
-            metadata = getattr(error, "response", {}).get("ResponseMetadata", {})
-            if "HTTPStatusCode" in metadata:
-                span.set_attribute("http.response.status_code", metadata["HTTPStatusCode"])
+            call.tell(
+                {
+                    "attempts": attempts_made(error),
+                    "zone": zone_of(error),
+                    _STATUS: _status_of(error),
+                }
+            )
+            call.failed(error)
             raise
+        finally:
+            if not call.follows:
+                span.end()
+
+
+def _status_of(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)  # None in botocore's errors of connections
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    status: int | None = metadata.get("HTTPStatusCode")
+    return status
+
+
+class _RealSpan:
+    def __init__(self, span: Span) -> None:
+        self.follows = False
+        self._span = span
+        self._started = time.monotonic()
+        self._parts_received = 0
+        self._time_to_first_byte: float | None = None
+
+    def answered(self, answer: Answered, attempts: int) -> None:
+        self.tell({"attempts": attempts, "zone": answer.availability_zone, _STATUS: answer.status})
+
+    def follow(self, stream: StreamAnswer) -> StreamAnswer:
+        self.follows = True
+        return _FollowedStream(stream, self)
+
+    def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
+        self.follows = True
+        return _FollowedAsyncStream(stream, self)
+
+    def tell(self, attributes: Mapping[str, Any]) -> None:
+        """Sets those attributes that are known."""
+        for name, value in attributes.items():
+            if value is not None:
+                self._span.set_attribute(name, value)
+
+    def failed(self, error: BaseException) -> None:
+        """Marks an error, unless it comes of the stream having been closed already."""
+        if not self._span.is_recording():
+            return
+        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - optional
+
+        kind = type(error).__name__
+        self._span.set_status(Status(StatusCode.ERROR, kind))
+        self._span.set_attribute("error.type", kind)
+
+    def count(self, part: bytes) -> None:
+        if part and self._time_to_first_byte is None:
+            self._time_to_first_byte = time.monotonic() - self._started
+        self._parts_received += 1
+
+    def end(self) -> None:
+        self.tell(
+            {
+                "parts_received": self._parts_received,
+                "time_to_first_byte": self._time_to_first_byte,
+            }
+        )
+        self._span.end()
+
+
+class _FollowedStream:
+    """A stream whose span ends with it."""
+
+    def __init__(self, stream: StreamAnswer, span: _RealSpan) -> None:
+        self.members = stream.members
+        self.request_id = stream.request_id
+        self.availability_zone = stream.availability_zone
+        self.status = stream.status
+        self._stream = stream
+        self._span = span
+
+    def parts(self) -> Generator[bytes, None, None]:
+        try:
+            for part in self._stream.parts():
+                self._span.count(part)
+                yield part
+        except GeneratorExit:  # the reader has enough
+            raise
+        except BaseException as error:
+            self._span.failed(error)
+            raise
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._span.end()
+
+
+class _FollowedAsyncStream:
+    """The same for asyncio."""
+
+    def __init__(self, stream: AsyncStreamSource, span: _RealSpan) -> None:
+        self.members = stream.members
+        self.request_id = stream.request_id
+        self.availability_zone = stream.availability_zone
+        self._stream = stream
+        self._span = span
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async with contextlib.aclosing(self._stream.parts()) as parts:
+                async for part in parts:
+                    self._span.count(part)
+                    yield part
+        except GeneratorExit:  # the reader has enough
+            raise
+        except BaseException as error:
+            self._span.failed(error)
+            raise
+
+    async def close(self) -> None:
+        try:
+            await self._stream.close()
+        finally:
+            self._span.end()
