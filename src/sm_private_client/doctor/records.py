@@ -123,6 +123,16 @@ class Report:
         undecided = any(hop.state == "unknown" for path in self.paths for hop in path.hops)
         return 2 if undecided else 0
 
+    def __str__(self) -> str:
+        from sm_private_client.doctor.lines import report_lines  # noqa: PLC0415 - it reads records
+
+        return "\n".join(report_lines(self))
+
+    def _repr_html_(self) -> str:
+        from sm_private_client.doctor.page import fragment  # noqa: PLC0415 - it reads records
+
+        return fragment(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Gives the report as JSON can hold it."""
         return {"healthy": self.is_healthy, "exit_status": self.exit_status, **asdict(self)}
