@@ -419,16 +419,18 @@ def test_whoever_asks_is_told_each_failure(run: Run) -> None:
 
 
 @both
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(), asyncio.CancelledError()])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_an_interrupt_is_never_swallowed(run: Run, before: int, interrupt: BaseException) -> None:
-    """In whichever attempt it comes, it ends the call at once, as itself."""
+def test_an_interrupt_is_never_swallowed(run: Run, before: int, kind: type[BaseException]) -> None:
+    """In whichever attempt it comes, it ends the call at once, as itself, with its attempts."""
     world = World()
+    interrupt = kind()
     script = Script(world, *(throttled() for _ in range(before)), interrupt, "never")
     told: list[Verdict] = []
-    with pytest.raises(type(interrupt)) as caught:
+    with pytest.raises(kind) as caught:
         run(world.retrier(safe_to_repeat=True), script, on_failure=told.append)
     assert caught.value is interrupt
+    assert attempts_made(interrupt) == before + 1
     assert [verdict.name for verdict in told] == ["throttled"] * before
     assert len(script.given) == before + 1
     assert notes(interrupt) == []
@@ -436,17 +438,19 @@ def test_an_interrupt_is_never_swallowed(run: Run, before: int, interrupt: BaseE
 
 @both
 def test_an_interrupt_ends_a_wait(run: Run) -> None:
-    """Ctrl-C while sleeping is Ctrl-C."""
+    """Ctrl-C while sleeping is Ctrl-C, and no attempt more."""
     world = World()
+    sleeps = iter((None, KeyboardInterrupt()))
 
     def interrupted(_seconds: float) -> None:
-        raise KeyboardInterrupt
+        if (error := next(sleeps)) is not None:
+            raise error
 
     world.sleep = interrupted  # type: ignore[method-assign,assignment] # this world's sleep is cut
-    script = Script(world, throttled(), "never")
-    with pytest.raises(KeyboardInterrupt):
+    script = Script(world, throttled(), throttled(), "never")
+    with pytest.raises(KeyboardInterrupt) as caught:
         run(world.retrier(), script)
-    assert len(script.given) == 1
+    assert len(script.given) == attempts_made(caught.value) == 2
 
 
 @both
