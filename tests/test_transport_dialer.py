@@ -219,6 +219,24 @@ def test_a_silent_address_is_raced_after_one_second(port: int) -> None:
     assert not health.is_suspect("us-east-1b")
 
 
+def test_an_address_that_answered_unseen_is_not_raced(port: int) -> None:
+    """A thread that did not run for longer than the second finds the answer, and opens no other."""
+    clock = Clock()
+
+    class Paused(ScriptedNetwork):
+        def open(
+            self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
+        ) -> socket.socket:
+            clock.now += 2 * RACE_DELAY
+            return super().open(address, port, socket_options=socket_options)
+
+    network = Paused(port)
+    health = ZoneHealth(clock)
+    with dialed(Dialer(route(), network=network, health=health, clock=clock)) as address:
+        assert address == A
+    assert network.opened == [A]
+
+
 def test_the_winner_is_kept_and_every_other_socket_is_closed(port: int) -> None:
     """A race leaks nothing."""
     network = ScriptedNetwork(port, a="silent", b="refuse")

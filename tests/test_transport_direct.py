@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import os
 import pickle
+import select
 import socket
 import ssl
 import struct
@@ -42,6 +43,7 @@ from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.direct import DirectTransport
 from sm_private_client.transport.http import HttpRequest
 from sm_private_client.transport.signing import Signer
+from sm_private_client.transport.tls import verifying_context
 
 HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
 URL = f"https://{HOST}/endpoints/churn/invocations"
@@ -623,6 +625,22 @@ def test_a_handshake_that_fails_has_sent_nothing(
     with pytest.raises(expected) as caught:
         made.transport.send(REQUEST, timeout=5)
     assert URL in str(caught.value)
+
+
+def test_a_connection_that_is_reset_before_tls_begins_is_closed(bundle: str) -> None:
+    """At once, not by the garbage collector at some later time, as Python up to 3.12 has it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        opened = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        talk = Talk(accepted)
+        talk.reset()
+        talk.close()
+    assert select.select([opened], [], [], 10)[0] == [opened]  # the reset has come
+    handle = opened.fileno()
+    with pytest.raises(ConnectionResetError):
+        verifying_context(bundle).wrap_socket(opened, server_hostname=HOST)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
 
 
 def test_a_certificate_for_other_names_is_explained(bundle: str) -> None:

@@ -228,7 +228,8 @@ class Dialer:
         with _Pending() as pending:
             while True:
                 now = self._clock()
-                if waiting and now >= next_start:
+                # A thread that had to wait for the CPU looks for an answer before it races.
+                if waiting and now >= next_start and not (pending and pending.wait(0)):
                     address = waiting.pop(0)
                     try:
                         opened = self._network.open(address, port, socket_options=options)

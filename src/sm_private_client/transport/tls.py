@@ -8,7 +8,23 @@ from botocore.httpsession import get_cert_path
 
 from sm_private_client.errors import ConfigurationError
 
-__all__ = ["explain", "verifying_context"]
+__all__ = ["ClosedWhenReset", "explain", "verifying_context"]
+
+
+class ClosedWhenReset(ssl.SSLSocket):
+    """Is closed where its peer resets the connection before TLS has begun.
+
+    Up to Python 3.12, ``SSLContext.wrap_socket`` finds such a reset by ``recv`` and leaves the new
+    socket open, for the garbage collector to find at some later time (python/cpython#113280).
+    """
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receives, as a socket does."""
+        try:
+            return super().recv(buflen, flags)
+        except ConnectionError:
+            self.close()
+            raise
 
 
 def verifying_context(
@@ -28,6 +44,7 @@ def verifying_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name from the start
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = ClosedWhenReset
     path = bundle if isinstance(bundle, str) else get_cert_path(True)
     try:
         context.load_verify_locations(cafile=path)
