@@ -65,6 +65,11 @@ def _session_for(routing: RoutingOptions) -> Session:
         return _default_session
 
 
+def default_session() -> Session:
+    """Gives the session that ``client`` and ``connect`` use where they are told nothing."""
+    return _session_for({})
+
+
 @overload
 def client(
     service_name: Literal["sagemaker"],

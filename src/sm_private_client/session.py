@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import boto3.session
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, PublicAddressError, RoutingError
 from sm_private_client.inference.quota import RetryQuota
 from sm_private_client.privatelink import services
+from sm_private_client.routing import botocore_rules
 from sm_private_client.routing.book import ClientCredentials, RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
-from sm_private_client.routing.settings import RoutingOptions, load_settings, read_environment
-from sm_private_client.transport.client_config import USER_AGENT, RoutedConfig, verified_by
+from sm_private_client.routing.settings import (
+    RoutingOptions,
+    is_sealed,
+    load_settings,
+    read_environment,
+)
+from sm_private_client.transport.client_config import (
+    USER_AGENT,
+    RoutedConfig,
+    sealed_config,
+    verified_by,
+)
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
-from sm_private_client.transport.guarded import guard
+from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
+from sm_private_client.transport.guarded import MadeClient, guard, redirect
 from sm_private_client.transport.own_vpc import own_vpc
 from sm_private_client.transport.presigned import PresignedUrlNotice
+from sm_private_client.transport.sealing import Seal, without_common_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import botocore.session
+    from botocore.client import BaseClient
     from typing_extensions import Unpack
 
     from sm_private_client.inference.aio import AsyncPredictor
@@ -37,28 +55,54 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
+    from sm_private_client.transport.egress import Egress
+    from sm_private_client.transport.link_local import CredentialsHTTPSession
 
-__all__ = ["Session"]
+__all__ = ["Session", "is_making", "making"]
 
 _QUICK: Final = Config(
     connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
 )
 """For the calls that deciding a route may need, so that no route is said within ten seconds."""
 
+_KEEP_BOTOCORES_URL: Final = frozenset({"private-dns", "gateway"})
+"""How a service is reached at the host that botocore uses by itself."""
+
+_making: Final[ContextVar[bool]] = ContextVar("sm_private_client_making", default=False)
+
+
+@contextlib.contextmanager
+def making() -> Iterator[None]:
+    """Marks what is made meanwhile as ours: ``install`` and the plugin leave it alone."""
+    token = _making.set(True)
+    try:
+        yield
+    finally:
+        _making.reset(token)
+
+
+def is_making() -> bool:
+    """Says whether a session of ours is making a client here and now, which it will guard."""
+    return _making.get()
+
 
 class Session(boto3.session.Session):
     """A ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
 
     Takes every argument of ``boto3.Session``, the routing options, and ``network``. Making one
-    does no I/O. Clients of services outside the SageMaker family are boto3's own. Clients of the
-    family are routed and guarded, made once for one set of arguments, and shared: like every
-    boto3 client they may be used by many threads.
+    does no I/O. Clients of services outside the SageMaker family are boto3's own, unless the
+    session is sealed: then each is guarded, or refused. Clients of the family are routed and
+    guarded, made once for one set of arguments, and shared: like every boto3 client they may be
+    used by many threads.
 
     Args:
         network: What resolves names and opens sockets; the machine's own by default. A network
             that is given has its routes kept on disk only where ``route_cache`` says so.
         **routing: See ``RoutingOptions``.
     """
+
+    _sealable: RoutingOptions | None = None  # a session made by ``over`` is never sealed
+    _seal: Seal | None = None
 
     def __init__(
         self,
@@ -83,6 +127,50 @@ class Session(boto3.session.Session):
             profile_name=profile_name,
             aws_account_id=aws_account_id,
         )
+        self._wire(network, routing, access_key_id=aws_access_key_id)
+        self._recipe = {
+            "region_name": region_name,
+            "profile_name": profile_name,
+            "network": network,
+            **routing,
+        }
+        self._sealable = routing
+        if is_sealed(routing, environ=read_environment(), profile={}):
+            self._sealed_now()
+
+    @classmethod
+    def over(
+        cls,
+        botocore_session: botocore.session.Session,
+        *,
+        network: NetworkBackend | None = None,
+        **routing: Unpack[RoutingOptions],
+    ) -> Session:
+        """Makes a session on a botocore session that is a ``boto3.Session``'s already.
+
+        boto3 can set a botocore session up only once, so that is left out: the session gives
+        clients and routes as any other, but no resources, and it cannot be pickled.
+
+        Args:
+            botocore_session: Whose region, profile and credentials count.
+            network: As for ``Session``.
+            **routing: As for ``Session``.
+        """
+        load_settings(routing, environ={}, profile={})
+        made = cls.__new__(cls)
+        made._session = botocore_session  # noqa: SLF001 - an instance of this class
+        known = botocore_session.get_credentials()
+        key = known.access_key if known is not None and known.method == "explicit" else None
+        made._wire(network, routing, access_key_id=key)  # noqa: SLF001 - as above
+        return made
+
+    def _wire(
+        self,
+        network: NetworkBackend | None,
+        routing: RoutingOptions,
+        *,
+        access_key_id: str | None,
+    ) -> None:
         self._network: NetworkBackend = network or SystemNetwork()
         self._routes = RouteBook(
             self._session,
@@ -90,21 +178,17 @@ class Session(boto3.session.Session):
             options=routing,
             keeps_on_disk=network is None or routing.get("route_cache") is not None,
             callers=_Callers(self),
-            access_key_id=aws_access_key_id,
+            access_key_id=access_key_id,
+            metadata=self._metadata_network,
         )
+        self._egress = EgressLedger()
         self._health = ZoneHealth()
         self._lock = threading.RLock()
-        self._making = threading.Lock()
+        self._making = threading.RLock()  # a credential provider may make a client meanwhile
         self._clients: dict[object, Any] = {}
         self._direct: dict[str, DirectInvoker] = {}
         self._async: dict[str, AsyncInvoker] = {}
         self._quota = RetryQuota()
-        self._recipe = {
-            "region_name": region_name,
-            "profile_name": profile_name,
-            "network": network,
-            **routing,
-        }
         self._presigned: PresignedUrlNotice | None = None
 
     if not TYPE_CHECKING:  # type checkers see boto3-stubs' overloads, every service included
@@ -132,6 +216,7 @@ class Session(boto3.session.Session):
             credentials = ClientCredentials(
                 aws_access_key_id, aws_secret_access_key, aws_session_token, aws_account_id
             )
+            self._sealing()
             if not self._is_routed(service_name):
                 return super().client(
                     service_name,
@@ -155,6 +240,80 @@ class Session(boto3.session.Session):
                 credentials=credentials,
             )
 
+    def unshared_client(
+        self,
+        service_name: str,
+        *,
+        config: Config | None = None,
+        **arguments: Any,  # noqa: ANN401 - those of boto3
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Makes a client of the family that nobody else is given, as ``boto3.Session`` does.
+
+        Args:
+            service_name: boto3's name of the service.
+            config: As for ``client``.
+            **arguments: As for ``client``.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: As ``client`` does.
+        """
+        credentials = ClientCredentials(
+            **{name: arguments.pop(name, None) for name in ClientCredentials.names()}
+        )
+        given = {
+            "region_name": None,
+            "api_version": None,
+            "use_ssl": True,
+            "verify": None,
+            "endpoint_url": None,
+            **arguments,
+        }
+        name = services.canonical_service_name(service_name)
+        make = self._routed_client(
+            name, self._routed_config(config), config, credentials=credentials, **given
+        )
+        return make()
+
+    def adopt(self, client: BaseClient) -> Route:
+        """Puts a client of the family that was made elsewhere on its private route.
+
+        Nobody may have used it yet. Its retries stay what they are; its time-outs become ours
+        where they are botocore's defaults. A URL that it was made with is kept, and judged.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: As ``client`` does; the client
+                is as it was, and goes out publicly when it is used.
+        """
+        made, config = MadeClient.of(client), client.meta.config
+        service_name = services.canonical_service_name(client.meta.service_model.service_name)
+        configured = botocore_rules.configured_url(
+            self._session, service_name, config=config, environ=read_environment()
+        )
+        given = made.endpoint_url
+        if configured is not None and given == configured.url:
+            given = None  # the book knows what comes before it
+        bundle = verified_by(made.verify, session=self._session, environ=read_environment())
+        route = self._routes.route(
+            service_name,
+            client.meta.region_name,
+            endpoint_url=given,
+            config=config,
+            credentials=self._credentials_beside_ours(made.credentials),
+        )
+        routed = RoutedConfig.adopted(config)
+        if route.source != "private-dns":
+            redirect(client, route.endpoint_url)
+        self._put_on(client, route, bundle, routed)
+        return route
+
+    def _credentials_beside_ours(self, theirs: Any) -> ClientCredentials:  # noqa: ANN401
+        if theirs is None:
+            return ClientCredentials()
+        frozen, ours = theirs.get_frozen_credentials(), self.get_credentials()
+        if ours is not None and ours.get_frozen_credentials().access_key == frozen.access_key:
+            return ClientCredentials()
+        return ClientCredentials(frozen.access_key, frozen.secret_key, frozen.token)
+
     def route(
         self,
         service_name: str,
@@ -166,7 +325,8 @@ class Session(boto3.session.Session):
         """Tells how a service of the SageMaker family is reached from here, and why.
 
         Args:
-            service_name: boto3's name, for example ``sagemaker-runtime``.
+            service_name: boto3's name, for example ``sagemaker-runtime``; in a sealed session of
+                any service.
             region_name: The session's region by default.
             endpoint_url: As for ``client``.
             config: As for ``client``; FIPS, dual-stack and region count.
@@ -174,8 +334,9 @@ class Session(boto3.session.Session):
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: As ``client`` would.
         """
-        services.for_service(service_name)  # raises: not of the family
-        return self._routes.route(
+        if self._sealing() is None:
+            services.for_service(service_name)  # raises: not of the family
+        return self._decided(
             services.canonical_service_name(service_name),
             self._region(region_name, config),
             endpoint_url=endpoint_url,
@@ -336,6 +497,20 @@ class Session(boto3.session.Session):
         return self._network
 
     @property
+    def sealed(self) -> bool:
+        """Whether no client or resource of this session may reach a public address."""
+        return self._sealing() is not None
+
+    def egress(self) -> Egress:
+        """Tells what the clients of this session reached, and were refused, since it was made."""
+        return self._egress.read(sealed=self.sealed)
+
+    def get_credentials(self) -> Any:  # noqa: ANN401 - as boto3 has it
+        """Gives the credentials, as boto3 does; a sealed session fetches them privately."""
+        self._sealing()
+        return super().get_credentials()
+
+    @property
     def routes(self) -> RouteBook:
         """This session's routes and what they are decided by; for rooms above, such as doctor."""
         return self._routes
@@ -393,14 +568,8 @@ class Session(boto3.session.Session):
         credentials: ClientCredentials,
     ) -> Callable[[], Any]:
         """Checks what was asked for and decides its route; gives what makes the client."""
-        bundle = verified_by(verify, session=self._session, environ=read_environment())
-        if not use_ssl and endpoint_url is None:
-            raise ConfigurationError(
-                f"use_ssl=False asks for an unencrypted {service_name} client.",
-                cause="a private route is always encrypted.",
-                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
-            )
-        route = self._routes.route(
+        bundle = self._checked_bundle(service_name, use_ssl, verify, endpoint_url)
+        route = self._decided(
             service_name,
             self._region(region_name, config),
             endpoint_url=endpoint_url,
@@ -423,10 +592,16 @@ class Session(boto3.session.Session):
             api_version=api_version,
             verify=bundle,
             # With private DNS botocore keeps its own URL, and with it its own endpoint rules.
-            endpoint_url=None if route.source == "private-dns" else route.endpoint_url,
+            endpoint_url=None if route.source in _KEEP_BOTOCORES_URL else route.endpoint_url,
             config=routed.config,
             **credentials.as_arguments(),
         )
+        self._put_on(made, route, bundle, routed)
+        return made
+
+    def _put_on(
+        self, made: BaseClient, route: Route, bundle: bool | str, routed: RoutedConfig
+    ) -> None:
         guard(made, self._dialer(route), verify=bundle, stream_timeout=routed.stream_timeout)
         if route.service_name == "sagemaker":
             if self._presigned is None:
@@ -436,7 +611,6 @@ class Session(boto3.session.Session):
                     has_private_dns=self._routes.has_private_dns,
                 )
             self._presigned.watch(made)
-        return made
 
     def _dialer(self, route: Route) -> Dialer:
         return Dialer(
@@ -444,7 +618,107 @@ class Session(boto3.session.Session):
             network=self._network,
             health=self._health,
             warn_only=self._routes.settings().on_public_route == "warn",
+            egress=self._egress,
         )
+
+    def _decided(self, service_name: str, region: str, **request: Any) -> Route:  # noqa: ANN401
+        """Decides a route; a refusal is kept for ``egress``."""
+        try:
+            return self._routes.route(service_name, region, **request)
+        except PublicAddressError as error:
+            self._egress.refused(service_name, error.host, address=error.address, rule="public")
+            raise
+        except RoutingError:
+            url = request["endpoint_url"] or self._routes.plain_url(service_name, region)
+            host = urlsplit(url or "").hostname or ""
+            self._egress.refused(service_name, host, rule=NO_PRIVATE_ROUTE)
+            raise
+
+    def _checked_bundle(
+        self,
+        service_name: str,
+        use_ssl: bool | None,
+        verify: bool | str | None,
+        endpoint_url: str | None,
+    ) -> bool | str:
+        if not use_ssl and endpoint_url is None:
+            raise ConfigurationError(
+                f"use_ssl=False asks for an unencrypted {service_name} client.",
+                cause="a private route is always encrypted.",
+                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
+            )
+        return verified_by(verify, session=self._session, environ=read_environment())
+
+    def _sealing(self) -> Seal | None:
+        """Gives the seal, once any source of settings asks for one; it is never taken off."""
+        if self._seal is None and self._sealable is not None:
+            profile = self._session.get_scoped_config()
+            if is_sealed(self._sealable, environ=read_environment(), profile=profile):
+                self._sealed_now()
+        return self._seal
+
+    def _sealed_now(self) -> None:
+        with self._lock:
+            if self._seal is None:
+                self._seal = Seal(
+                    self._session, make=self._sealed_client, fetch=self._credentials_session
+                )
+
+    def _sealed_client(
+        self,
+        service_name: str,
+        arguments: dict[str, Any],
+        create: Callable[..., Any],
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Makes a client of any service, guarded, however botocore was asked for it."""
+        if self._is_routed(service_name):
+            make: Any = self.client
+            return make(service_name, **arguments)
+        if service_name not in self.get_available_services():
+            return create(service_name, **arguments)  # botocore's own error, with the list
+        endpoint_url, caller = arguments.get("endpoint_url"), arguments.get("config")
+        bundle = self._checked_bundle(
+            service_name, arguments.get("use_ssl", True), arguments.get("verify"), endpoint_url
+        )
+        default = self._session.get_default_client_config()
+        config = sealed_config(caller, session_default=default)
+        passed = {name: arguments.get(name) for name in ClientCredentials.names()}
+        unsigned = getattr(config, "signature_version", None) is UNSIGNED
+        route = self._decided(
+            service_name,
+            self._region(arguments.get("region_name"), caller),
+            endpoint_url=endpoint_url,
+            config=caller,
+            credentials=ClientCredentials(**passed, is_unsigned=unsigned),
+        )
+        arguments |= {"config": config, "verify": bundle, "endpoint_url": route.endpoint_url}
+        if route.source in _KEEP_BOTOCORES_URL:
+            del arguments["endpoint_url"]
+        with self._making:
+            made = create(service_name, **arguments)
+        read_timeout = made.meta.config.read_timeout
+        guard(made, self._dialer(route), verify=bundle, stream_timeout=read_timeout)
+        if service_name == "s3":
+            without_common_runtime(made)
+        return made
+
+    def _credentials_session(self, service_name: str) -> CredentialsHTTPSession:
+        from sm_private_client.transport.link_local import CredentialsHTTPSession  # noqa: PLC0415
+
+        return CredentialsHTTPSession(
+            service_name,
+            network=self._network,
+            health=self._health,
+            egress=self._egress,
+            timeout=float(self._session.get_config_variable("metadata_service_timeout")),
+        )
+
+    def _metadata_network(self) -> NetworkBackend:
+        if self._seal is None:
+            return self._network
+        from sm_private_client.transport.link_local import MetadataNetwork  # noqa: PLC0415
+
+        return MetadataNetwork(self._network, egress=self._egress)
 
     def _is_routed(self, service_name: str) -> bool:
         """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
@@ -455,7 +729,8 @@ class Session(boto3.session.Session):
 
     def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
         make: Any = super().client
-        with self._making:  # botocore makes one client at a time
+        lifted = self._seal.lifted() if self._seal else contextlib.nullcontext()
+        with self._making, making(), lifted:  # botocore makes one client at a time
             return make(service_name, **arguments)
 
     def _retries_are_configured(self) -> bool:
@@ -493,6 +768,9 @@ class _Callers:
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Any:  # noqa: ANN401
         arguments = credentials.as_arguments()
+        if self._owner.sealed:
+            make: Any = self._owner.client
+            return make("ec2", region_name=region, config=_QUICK, **arguments)
         return self._owner._plain_client(  # noqa: SLF001 - same module
             "ec2", region_name=region, config=_QUICK, **arguments
         )

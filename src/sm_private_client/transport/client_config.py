@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
+from botocore.endpoint import DEFAULT_TIMEOUT
 
 from sm_private_client._version import __version__
 from sm_private_client.errors import ConfigurationError
@@ -81,6 +82,29 @@ class RoutedConfig:
         return cls(
             config=Config(**{**defaults, **options}),
             stream_timeout=options.get("read_timeout", _STREAM_TIMEOUT),
+        )
+
+    @classmethod
+    def adopted(cls, config: Config) -> RoutedConfig:
+        """Sets the time-outs of a made client to ours where they are botocore's defaults.
+
+        Its retries stay what they are: botocore set them up when it made the client.
+
+        Args:
+            config: The made client's own, which is changed.
+
+        Raises:
+            ConfigurationError: A proxy is asked for.
+        """
+        given: Any = config
+        cls.merged(config, session_default=None, retries_are_configured=True)  # raises: a proxy
+        waits = given.read_timeout
+        if given.connect_timeout == DEFAULT_TIMEOUT:
+            given.connect_timeout = _DEFAULTS["connect_timeout"]
+        if waits == DEFAULT_TIMEOUT:
+            given.read_timeout = _DEFAULTS["read_timeout"]
+        return cls(
+            config=config, stream_timeout=_STREAM_TIMEOUT if waits == DEFAULT_TIMEOUT else waits
         )
 
     def key(self) -> str:

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.awsrequest
@@ -18,7 +19,8 @@ from botocore.exceptions import HTTPClientError, SSLError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Timeout
 
-from sm_private_client.errors import PrivateClientError
+from sm_private_client.errors import ConfigurationError, PrivateClientError
+from sm_private_client.transport.dialer import Dialer
 from sm_private_client.transport.tls import explain
 
 if TYPE_CHECKING:
@@ -28,11 +30,22 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.config import Config
 
-    from sm_private_client.transport.dialer import Dialer
+__all__ = [
+    "CLIENT_HOOK",
+    "GuardedHTTPSession",
+    "MadeClient",
+    "guard",
+    "is_guarded",
+    "redirect",
+    "user_provided_options",
+]
 
-__all__ = ["GuardedHTTPSession", "guard", "user_provided_options"]
+CLIENT_HOOK: Final = "_register_client_plugins"
+"""What botocore's sessions, and aiobotocore's, call with every client that they have made."""
 
 STREAM_PATH: Final = "/invocations-response-stream"
+
+_SDK_ENDPOINT: Final = "SDK::Endpoint"  # of the endpoint rules' built-in parameters
 
 _logger = logging.getLogger(__name__)
 
@@ -195,6 +208,64 @@ def guard(
     carrier.http_session.close()
     carrier.http_session = guarded
     return guarded
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeClient:
+    """What a client that somebody else made was made with.
+
+    Attributes:
+        endpoint_url: The URL that was given by argument, variable or profile; ``None`` where
+            botocore's own rules give it.
+        verify: As botocore decided it: a boolean, or the path of a CA bundle.
+        credentials: botocore's, ``None`` for a client that does not sign.
+    """
+
+    endpoint_url: str | None
+    verify: bool | str
+    credentials: Any
+
+    @classmethod
+    def of(cls, client: BaseClient) -> MadeClient:
+        """Reads a client.
+
+        Raises:
+            ConfigurationError: Its HTTP session is not botocore's own, so no guard fits under it.
+        """
+        made: Any = client
+        carried = made._endpoint.http_session  # noqa: SLF001 - see module
+        if type(carried) is not botocore.httpsession.URLLib3Session:
+            kind = f"{type(carried).__module__}.{type(carried).__qualname__}"
+            raise ConfigurationError(
+                f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
+                cause="only botocore's own HTTP session can; an asynchronous client has another.",
+                remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
+                "sm_private_client.swap_in.aio to create_client.",
+            )
+        return cls(
+            endpoint_url=made._ruleset_resolver._builtins[_SDK_ENDPOINT],  # noqa: SLF001 - see module
+            verify=carried._verify,  # noqa: SLF001 - see module
+            credentials=made._get_credentials(),  # noqa: SLF001 - see module
+        )
+
+
+def redirect(client: BaseClient, endpoint_url: str) -> None:
+    """Makes a client talk to another URL, as if it had been made with it."""
+    made: Any = client
+    made._ruleset_resolver._builtins.update(  # noqa: SLF001 - see module
+        # As botocore does for a custom URL: the variants are those of its own host names.
+        {_SDK_ENDPOINT: endpoint_url, "AWS::UseFIPS": False, "AWS::UseDualStack": False}
+    )
+    made.meta._endpoint_url = endpoint_url  # noqa: SLF001 - see module
+
+
+def is_guarded(client: BaseClient) -> bool:
+    """Says whether every connection of a client goes through a Dialer."""
+    made: Any = client
+    if isinstance(made._endpoint.http_session, GuardedHTTPSession):  # noqa: SLF001 - see module
+        return True
+    given = getattr(client.meta.config, "connector_args", None) or {}  # aiobotocore's
+    return isinstance(getattr(given.get("resolver"), "dialer", None), Dialer)
 
 
 def user_provided_options(config: Config | None) -> dict[str, Any]:
