@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.retry_table import THROTTLING_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,26 +51,7 @@ _FORGETTING: Final = 0.02  # a round's share in moving the least up: 50 rounds f
 _ERRORS: Final = 2.0  # standard errors of a mean that are put down to chance
 _FIRST_PAUSE: Final = 0.1  # seconds between two halvings while no round was answered yet
 
-_OVERLOAD_CODES: Final = frozenset(
-    # botocore.retries.standard.ThrottledRetryableChecker, and SageMaker's own 429
-    {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "LimitExceededException",
-        "ModelNotReadyException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    }
-)
+_OVERLOAD_CODES: Final = THROTTLING_CODES | {"ModelNotReadyException"}  # SageMaker's own 429
 _OVERLOAD_STATUSES: Final = frozenset({429, 503})
 _MODEL_OVERLOAD_STATUSES: Final = frozenset({429, 503, 507})  # 507: no memory for one more model
 

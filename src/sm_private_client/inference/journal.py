@@ -20,7 +20,6 @@ import logging
 import os
 import stat
 import struct
-import sys
 import tempfile
 import threading
 import time
@@ -44,6 +43,7 @@ from sm_private_client.inference.journal_format import (
     read_run,
     scan,
 )
+from sm_private_client.routing.file_locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -131,7 +131,7 @@ class Journal:
         self._synced = clock()
         with ExitStack() as undo:
             self._file = undo.enter_context(_open(self._path))
-            if not _try_lock(self._file.fileno()):
+            if not try_lock(self._file.fileno()):
                 raise ConfigurationError(
                     f"The journal {self._path} is in use.",
                     cause="another run has it open, in this process or in another.",
@@ -348,26 +348,3 @@ def _write(file: IO[bytes], data: bytes) -> None:
     written = file.write(data)
     while written < len(data):  # a signal, or a disk that is nearly full
         written += file.write(data[written:])
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        os.lseek(handle, 1 << 60, os.SEEK_SET)  # locks are on bytes there, so on one never used
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        finally:
-            os.lseek(handle, 0, os.SEEK_SET)
-        return True
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

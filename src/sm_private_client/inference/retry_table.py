@@ -18,9 +18,29 @@ from sm_private_client.inference.retry_policy import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["TABLE", "Row", "Verdict", "classify", "describe"]
+__all__ = ["TABLE", "THROTTLING_CODES", "Row", "Verdict", "classify", "describe"]
 
 Retried = Literal["yes", "if safe to repeat", "by the model's status", "no"]
+
+THROTTLING_CODES: Final = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+"""Those of ``botocore.retries.standard.ThrottledRetryableChecker``."""
 
 _MAY_HAVE_RUN: Final = "the model may have run; RetryPolicy(safe_to_repeat=True) retries it"
 
@@ -133,26 +153,8 @@ TABLE: Final = (
         why="something that the service needs failed for the moment",
     ),
     Row(
-        # The codes are those of botocore.retries.standard.
         name="throttled",
-        codes=frozenset(
-            {
-                "BandwidthLimitExceeded",
-                "EC2ThrottledException",
-                "LimitExceededException",
-                "PriorRequestNotComplete",
-                "ProvisionedThroughputExceededException",
-                "RequestLimitExceeded",
-                "RequestThrottled",
-                "RequestThrottledException",
-                "SlowDown",
-                "ThrottledException",
-                "Throttling",
-                "ThrottlingException",
-                "TooManyRequestsException",
-                "TransactionInProgressException",
-            }
-        ),
+        codes=THROTTLING_CODES,
         statuses=frozenset({429}),
         retried="yes",
         why="the service asks for fewer calls a second",

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sm_private_client.errors import NoPrivateRouteError
 from sm_private_client.privatelink.records import Evidence, Route
+from sm_private_client.routing.file_locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -154,7 +154,7 @@ class RouteCache:
             return
         try:
             deadline = time.monotonic() + _LOCK_TIMEOUT
-            while not _try_lock(handle) and time.monotonic() < deadline:
+            while not try_lock(handle) and time.monotonic() < deadline:
                 time.sleep(0.02)
             yield
         finally:
@@ -196,23 +196,3 @@ def _refused(kept: Mapping[str, Any]) -> NoPrivateRouteError:
     error.args = (str(kept["text"]),)
     error.what = kept["what"]
     return error
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
