@@ -1,0 +1,117 @@
+"""What a check is: a row of the table, with its words and its pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sm_private_client.doctor.facts import Facts, ServiceFacts, Unknown
+from sm_private_client.doctor.records import Finding, HopName, Status
+
+__all__ = ["Check", "Verdict", "broken", "could_not_look", "doubtful", "fine", "worse"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What a check's function says about one subject.
+
+    Attributes:
+        status: The status.
+        subject: What it is about: a service, an id, a variable.
+        seen: What was seen, as a sentence.
+        values: What stands for the braces in the check's words.
+        permission: The missing IAM permission of an ``unknown`` one.
+        hop: A hop other than the check's own.
+    """
+
+    status: Status
+    subject: str
+    seen: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    permission: str | None = None
+    hop: HopName | None = None
+
+
+def fine(subject: str, seen: str) -> Verdict:
+    """Says that a subject is well."""
+    return Verdict(status="ok", subject=subject, seen=seen)
+
+
+def broken(subject: str, seen: str, **values: str) -> Verdict:
+    """Says that a subject breaks the way."""
+    return Verdict(status="failure", subject=subject, seen=seen, values=values)
+
+
+def doubtful(subject: str, seen: str, **values: str) -> Verdict:
+    """Says that a subject is wrong without breaking the way."""
+    return Verdict(status="warning", subject=subject, seen=seen, values=values)
+
+
+def worse(service: ServiceFacts, subject: str, seen: str, **values: str) -> Verdict:
+    """Says that a subject is wrong: a failure where the service's way is broken, else a warning."""
+    return (doubtful if service.works else broken)(subject, seen, **values)
+
+
+def could_not_look(subject: str, why: Unknown) -> Verdict:
+    """Says that a subject could not be looked at."""
+    return Verdict(
+        status="unknown",
+        subject=subject,
+        seen=f"could not be looked at: {why.reason}",
+        permission=why.permission,
+    )
+
+
+OfSession = Callable[[Facts], Iterable[Verdict]]
+OfService = Callable[[Facts, ServiceFacts], Iterable[Verdict]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: In kebab case; an anchor of docs/doctor.md.
+        looks_at: What it looks at, for the documentation.
+        meaning: What it means where something is wrong; braces take a verdict's values.
+        remedies: Commands or settings that mend it; braces take a verdict's values.
+        hop: The hop of the path it is about; ``None`` where it is beside the path.
+        session: Its function, where it is about the session as a whole.
+        service: Its function, where it is about each service.
+        explained_by: The checks whose failure this one's failure is merely a consequence of.
+    """
+
+    name: str
+    looks_at: str
+    meaning: str
+    remedies: tuple[str, ...]
+    hop: HopName | None = None
+    session: OfSession | None = None
+    service: OfService | None = None
+    explained_by: tuple[str, ...] = ()
+
+    def findings(self, facts: Facts) -> Iterable[Finding]:
+        """Runs the check on facts."""
+        if self.session is not None:
+            for verdict in self.session(facts):
+                yield self._finding(verdict, None)
+        if self.service is not None:
+            for service in facts.services:
+                for verdict in self.service(facts, service):
+                    yield self._finding(verdict, service.service_name)
+
+    def _finding(self, verdict: Verdict, service_name: str | None) -> Finding:
+        wrong = verdict.status in ("failure", "warning")
+        remedies = tuple(text.format(**verdict.values) for text in self.remedies) if wrong else ()
+        if verdict.permission is not None:
+            remedies = (f"allow {verdict.permission} for this identity, and run the doctor again",)
+        return Finding(
+            check=self.name,
+            status=verdict.status,
+            subject=verdict.subject,
+            seen=verdict.seen,
+            cause=self.meaning.format(**verdict.values) if wrong else None,
+            remedy=remedies,
+            service_name=service_name,
+            hop=verdict.hop or self.hop,
+        )

@@ -1,0 +1,131 @@
+"""Whether the siblings (STS, S3, logs, …) are private, public or not reached at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from sm_private_client.doctor.facts import SiblingFacts, Unknown
+from sm_private_client.doctor.gathering_network import CONNECT_TIMEOUT, DNS_TIMEOUT, Prober
+from sm_private_client.doctor.started import Started
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink.addresses import AddressPolicy, is_loopback_host
+from sm_private_client.privatelink.siblings import SIBLINGS, sibling_service_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.doctor.gathering_account import Account
+    from sm_private_client.privatelink.hostnames import Partition
+    from sm_private_client.privatelink.siblings import Sibling
+    from sm_private_client.session import Session
+
+__all__ = ["look_at_siblings", "sibling_services"]
+
+_ALWAYS: Final = frozenset({"sts", "s3", "logs", "ecr", "kms"})
+"""Those that are looked at without ``deep`` too."""
+
+
+def sibling_services(region: str, partition: Partition) -> tuple[str, ...]:
+    """Gives the endpoint services of all siblings."""
+    return tuple(
+        name
+        for row in SIBLINGS
+        for name in sibling_service_names(row, region=region, partition=partition)
+    )
+
+
+def look_at_siblings(
+    session: Session,
+    *,
+    region: str,
+    partition: Partition,
+    account: Callable[[], Account],
+    vpc_id: Callable[[], str | None],
+    deep: bool,
+) -> tuple[SiblingFacts, ...]:
+    """Looks every sibling's host up and tries one connection; nothing is sent.
+
+    Args:
+        session: Whose network and settings count.
+        region: The region.
+        partition: Its partition.
+        account: Waits for what EC2 told: gateways have no names of their own.
+        vpc_id: Waits for our VPC.
+        deep: All of them, not only the most needed.
+    """
+    try:
+        prober = Prober(session.network, session.ca_bundle)
+    except ConfigurationError:
+        return ()
+
+    def look(row: Sibling) -> SiblingFacts | None:
+        url = urlsplit(session.routes.plain_url(row.service_name, region) or "")
+        if not url.hostname:
+            return None
+        names = sibling_service_names(row, region=region, partition=partition)
+        host = url.hostname
+        port = url.port or (80 if url.scheme == "http" else 443)
+        seen = SiblingFacts(
+            service_name=row.service_name,
+            host=host,
+            endpoint_service=names[0],
+            purpose=row.purpose,
+        )
+        return _reached(session, prober, seen, port=port, gateway=lambda: gateway(names))
+
+    def gateway(names: tuple[str, ...]) -> str | None:
+        told = account().vpc_endpoints
+        if isinstance(told, Unknown):
+            return None
+        here = vpc_id()
+        for one in told:
+            standing = one.vpc_endpoint
+            is_gateway = one.kind == "gateway" and standing.endpoint_service in names
+            if is_gateway and standing.is_available and here in (None, standing.vpc_id):
+                return standing.vpc_endpoint_id
+        return None
+
+    rows = [row for row in SIBLINGS if deep or row.service_name in _ALWAYS]
+    asked = [Started(lambda r=row: look(r), what=f"sibling {row.service_name}") for row in rows]  # type: ignore[misc] # mypy knows no default of a lambda
+    deadline = time.monotonic() + DNS_TIMEOUT + CONNECT_TIMEOUT + 1.0
+    found = []
+    for started in asked:
+        try:
+            seen = started.result(deadline)
+        except TimeoutError:
+            continue
+        if seen is not None:
+            found.append(seen)
+    return tuple(found)
+
+
+def _reached(
+    session: Session,
+    prober: Prober,
+    seen: SiblingFacts,
+    *,
+    port: int,
+    gateway: Callable[[], str | None],
+) -> SiblingFacts:
+    if is_loopback_host(seen.host):
+        return replace(seen, private=True, reached=True, through="a stand-in on this machine")
+    try:
+        found = session.network.resolve(seen.host, timeout=DNS_TIMEOUT)
+    except OSError as error:
+        return replace(seen, failure=str(error.strerror or error))
+    private = all(AddressPolicy().judge(address).private for address in found)
+    through = "private addresses" if private else ""
+    if not private and (gateway_id := gateway()) is not None:
+        private, through = True, f"the gateway {gateway_id}"
+    failure = prober.reach(found[0], port)
+    return replace(
+        seen,
+        addresses=found,
+        private=private,
+        through=through,
+        reached=failure is None,
+        failure=failure,
+    )
