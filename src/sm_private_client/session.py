@@ -7,23 +7,37 @@ import threading
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import boto3.session
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, PublicAddressError, RoutingError
 from sm_private_client.inference.quota import RetryQuota
 from sm_private_client.privatelink import services
 from sm_private_client.routing import botocore_rules
 from sm_private_client.routing.book import ClientCredentials, RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
-from sm_private_client.routing.settings import RoutingOptions, load_settings, read_environment
-from sm_private_client.transport.client_config import USER_AGENT, RoutedConfig, verified_by
+from sm_private_client.routing.settings import (
+    RoutingOptions,
+    is_sealed,
+    load_settings,
+    read_environment,
+)
+from sm_private_client.transport.client_config import (
+    USER_AGENT,
+    RoutedConfig,
+    sealed_config,
+    verified_by,
+)
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
+from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
 from sm_private_client.transport.guarded import MadeClient, guard, redirect
 from sm_private_client.transport.own_vpc import own_vpc
 from sm_private_client.transport.presigned import PresignedUrlNotice
+from sm_private_client.transport.sealing import Seal, without_common_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +55,8 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
+    from sm_private_client.transport.egress import Egress
+    from sm_private_client.transport.link_local import CredentialsHTTPSession
 
 __all__ = ["Session", "is_making", "making"]
 
@@ -49,6 +65,8 @@ _QUICK: Final = Config(
 )
 """For the calls that deciding a route may need, so that no route is said within ten seconds."""
 
+_KEEP_BOTOCORES_URL: Final = frozenset({"private-dns", "gateway"})
+"""How a service is reached at the host that botocore uses by itself."""
 
 _making: Final[ContextVar[bool]] = ContextVar("sm_private_client_making", default=False)
 
@@ -72,15 +90,19 @@ class Session(boto3.session.Session):
     """A ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
 
     Takes every argument of ``boto3.Session``, the routing options, and ``network``. Making one
-    does no I/O. Clients of services outside the SageMaker family are boto3's own. Clients of the
-    family are routed and guarded, made once for one set of arguments, and shared: like every
-    boto3 client they may be used by many threads.
+    does no I/O. Clients of services outside the SageMaker family are boto3's own, unless the
+    session is sealed: then each is guarded, or refused. Clients of the family are routed and
+    guarded, made once for one set of arguments, and shared: like every boto3 client they may be
+    used by many threads.
 
     Args:
         network: What resolves names and opens sockets; the machine's own by default. A network
             that is given has its routes kept on disk only where ``route_cache`` says so.
         **routing: See ``RoutingOptions``.
     """
+
+    _sealable: RoutingOptions | None = None  # a session made by ``over`` is never sealed
+    _seal: Seal | None = None
 
     def __init__(
         self,
@@ -112,6 +134,9 @@ class Session(boto3.session.Session):
             "network": network,
             **routing,
         }
+        self._sealable = routing
+        if is_sealed(routing, environ=read_environment(), profile={}):
+            self._sealed_now()
 
     @classmethod
     def over(
@@ -154,10 +179,12 @@ class Session(boto3.session.Session):
             keeps_on_disk=network is None or routing.get("route_cache") is not None,
             callers=_Callers(self),
             access_key_id=access_key_id,
+            metadata=self._metadata_network,
         )
+        self._egress = EgressLedger()
         self._health = ZoneHealth()
         self._lock = threading.RLock()
-        self._making = threading.Lock()
+        self._making = threading.RLock()  # a credential provider may make a client meanwhile
         self._clients: dict[object, Any] = {}
         self._direct: dict[str, DirectInvoker] = {}
         self._async: dict[str, AsyncInvoker] = {}
@@ -189,6 +216,7 @@ class Session(boto3.session.Session):
             credentials = ClientCredentials(
                 aws_access_key_id, aws_secret_access_key, aws_session_token, aws_account_id
             )
+            self._sealing()
             if not self._is_routed(service_name):
                 return super().client(
                     service_name,
@@ -230,7 +258,7 @@ class Session(boto3.session.Session):
             RoutingError, PublicAddressError, ConfigurationError: As ``client`` does.
         """
         credentials = ClientCredentials(
-            **{name: arguments.pop(name, None) for name in ClientCredentials._fields}
+            **{name: arguments.pop(name, None) for name in ClientCredentials.names()}
         )
         given = {
             "region_name": None,
@@ -297,7 +325,8 @@ class Session(boto3.session.Session):
         """Tells how a service of the SageMaker family is reached from here, and why.
 
         Args:
-            service_name: boto3's name, for example ``sagemaker-runtime``.
+            service_name: boto3's name, for example ``sagemaker-runtime``; in a sealed session of
+                any service.
             region_name: The session's region by default.
             endpoint_url: As for ``client``.
             config: As for ``client``; FIPS, dual-stack and region count.
@@ -305,8 +334,9 @@ class Session(boto3.session.Session):
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: As ``client`` would.
         """
-        services.for_service(service_name)  # raises: not of the family
-        return self._routes.route(
+        if self._sealing() is None:
+            services.for_service(service_name)  # raises: not of the family
+        return self._decided(
             services.canonical_service_name(service_name),
             self._region(region_name, config),
             endpoint_url=endpoint_url,
@@ -467,6 +497,20 @@ class Session(boto3.session.Session):
         return self._network
 
     @property
+    def sealed(self) -> bool:
+        """Whether no client or resource of this session may reach a public address."""
+        return self._sealing() is not None
+
+    def egress(self) -> Egress:
+        """Tells what the clients of this session reached, and were refused, since it was made."""
+        return self._egress.read(sealed=self.sealed)
+
+    def get_credentials(self) -> Any:  # noqa: ANN401 - as boto3 has it
+        """Gives the credentials, as boto3 does; a sealed session fetches them privately."""
+        self._sealing()
+        return super().get_credentials()
+
+    @property
     def routes(self) -> RouteBook:
         """This session's routes and what they are decided by; for rooms above, such as doctor."""
         return self._routes
@@ -524,14 +568,8 @@ class Session(boto3.session.Session):
         credentials: ClientCredentials,
     ) -> Callable[[], Any]:
         """Checks what was asked for and decides its route; gives what makes the client."""
-        bundle = verified_by(verify, session=self._session, environ=read_environment())
-        if not use_ssl and endpoint_url is None:
-            raise ConfigurationError(
-                f"use_ssl=False asks for an unencrypted {service_name} client.",
-                cause="a private route is always encrypted.",
-                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
-            )
-        route = self._routes.route(
+        bundle = self._checked_bundle(service_name, use_ssl, verify, endpoint_url)
+        route = self._decided(
             service_name,
             self._region(region_name, config),
             endpoint_url=endpoint_url,
@@ -554,7 +592,7 @@ class Session(boto3.session.Session):
             api_version=api_version,
             verify=bundle,
             # With private DNS botocore keeps its own URL, and with it its own endpoint rules.
-            endpoint_url=None if route.source == "private-dns" else route.endpoint_url,
+            endpoint_url=None if route.source in _KEEP_BOTOCORES_URL else route.endpoint_url,
             config=routed.config,
             **credentials.as_arguments(),
         )
@@ -580,7 +618,109 @@ class Session(boto3.session.Session):
             network=self._network,
             health=self._health,
             warn_only=self._routes.settings().on_public_route == "warn",
+            egress=self._egress,
         )
+
+    def _decided(self, service_name: str, region: str, **request: Any) -> Route:  # noqa: ANN401
+        """Decides a route; a refusal is kept for ``egress``."""
+        try:
+            return self._routes.route(service_name, region, **request)
+        except PublicAddressError as error:
+            self._egress.refused(service_name, error.host, address=error.address, rule="public")
+            raise
+        except RoutingError:
+            url = request["endpoint_url"] or self._routes.plain_url(
+                service_name, region, config=request["config"]
+            )
+            host = urlsplit(url or "").hostname or ""
+            self._egress.refused(service_name, host, rule=NO_PRIVATE_ROUTE)
+            raise
+
+    def _checked_bundle(
+        self,
+        service_name: str,
+        use_ssl: bool | None,
+        verify: bool | str | None,
+        endpoint_url: str | None,
+    ) -> bool | str:
+        if not use_ssl and endpoint_url is None:
+            raise ConfigurationError(
+                f"use_ssl=False asks for an unencrypted {service_name} client.",
+                cause="a private route is always encrypted.",
+                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
+            )
+        return verified_by(verify, session=self._session, environ=read_environment())
+
+    def _sealing(self) -> Seal | None:
+        """Gives the seal, once any source of settings asks for one; it is never taken off."""
+        if self._seal is None and self._sealable is not None:
+            profile = self._session.get_scoped_config()
+            if is_sealed(self._sealable, environ=read_environment(), profile=profile):
+                self._sealed_now()
+        return self._seal
+
+    def _sealed_now(self) -> None:
+        with self._lock:
+            if self._seal is None:
+                self._seal = Seal(
+                    self._session, make=self._sealed_client, fetch=self._credentials_session
+                )
+
+    def _sealed_client(
+        self,
+        service_name: str,
+        arguments: dict[str, Any],
+        create: Callable[..., Any],
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Makes a client of any service, guarded, however botocore was asked for it."""
+        if self._is_routed(service_name):
+            make: Any = self.client
+            return make(service_name, **arguments)
+        if service_name not in self.get_available_services():
+            return create(service_name, **arguments)  # botocore's own error, with the list
+        endpoint_url, caller = arguments.get("endpoint_url"), arguments.get("config")
+        bundle = self._checked_bundle(
+            service_name, arguments.get("use_ssl", True), arguments.get("verify"), endpoint_url
+        )
+        default = self._session.get_default_client_config()
+        config = sealed_config(caller, session_default=default)
+        passed = {name: arguments.get(name) for name in ClientCredentials.names()}
+        unsigned = getattr(config, "signature_version", None) is UNSIGNED
+        route = self._decided(
+            service_name,
+            self._region(arguments.get("region_name"), caller),
+            endpoint_url=endpoint_url,
+            config=caller,
+            credentials=ClientCredentials(**passed, is_unsigned=unsigned),
+        )
+        arguments |= {"config": config, "verify": bundle, "endpoint_url": route.endpoint_url}
+        if route.source in _KEEP_BOTOCORES_URL:
+            del arguments["endpoint_url"]
+        with self._making:
+            made = create(service_name, **arguments)
+        read_timeout = made.meta.config.read_timeout
+        guard(made, self._dialer(route), verify=bundle, stream_timeout=read_timeout)
+        if service_name == "s3":
+            without_common_runtime(made)
+        return made
+
+    def _credentials_session(self, service_name: str) -> CredentialsHTTPSession:
+        from sm_private_client.transport.link_local import CredentialsHTTPSession  # noqa: PLC0415
+
+        return CredentialsHTTPSession(
+            service_name,
+            network=self._network,
+            health=self._health,
+            egress=self._egress,
+            timeout=float(self._session.get_config_variable("metadata_service_timeout")),
+        )
+
+    def _metadata_network(self) -> NetworkBackend:
+        if self._seal is None:
+            return self._network
+        from sm_private_client.transport.link_local import MetadataNetwork  # noqa: PLC0415
+
+        return MetadataNetwork(self._network, egress=self._egress)
 
     def _is_routed(self, service_name: str) -> bool:
         """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
@@ -591,7 +731,8 @@ class Session(boto3.session.Session):
 
     def _plain_client(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
         make: Any = super().client
-        with self._making, making():  # botocore makes one client at a time
+        lifted = self._seal.lifted() if self._seal else contextlib.nullcontext()
+        with self._making, making(), lifted:  # botocore makes one client at a time
             return make(service_name, **arguments)
 
     def _retries_are_configured(self) -> bool:
@@ -629,6 +770,9 @@ class _Callers:
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Any:  # noqa: ANN401
         arguments = credentials.as_arguments()
+        if self._owner.sealed:
+            make: Any = self._owner.client
+            return make("ec2", region_name=region, config=_QUICK, **arguments)
         return self._owner._plain_client(  # noqa: SLF001 - same module
             "ec2", region_name=region, config=_QUICK, **arguments
         )

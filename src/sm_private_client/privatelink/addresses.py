@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "CREDENTIAL_ADDRESSES",
     "AddressPolicy",
     "Network",
     "Verdict",
@@ -35,6 +36,19 @@ _WIDEST_PREFIX: Final = {4: 8, 6: 16}
 """No organisation routes more than this privately; a wider network would switch the guard off."""
 
 
+CREDENTIAL_ADDRESSES: Final = frozenset(
+    {
+        "169.254.169.254",  # EC2 instance metadata
+        "fd00:ec2::254",
+        "169.254.170.2",  # ECS task credentials and metadata
+        "169.254.170.23",  # EKS Pod Identity
+        "fd00:ec2::23",
+    }
+)
+"""Where the platform gives credentials and tells where a process runs. Sources: EC2 user guide,
+"Access instance metadata"; ECS developer guide, "Task IAM role"; EKS user guide, "Pod Identity"."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What was decided about one address.
@@ -43,7 +57,8 @@ class Verdict:
         address: The address as it was given.
         private: Whether a connection to it may be made.
         rule: A short name of the rule that decided: ``eni``, ``vpc-cidr``, ``allowed-network``,
-            ``private-range``, ``local``, or a reason to refuse such as ``public``.
+            ``private-range``, ``s3-gateway``, ``link-local credentials``, ``local``, or a reason to
+            refuse such as ``public``.
         why: The rule as a clause, to stand after the address.
     """
 
@@ -68,12 +83,21 @@ class AddressPolicy:
         allowed_networks: What the user allows on top.
         local: The URL itself names a loopback host (a stand-in on this machine): only loopback
             addresses are reached, and the route is local, not private.
+        gateway: boto3's name of the service (``s3``) whose gateway VPC endpoint carries the calls;
+            empty where none does.
+        gateway_networks: The CIDRs of that gateway's prefix list. They are public addresses, to
+            which the VPC's route tables know a way that does not leave AWS's network.
+        credentials: The route leads to what gives credentials on link-local addresses: only
+            ``CREDENTIAL_ADDRESSES`` are reached.
     """
 
     eni_addresses: frozenset[str] = frozenset()
     vpc_cidrs: tuple[str, ...] = ()
     allowed_networks: tuple[str, ...] = ()
     local: bool = False
+    gateway: str = ""
+    gateway_networks: tuple[str, ...] = ()
+    credentials: bool = False
 
     def judge(self, address: str) -> Verdict:
         """Decides about one address.
@@ -85,7 +109,7 @@ class AddressPolicy:
             ValueError: The text is not an address.
         """
         ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
-        private, rule, why = self._decide(ip)
+        private, rule, why = _gives_credentials(ip) if self.credentials else self._decide(ip)
         return Verdict(address=address, private=private, rule=rule, why=why)
 
     def _decide(self, ip: IPAddress) -> tuple[bool, str, str]:
@@ -104,6 +128,9 @@ class AddressPolicy:
                 return False, rule, f"is {article} {rule} address, which no VPC endpoint has"
         if _is_in(ip, self.allowed_networks):
             return True, "allowed-network", "is in allowed_networks"
+        if _is_in(ip, self.gateway_networks):
+            why = f"is in the prefix list of the VPC's {self.gateway} gateway"
+            return True, f"{self.gateway}-gateway", why
         if self.eni_addresses or self.vpc_cidrs:
             if any(ip == ipaddress.ip_address(known) for known in self.eni_addresses):
                 return True, "eni", "is a network interface of the VPC endpoint"
@@ -114,6 +141,12 @@ class AddressPolicy:
         if any(ip in network for network in PRIVATE_NETWORKS):
             return True, "private-range", "is in a private range"
         return False, "public", "is public"
+
+
+def _gives_credentials(ip: IPAddress) -> tuple[bool, str, str]:
+    if str(ip) in CREDENTIAL_ADDRESSES:
+        return True, "link-local credentials", "is where the platform gives credentials"
+    return False, "foreign", "is not where the platform gives credentials"
 
 
 def _is_in(ip: IPAddress, networks: tuple[str, ...]) -> bool:

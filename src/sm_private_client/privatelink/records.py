@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 Outcome = Literal["used", "no", "failed", "skipped", "noted"]
-RouteSource = Literal["explicit", "configured", "private-dns", "discovery", "public"]
+RouteSource = Literal["explicit", "configured", "private-dns", "discovery", "gateway", "public"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +168,7 @@ class Route:
         fields = dict(made)
         policy = dict(fields["address_policy"])
         policy["eni_addresses"] = frozenset(policy["eni_addresses"])
-        for name in ("vpc_cidrs", "allowed_networks"):
+        for name in ("vpc_cidrs", "allowed_networks", "gateway_networks"):
             policy[name] = tuple(policy[name])
         fields["address_policy"] = AddressPolicy(**policy)
         fields["addresses"] = _addresses(fields["addresses"])

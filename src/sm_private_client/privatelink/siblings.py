@@ -9,10 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sm_private_client.privatelink.hostnames import split_vpc_endpoint_label
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sm_private_client.privatelink.hostnames import Partition
 
-__all__ = ["SIBLINGS", "Sibling", "sibling", "sibling_service_names"]
+__all__ = [
+    "SIBLINGS",
+    "WITHOUT_PRIVATE_WAY",
+    "Sibling",
+    "regional_dns_name",
+    "sibling",
+    "sibling_endpoint_url",
+    "sibling_service_names",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +73,9 @@ SIBLINGS: Final[tuple[Sibling, ...]] = (
     Sibling(service_name="servicecatalog", name_suffix="servicecatalog", purpose="projects"),
 )
 
+WITHOUT_PRIVATE_WAY: Final = frozenset({"sso", "sso-oidc"})
+"""What IAM Identity Center's sign-in calls; no endpoint service for it is in AWS's list."""
+
 
 def sibling(service_name: str) -> Sibling | None:
     """Finds the row of a boto3 service; ``None`` where it has none."""
@@ -76,3 +91,26 @@ def sibling_service_names(row: Sibling, *, region: str, partition: Partition) ->
     rest = f"{region}.{row.name_suffix}" if row.is_regional else row.name_suffix
     own = ".".join(reversed(partition.dns_suffix.split(".")))
     return tuple(dict.fromkeys(f"{prefix}.{rest}" for prefix in (own, "com.amazonaws")))
+
+
+def regional_dns_name(dns_names: Iterable[str]) -> str | None:
+    """Finds the regional DNS name among those that EC2 gives for a VPC endpoint.
+
+    S3's begins with ``*.``, which stands for ``bucket``, ``accesspoint`` or ``control``; that is
+    left out here.
+    """
+    for name in sorted(dns_names):
+        host = name.lower().removesuffix(".").removeprefix("*.")
+        label = split_vpc_endpoint_label(host.partition(".")[0])
+        if label is not None and label[1] and ".vpce." in host:
+            return host
+    return None
+
+
+def sibling_endpoint_url(row: Sibling, dns_name: str) -> str:
+    """Gives the URL that clients take for an interface VPC endpoint of a sibling.
+
+    S3's has ``bucket.`` before the DNS name (Amazon S3 user guide, "Accessing buckets, access
+    points, and Amazon S3 Control API operations from S3 interface endpoints").
+    """
+    return f"https://bucket.{dns_name}" if row.service_name == "s3" else f"https://{dns_name}"

@@ -24,8 +24,11 @@ from sm_private_client.routing.settings import (
     load_settings,
     read_environment,
 )
+from sm_private_client.routing.sibling_routes import sibling_route
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import botocore.session
     from botocore.config import Config
 
@@ -37,16 +40,26 @@ __all__ = ["ClientCredentials", "RouteBook"]
 
 
 class ClientCredentials(NamedTuple):
-    """Credentials that were passed for one client instead of the session's own."""
+    """Credentials that were passed for one client instead of the session's own.
+
+    ``is_unsigned`` says that the client has none at all, as for a call that fetches credentials.
+    """
 
     aws_access_key_id: str | None = None
     aws_secret_access_key: str | None = None
     aws_session_token: str | None = None
     aws_account_id: str | None = None
+    is_unsigned: bool = False
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Gives the names of boto3's arguments."""
+        return ClientCredentials._fields[:-1]
 
     def as_arguments(self) -> dict[str, str]:
         """Gives those that were passed, as keyword arguments of boto3."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
+        passed = {name: getattr(self, name) for name in self.names()}
+        return {name: value for name, value in passed.items() if value is not None}
 
 
 class Callers(Protocol):
@@ -74,6 +87,7 @@ class RouteBook:
         session: Whose region, profile and configured URLs count.
         network: What resolves names.
         options: The routing arguments.
+        metadata: What is asked where we run is asked through this one; ``network`` where not given.
         keeps_on_disk: Whether routes may be kept on disk at all.
         callers: What makes AWS calls.
         access_key_id: The id of a key that the session was made with; part of the identity that
@@ -89,8 +103,10 @@ class RouteBook:
         keeps_on_disk: bool,
         callers: Callers,
         access_key_id: str | None = None,
+        metadata: Callable[[], NetworkBackend] | None = None,
     ) -> None:
         self._session = session
+        self._metadata = metadata or (lambda: network)
         self._network = network
         self._options = options
         self._keeps_on_disk = keeps_on_disk
@@ -168,18 +184,20 @@ class RouteBook:
         """
         return self._request(service_name, region, None, None)
 
-    def plain_url(self, service_name: str, region: str) -> str | None:
+    def plain_url(
+        self, service_name: str, region: str, *, config: Config | None = None
+    ) -> str | None:
         """Gives the URL that boto3's own client of any service would talk to.
 
         Returns:
             The URL, or ``None`` where neither a setting nor botocore's rules have one.
         """
         configured = botocore_rules.configured_url(
-            self._session, service_name, config=None, environ=read_environment()
+            self._session, service_name, config=config, environ=read_environment()
         )
         if configured is not None:
             return configured.url
-        fips = botocore_rules.wants_fips(self._session, None)
+        fips = botocore_rules.wants_fips(self._session, config)
         return botocore_rules.default_url(self._session, service_name, region, fips=fips)
 
     def location(self) -> Location:
@@ -232,7 +250,13 @@ class RouteBook:
         )
 
     def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
-        resolver = self._resolver(request.region, credentials)
+        if not services.is_family(request.service_name):
+            world = self._world(request.region, credentials)
+            # The session's own credentials may be what STS is called for, without a signature.
+            unsigned = credentials.is_unsigned and request.service_name == "sts"
+            can_ask = not unsigned and request.service_name != "ec2"
+            return sibling_route(world, request, can_ask_ec2=can_ask)
+        resolver = RouteResolver(self._world(request.region, credentials))
         directory = request.settings.route_cache
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
@@ -260,9 +284,9 @@ class RouteBook:
         with self._lock:  # one for the session, so that what is wrong with it is said once
             return self._caches.setdefault(directory, RouteCache(directory))
 
-    def _resolver(self, region: str, credentials: ClientCredentials) -> RouteResolver:
+    def _world(self, region: str, credentials: ClientCredentials) -> World:
         discovery = self._discovery(region, credentials)
-        world = World(
+        return World(
             network=self._network,
             partitions=self._known_partitions(),
             discovery=discovery,
@@ -271,7 +295,6 @@ class RouteBook:
                 resource, route, credentials, discovery
             ),
         )
-        return RouteResolver(world)
 
     def _discovery(self, region: str, credentials: ClientCredentials) -> Discovery:
         key = (region, credentials)
@@ -294,5 +317,5 @@ class RouteBook:
 
     def _locate(self) -> Location:
         if self._location is None:
-            self._location = locate(self._network, environ=read_environment())
+            self._location = locate(self._metadata(), environ=read_environment())
         return self._location

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from sm_private_client.errors import DiscoveryError
+from sm_private_client.errors import DiscoveryError, PrivateClientError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
 from sm_private_client.routing.deadlines import run_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
-__all__ = ["DISCOVERY_TIMEOUT", "Discovery"]
+__all__ = ["DISCOVERY_TIMEOUT", "Discovery", "vpc_endpoint_of"]
 
 DISCOVERY_TIMEOUT: Final = 5.0
 """Seconds for one question to EC2; making the client does not count."""
@@ -76,7 +76,7 @@ class Discovery:
             pages = self._ec2().get_paginator("describe_vpc_endpoints")
             asked = [{"Name": "service-name", "Values": self._service_names}]
             found = [
-                _vpc_endpoint(m)
+                vpc_endpoint_of(m)
                 for page in pages.paginate(Filters=asked)
                 for m in page["VpcEndpoints"]
             ]
@@ -101,9 +101,22 @@ class Discovery:
                 if error.response["Error"]["Code"].startswith("InvalidVpcEndpointId"):
                     return None
                 raise
-            return next((_vpc_endpoint(m) for m in answer["VpcEndpoints"]), None)
+            return next((vpc_endpoint_of(m) for m in answer["VpcEndpoints"]), None)
 
         return self._kept(_DESCRIBE_VPC_ENDPOINTS, (vpc_endpoint_id,), ask)
+
+    def asked(self, permission: str, about: Hashable, question: Callable[[Any], T]) -> T:
+        """Asks EC2 anything else, once; the answer is kept like the others.
+
+        Args:
+            permission: The IAM action, such as ``ec2:DescribeRouteTables``.
+            about: What tells this question from others of the same permission.
+            question: Asks, given the EC2 client.
+
+        Raises:
+            DiscoveryError: EC2 could not be asked.
+        """
+        return self._kept(permission, about, lambda: question(self._ec2()))
 
     def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
         """Adds to VPC endpoints the addresses and zones of their network interfaces.
@@ -232,6 +245,15 @@ def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
             cause="there are no AWS credentials.",
             remedy="give credentials as for boto3, or pass vpc_endpoint= with the full DNS name.",
         )
+    if isinstance(error, PrivateClientError):  # a sealed session has no private way to EC2
+        return DiscoveryError(
+            what,
+            cause=error.what.partition("\n")[0],
+            remedy=(
+                "create an interface endpoint for EC2 in this VPC, with private DNS.",
+                "or name one you have: set AWS_ENDPOINT_URL_EC2.",
+            ),
+        )
     reason = str(error) if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
     return DiscoveryError(
         what,
@@ -243,7 +265,8 @@ def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
     )
 
 
-def _vpc_endpoint(made: Mapping[str, Any]) -> VpcEndpoint:
+def vpc_endpoint_of(made: Mapping[str, Any]) -> VpcEndpoint:
+    """Reads one entry of DescribeVpcEndpoints."""
     created = made.get("CreationTimestamp")
     return VpcEndpoint(
         vpc_endpoint_id=made["VpcEndpointId"],

@@ -1,7 +1,8 @@
 """Routing settings: argument, then ``SM_PRIVATE_*`` variable, then profile key.
 
 The only module that reads the environment. ``allowed_networks`` and ``on_public_route`` have no
-variable: nothing in the environment can widen what counts as private.
+variable: nothing in the environment can widen what counts as private. ``sealed`` has one because
+it only narrows: whichever source seals a session, no other one can open it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "OnPublicRoute",
     "RoutingOptions",
     "RoutingSettings",
+    "is_sealed",
     "load_settings",
     "read_environment",
 ]
@@ -51,6 +53,9 @@ class RoutingOptions(TypedDict, total=False):
         route_cache: ``False`` to keep no routes on disk, or the directory to keep them in; the
             default is the platform's cache directory. Variable ``SM_PRIVATE_ROUTE_CACHE`` (``off``
             or a directory), profile key ``sm_private_route_cache``.
+        sealed: ``True``: no client or resource of the session may reach a public address, whatever
+            service it is of. Variable ``SM_PRIVATE_SEALED``, profile key ``sm_private_sealed``
+            (both ``true`` or ``false``); one of the three that says so is enough.
     """
 
     vpc_endpoint: str | Mapping[str, str] | None
@@ -59,6 +64,7 @@ class RoutingOptions(TypedDict, total=False):
     allowed_networks: Iterable[str | Network] | None
     on_public_route: OnPublicRoute | None
     route_cache: bool | str | os.PathLike[str] | None
+    sealed: bool | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +77,12 @@ class RoutingSettings:
         vpc_endpoint_from: Where these two come from, in words.
         vpc_endpoint_is_argument: Whether they were given as an argument.
         vpc_id: The VPC to look in, ``None`` to find it out.
+        vpc_id_from: Where it comes from, in words.
         availability_zone: The zone to prefer, ``None`` to find it out.
         allowed_networks: In CIDR form.
         on_public_route: What to do where there is no private way.
         route_cache: The directory for routes, ``None`` for no cache.
+        sealed: Whether no client of the session may reach a public address.
     """
 
     vpc_endpoint: str | None = None
@@ -82,10 +90,12 @@ class RoutingSettings:
     vpc_endpoint_from: str = ""
     vpc_endpoint_is_argument: bool = False
     vpc_id: str | None = None
+    vpc_id_from: str = ""
     availability_zone: str | None = None
     allowed_networks: tuple[str, ...] = ()
     on_public_route: OnPublicRoute = "refuse"
     route_cache: str | None = None
+    sealed: bool = False
 
     def vpc_endpoint_for(self, service_name: str) -> tuple[str, bool] | None:
         """Gives the VPC endpoint set for a service, and whether it was set for it alone."""
@@ -103,7 +113,8 @@ class RoutingSettings:
     def cache_key(self) -> dict[str, Any]:
         """Gives what decides about a route, for the key of the route cache."""
         key = asdict(self)
-        del key["route_cache"]
+        for name in ("route_cache", "sealed", "vpc_id_from"):  # the same route, however it is kept
+            del key[name]
         return key
 
 
@@ -112,6 +123,7 @@ _VARIABLES: Final = {
     "vpc_id": "SM_PRIVATE_VPC_ID",
     "availability_zone": "SM_PRIVATE_AVAILABILITY_ZONE",
     "route_cache": "SM_PRIVATE_ROUTE_CACHE",
+    "sealed": "SM_PRIVATE_SEALED",
 }
 _OPTIONS: Final = frozenset(RoutingOptions.__annotations__)
 _VPC_ID: Final = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?\Z")
@@ -156,7 +168,7 @@ def load_settings(
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
     found: dict[str, tuple[Any, str]] = {}
-    for name in sorted(_OPTIONS):
+    for name in sorted(_OPTIONS - {"sealed"}):
         variable = _VARIABLES.get(name)
         key = f"sm_private_{name}"
         argument = options.get(name)
@@ -168,6 +180,14 @@ def load_settings(
             found[name] = (profile[key], f"the profile key {key}")
     single, mapping = _vpc_endpoints(*found.get("vpc_endpoint", (None, "")))
     origin = found.get("vpc_endpoint", (None, ""))[1]
+    sealed = is_sealed(options, environ=environ, profile=profile)
+    on_public_route = _on_public_route(*found.get("on_public_route", ("refuse", "")))
+    if sealed and on_public_route == "warn":
+        raise ConfigurationError(
+            "The session is sealed and on_public_route is 'warn'.",
+            cause="one refuses every public address, the other lets them pass.",
+            remedy="leave one of them out.",
+        )
     return RoutingSettings(
         vpc_endpoint=single,
         vpc_endpoints=mapping,
@@ -176,15 +196,47 @@ def load_settings(
         vpc_id=_matching(
             _VPC_ID, "a VPC id such as vpc-0a1b2c3d", *found.get("vpc_id", (None, ""))
         ),
+        vpc_id_from=found.get("vpc_id", (None, ""))[1],
         availability_zone=_matching(
             _ZONE,
             "the name of an Availability Zone such as us-east-1a",
             *found.get("availability_zone", (None, "")),
         ),
         allowed_networks=_networks(*found.get("allowed_networks", ((), ""))),
-        on_public_route=_on_public_route(*found.get("on_public_route", ("refuse", ""))),
+        on_public_route=on_public_route,
         route_cache=_route_cache(*found.get("route_cache", (True, "")), environ=environ),
+        sealed=sealed,
     )
+
+
+def is_sealed(
+    options: RoutingOptions, *, environ: Mapping[str, str], profile: Mapping[str, Any]
+) -> bool:
+    """Says whether any of the three sources seals the session.
+
+    Raises:
+        ConfigurationError: One of them says neither yes nor no.
+    """
+    variable, key = _VARIABLES["sealed"], "sm_private_sealed"
+    given = (
+        (options.get("sealed"), "sealed="),
+        (environ.get(variable), f"the variable {variable}"),
+        (profile.get(key), f"the profile key {key}"),
+    )
+    says = [_is_on(value, origin) for value, origin in given if value not in (None, "")]
+    return any(says)  # each was looked at: what is wrong in one is said whatever the others say
+
+
+def _is_on(value: object, origin: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) and origin != "sealed=" else ""
+    if word in _ON:
+        return True
+    if word in _OFF:
+        return False
+    what = "True or False" if origin == "sealed=" else "true or false"
+    raise ConfigurationError(f"{origin} has {value!r}.", remedy=f"give {what}.")
 
 
 def _vpc_endpoints(given: object, origin: str) -> tuple[str | None, tuple[tuple[str, str], ...]]:

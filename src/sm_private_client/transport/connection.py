@@ -42,6 +42,7 @@ class Connection:
     Attributes:
         address: The address that was judged and connected to.
         availability_zone: Its zone, ``None`` where it is not known.
+        tally: Counts the calls over it.
         pid: The process that made it, the only one that may use it.
         idle_since: When it was last given back, monotonic seconds.
     """
@@ -49,6 +50,7 @@ class Connection:
     def __init__(self, dialed: Dialed, sock: socket.socket) -> None:
         self.address = dialed.address
         self.availability_zone = dialed.availability_zone
+        self.tally = dialed.tally
         self.pid = os.getpid()
         self.idle_since = 0.0
         self._sock = sock

@@ -12,11 +12,12 @@ import selectors
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.privatelink.addresses import refusal
 from sm_private_client.routing.network import failure_of
+from sm_private_client.transport.egress import EgressLedger, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,11 +103,13 @@ class Dialed:
         sock: The connected socket, blocking, without TLS yet.
         address: The address that was judged and connected to.
         availability_zone: Its zone, ``None`` where it is not known.
+        tally: Counts the calls over it.
     """
 
     sock: socket.socket
     address: str
     availability_zone: str | None
+    tally: Tally = field(default_factory=Tally)
 
 
 class Dialer:
@@ -117,6 +120,8 @@ class Dialer:
         network: What resolves and opens.
         health: Shared by the dialers of a session.
         warn_only: Log a public address instead of refusing it.
+        egress: Keeps what was reached and refused, for all dialers of a session; one that nobody
+            reads where not given.
         clock: Monotonic seconds.
     """
 
@@ -127,6 +132,7 @@ class Dialer:
         network: NetworkBackend,
         health: ZoneHealth,
         warn_only: bool = False,
+        egress: EgressLedger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.route = route
@@ -134,6 +140,7 @@ class Dialer:
         self._health = health
         self._warn_only = warn_only
         self._warned = False
+        self._egress = egress if egress is not None else EgressLedger()
         self._clock = clock
         self._zones = {a.address: a.availability_zone for a in route.addresses}
 
@@ -202,6 +209,9 @@ class Dialer:
             if verdict.private:
                 continue
             if not self._warn_only:
+                self._egress.refused(
+                    self.route.service_name, host, address=verdict.address, rule=verdict.rule
+                )
                 raise refusal(host, verdict)
             if not self._warned:
                 self._warned = True
@@ -252,15 +262,19 @@ class Dialer:
                         pending.take(opened)
                         for silent in pending.addresses(for_seconds=RACE_DELAY, now=self._clock()):
                             self._health.failed(self._zone(silent))
-                        return self._won(opened, address)
+                        return self._won(host, opened, address)
                     pending.take(opened).close()
                     failures.append(self._fail(address, failure))
                     next_start = now  # the next one need not wait
 
-    def _won(self, opened: socket.socket, address: str) -> Dialed:
+    def _won(self, host: str, opened: socket.socket, address: str) -> Dialed:
         self._health.answered(self._zone(address))
         opened.setblocking(True)
-        return Dialed(sock=opened, address=address, availability_zone=self._zones.get(address))
+        zone = self._zones.get(address)
+        verdict = self.route.address_policy.judge(address)
+        tally = self._egress.tally(self.route.service_name, host, verdict, availability_zone=zone)
+        tally.connected()
+        return Dialed(sock=opened, address=address, availability_zone=zone, tally=tally)
 
     def _fail(self, address: str, error: OSError) -> str:
         self._health.failed(self._zone(address))

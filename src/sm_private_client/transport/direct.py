@@ -161,6 +161,7 @@ class DirectTransport:
         with _Failing(url, connection) as failing:
             connection.set_timeout(timeout)
             connection.write(head, request.body)
+            connection.tally.called()
             return _DirectStream(url, connection, connection.read_head(), self._pool)
         raise failing.error
 

@@ -110,6 +110,7 @@ class FastTransport(FastEngine[SyncClient]):
             building = client.request(request.method, url).headers(headers)
             building = building.body_bytes(request.body)
             failed = partial(self.failed, url=url, pin=pin)
+            pin.tally.called()
             try:
                 return send(building, pin.availability_zone, failed)
             except RequestError as error:
@@ -184,6 +185,7 @@ class AsyncFastTransport(FastEngine[Client]):
             building = client.request(request.method, url).headers(headers)
             building = building.body_bytes(request.body)
             failed = partial(self.failed, url=url, pin=pin)
+            pin.tally.called()
             try:
                 return await send(building, pin.availability_zone, failed)
             except RequestError as error:

@@ -25,10 +25,13 @@ from sm_private_client.transport.tls import explain
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
     from botocore.client import BaseClient
     from botocore.config import Config
+
+    from sm_private_client.transport.dialer import Dialed
 
 __all__ = [
     "CLIENT_HOOK",
@@ -69,22 +72,39 @@ def _dial(connection: Any, dialer: Dialer) -> socket.socket:  # noqa: ANN401 - u
     return dialed.sock
 
 
+def _request(connection: Any, send: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+    """Sends a request and counts it, once it is known which address it went to."""
+    try:
+        send(*args, **kwargs)
+    finally:
+        if connection.dialed is not None:
+            connection.dialed.tally.called()
+
+
 class _GuardedHTTPConnection(botocore.awsrequest.AWSHTTPConnection):
     def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self._dialer = dialer
+        self.dialed: Dialed | None = None
 
     def _new_conn(self) -> socket.socket:
         return _dial(self, self._dialer)
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's
+        _request(self, super().request, *args, **kwargs)
 
 
 class _GuardedHTTPSConnection(botocore.awsrequest.AWSHTTPSConnection):
     def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self._dialer = dialer
+        self.dialed: Dialed | None = None
 
     def _new_conn(self) -> socket.socket:
         return _dial(self, self._dialer)
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's
+        _request(self, super().request, *args, **kwargs)
 
 
 class _StreamTimeout:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.transport.connector import Connector, Origin
     from sm_private_client.transport.dialer import Dialer
+    from sm_private_client.transport.egress import Tally
 
 __all__ = ["JUDGED_FOR", "Pin", "Pins"]
 
@@ -37,6 +38,7 @@ class Pin(Generic[_Client]):
         availability_zone: Its zone, ``None`` where it is not known.
         target: Host and port that the connection really went to.
         judged_at: When it was judged last, monotonic seconds.
+        tally: Counts the calls to it.
         clients: By read time-out in seconds, the newest last.
     """
 
@@ -44,6 +46,7 @@ class Pin(Generic[_Client]):
     availability_zone: str | None
     target: tuple[str, int]
     judged_at: float
+    tally: Tally
     clients: dict[float | None, _Client] = field(default_factory=dict)
 
 
@@ -140,6 +143,7 @@ class Pins(Generic[_Client]):
             availability_zone=dialed.availability_zone,
             target=(host, port),
             judged_at=self._clock(),
+            tally=dialed.tally,
         )
 
     def _is_still_best(self, pin: Pin[_Client]) -> bool:

@@ -1,0 +1,121 @@
+"""Seal: no client leaves a botocore session but through one function of ours.
+
+The private surfaces of botocore and boto3 that sealing leans on stand here and nowhere else;
+``tests/test_botocore_surfaces.py`` names them and fails when they change. Clients are made by
+``create_client`` of the botocore session, also those of credential providers (STS, SSO, sign-in).
+It is replaced on this one object. Whoever kept the old one, such as a provider that was made
+before, is stopped by the event that botocore emits for every client it makes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from botocore.credentials import ContainerProvider, InstanceMetadataProvider
+
+from sm_private_client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import botocore.session
+    from botocore.client import BaseClient
+
+__all__ = ["Seal", "without_common_runtime"]
+
+
+class Seal:
+    """Puts our function in place of ``create_client`` of one botocore session, for good.
+
+    Args:
+        session: The botocore session.
+        make: Makes a guarded client of a service and the arguments of ``create_client`` by name,
+            with the function that it gets third: the botocore session's own, permitted once.
+        fetch: Gives the HTTP session for what fetches credentials on link-local addresses, by
+            name.
+    """
+
+    def __init__(
+        self,
+        session: botocore.session.Session,
+        *,
+        make: Callable[[str, dict[str, Any], Callable[..., Any]], Any],
+        fetch: Callable[[str], Any],
+    ) -> None:
+        owned: Any = session
+        self._session = owned
+        self._create: Callable[..., Any] = owned.create_client
+        self._get_credentials: Callable[..., Any] = owned.get_credentials
+        self._signature = inspect.signature(self._create)
+        self._make = make
+        self._fetch = fetch
+        self._local = threading.local()
+        self._fetchers_are_guarded = False
+        owned.create_client = self._create_client
+        owned.get_credentials = self._get_guarded_credentials
+        owned.register("creating-client-class", self._look, unique_id=f"sealed-{id(self)}")
+
+    @contextlib.contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Lets the next client of this thread be made as it is; the caller guards it."""
+        self._local.lifted = True
+        try:
+            yield
+        finally:
+            self._local.lifted = False
+
+    def _create_client(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
+        bound = self._signature.bind(*args, **kwargs).arguments
+        service_name = bound.pop("service_name")
+        if getattr(self._local, "lifted", False):
+            self._local.lifted = False
+            return self._permitted(service_name, **bound)
+        return self._make(service_name, bound, self._permitted)
+
+    def _permitted(self, service_name: str, **arguments: Any) -> Any:  # noqa: ANN401
+        """Makes a client; credentials that it fetches on the way may make guarded ones."""
+        before = getattr(self._local, "permits", 0)
+        self._local.permits = 1
+        try:
+            return self._create(service_name, **arguments)
+        finally:
+            self._local.permits = before
+
+    def _look(self, class_attributes: dict[str, Any], **_: Any) -> None:  # noqa: ANN401, ARG002
+        if not getattr(self._local, "permits", 0):
+            raise ConfigurationError(
+                "A client was about to be made past the seal of its session; nothing was sent.",
+                cause="something kept botocore's create_client from before the session was sealed.",
+                remedy="give sealed=True to the first Session that uses a botocore_session, or a "
+                "botocore_session that nothing else has used.",
+            )
+        self._local.permits = 0
+
+    def _get_guarded_credentials(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if not self._fetchers_are_guarded:
+            for provider in self._session.get_component("credential_provider").providers:
+                if isinstance(provider, InstanceMetadataProvider):
+                    fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
+                    fetcher._session = self._fetch("instance metadata")  # noqa: SLF001 - see module
+                elif isinstance(provider, ContainerProvider):
+                    fetcher = provider._fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
+                    fetcher._session = self._fetch("container credentials")  # noqa: SLF001
+            self._fetchers_are_guarded = True
+        return self._get_credentials(*args, **kwargs)
+
+
+def without_common_runtime(client: BaseClient) -> None:
+    """Has boto3's S3 transfers use this client: the AWS Common Runtime has sockets of its own.
+
+    boto3 asks a client for its credentials only to see whether the Common Runtime could carry its
+    transfers, and carries them itself where there are none.
+    """
+    owned: Any = client
+    owned._get_credentials = _no_credentials  # noqa: SLF001 - see module
+
+
+def _no_credentials() -> None:
+    return None
