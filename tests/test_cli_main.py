@@ -10,6 +10,7 @@ import pytest
 
 from sm_private_client import __version__
 from sm_private_client.cli import main
+from sm_private_client.cli.commands import exec  # noqa: A004 - a module
 
 EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 SCRIPT = Path(sys.executable).with_name("sm-private-client")
@@ -35,7 +36,9 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize("argv", [[], ["routes"], ["demo"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["routes"], ["env"], ["exec"], ["invoke"], ["map"], ["demo"]]
+)
 def test_help_has_examples_and_exit_statuses(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,7 +47,8 @@ def test_help_has_examples_and_exit_statuses(
     shown = capsys.readouterr()
     assert "Examples:\n" in shown.out
     assert f"  sm-private-client {' '.join(argv)}".rstrip() in shown.out
-    assert EXIT_STATUS in " ".join(shown.out.split())
+    status = exec.EXIT_STATUS if argv == ["exec"] else EXIT_STATUS
+    assert status in " ".join(shown.out.split())
     assert shown.err == ""
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from sm_private_client._version import __version__
-from sm_private_client.cli.commands import demo, routes
+from sm_private_client.cli.commands import (
+    demo,
+    env,
+    exec,  # noqa: A004 - a module
+    invoke,
+    map,  # noqa: A004 - a module
+    routes,
+)
 from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation, unforeseen
 
 if TYPE_CHECKING:
@@ -37,6 +44,10 @@ def _add(
 
 # A command: _add("name", module.command). A group: app.add_typer(module.app, name="name").
 _add("routes", routes.command)
+_add("env", env.command)
+_add("exec", exec.command, epilog=exec.EXIT_STATUS, settings=_PASSED_ON)
+_add("invoke", invoke.command)
+_add("map", map.command)
 _add("demo", demo.command)
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import Annotated, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 
 from sm_private_client.errors import ConfigurationError, PrivateClientError
+from sm_private_client.privatelink.services import (
+    canonical_service_name,
+    is_family,
+    routable_service_names,
+)
 from sm_private_client.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "EXIT_STATUS",
@@ -22,7 +30,9 @@ __all__ = [
     "MakeSession",
     "Profile",
     "Region",
+    "Services",
     "VpcEndpoint",
+    "families",
     "invocation_of",
     "unforeseen",
 ]
@@ -128,12 +138,35 @@ def invocation_of(context: typer.Context) -> Invocation:
     return found
 
 
+def families(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Gives boto3's own names of the services that were asked for, each once.
+
+    Raises:
+        typer.BadParameter: One is not of the SageMaker family.
+    """
+    for service_name in given or ():
+        if not is_family(service_name):
+            raise typer.BadParameter(
+                f"{service_name!r} is not a service of the SageMaker family; name one of "
+                f"{', '.join(routable_service_names())}."
+            )
+    return tuple(dict.fromkeys(map(canonical_service_name, given or ())))
+
+
 def _set_debug(context: typer.Context, *, value: bool) -> bool:
     if value:
         invocation_of(context).debug = True
     return value
 
 
+Services = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service",
+        metavar="NAME",
+        help="A boto3 service name, such as sagemaker-runtime; may be repeated.",
+    ),
+]
 Region = Annotated[
     str | None, typer.Option("--region", metavar="NAME", help="The region, as in `aws --region`.")
 ]

@@ -12,10 +12,15 @@ from sm_private_client.privatelink.addresses import refusal
 from sm_private_client.privatelink.records import EndpointAddress
 
 if TYPE_CHECKING:
+    from botocore.config import Config
+
     from sm_private_client.privatelink.records import Route
     from sm_private_client.session import Session
 
-__all__ = ["RouteReport", "Standing", "report_on"]
+__all__ = ["NEEDED", "RouteReport", "Standing", "report_on"]
+
+NEEDED: Final = ("sagemaker", "sagemaker-runtime")
+"""What must have a route where no service is asked for: nobody works without these two."""
 
 _DNS_TIMEOUT: Final = 2.0
 """Seconds for the look-up of a host that was named and not yet looked up."""
@@ -91,17 +96,24 @@ class RouteReport:
         return record
 
 
-def report_on(session: Session, service_name: str, *, asked_for: bool = False) -> RouteReport:
+def report_on(
+    session: Session,
+    service_name: str,
+    *,
+    asked_for: bool = False,
+    config: Config | None = None,
+) -> RouteReport:
     """Finds out how a service is reached; every failure becomes part of the report.
 
     Args:
         session: Whose routes count.
         service_name: boto3's own name of a service of the SageMaker family.
         asked_for: Whether it was named; then having no endpoint service here is a failure too.
+        config: As for ``Session.route``.
     """
     region = session.region_name
     try:
-        route = session.route(service_name)
+        route = session.route(service_name, config=config)
     except PrivateClientError as error:
         regions = _regions(service_name)
         if isinstance(error, NoPrivateRouteError) and regions and region not in regions:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import signal
-import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +13,7 @@ import typer
 from sm_private_client.cli.demonstration.events import Opening, Summary
 from sm_private_client.cli.demonstration.renderers import renderer_for
 from sm_private_client.cli.demonstration.stage import environment_of
+from sm_private_client.cli.ending import ended_in_order
 from sm_private_client.cli.invocation import (  # noqa: TC001 - typer reads annotations at run time
     AsJson,
     Debug,
@@ -23,7 +21,7 @@ from sm_private_client.cli.invocation import (  # noqa: TC001 - typer reads anno
 from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sm_private_client.testing import LocalPrivateLink
 
@@ -33,9 +31,6 @@ _EXTRA_PACKAGES: Final = ("sklearn", "moto", "trustme", "h11", "flask", "flask_c
 _OPENING: Final = "A private SageMaker on this machine: nothing leaves it, nothing stays on it."
 _NO_FILES: Final = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """Already while loading: moto makes a boto3 session then, which wants the reader's profile."""
-
-_TERMINATED: Final = 143
-"""128 + SIGTERM, as shells give it."""
 
 
 def command(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - its callback has noted it
@@ -73,7 +68,7 @@ def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = 
         raise MissingExtraError("sm-private-client demo", extra="demo")
     renderer = renderer_for(as_json=as_json)
     held = False
-    with _ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
+    with ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
         renderer.show(Opening(text=_OPENING))
         from sm_private_client.cli.demonstration.story import tell  # noqa: PLC0415 - it takes a second, and the extra
 
@@ -90,16 +85,3 @@ def _is_installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ValueError:  # it is barred from being imported
         return False
-
-
-@contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Has SIGTERM take everything away again, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

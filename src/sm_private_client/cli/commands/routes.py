@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
 
 import typer
 
@@ -13,42 +12,21 @@ from sm_private_client.cli.invocation import (
     Debug,
     Profile,
     Region,
+    Services,
     VpcEndpoint,
+    families,
     invocation_of,
 )
-from sm_private_client.cli.route_reports import Standing, report_on
-from sm_private_client.privatelink.services import (
-    canonical_service_name,
-    is_family,
-    routable_service_names,
-)
+from sm_private_client.cli.route_reports import NEEDED, Standing, report_on
+from sm_private_client.privatelink.services import routable_service_names
 
 __all__ = ["command"]
-
-NEEDED: Final = ("sagemaker", "sagemaker-runtime")
-"""What decides the exit status where no service is asked for: nobody works without these two."""
-
-
-def _family(service_name: str) -> str:
-    if not is_family(service_name):
-        raise typer.BadParameter(
-            f"{service_name!r} is not a service of the SageMaker family; name one of "
-            f"{', '.join(routable_service_names())}."
-        )
-    return canonical_service_name(service_name)
 
 
 def command(
     context: typer.Context,
     *,
-    service: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--service",
-            metavar="NAME",
-            help="A boto3 service name, such as sagemaker-runtime; may be repeated.",
-        ),
-    ] = None,
+    service: Services = None,
     region: Region = None,
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
@@ -67,7 +45,7 @@ def command(
       sm-private-client routes --vpc-endpoint vpce-0fe5b17a0707d6abc --json
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
     invocation = invocation_of(context)
-    asked = tuple(dict.fromkeys(map(_family, service or ())))
+    asked = families(service)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
     reports = []
     for service_name in asked or routable_service_names():

@@ -1,0 +1,287 @@
+"""``sm-private-client invoke``: calls a model once: at once, as a stream, or as a job."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from sm_private_client.cli.call_options import (
+    Accept,
+    CustomAttributes,
+    EndpointName,
+    InferenceComponentName,
+    TargetContainerHostname,
+    TargetModel,
+    TargetVariant,
+    Timeout,
+    predictor_options,
+)
+from sm_private_client.cli.ending import ended_in_order
+from sm_private_client.cli.invocation import (
+    AsJson,
+    Debug,
+    Profile,
+    Region,
+    VpcEndpoint,
+    invocation_of,
+)
+from sm_private_client.cli.outputs import STANDARD, open_output
+from sm_private_client.inference.codecs.plain import BytesCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sm_private_client.cli.outputs import Output
+    from sm_private_client.inference.predictor import Predictor
+
+__all__ = ["command"]
+
+_FILE_MARKS: Final = ("@", "fileb://")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    """What is sent, and where the answer goes.
+
+    Attributes:
+        body: The payload; of a job also ``s3://bucket/key``, where it is already.
+        options: Those that every way of calling has, by the names of ``Predictor``.
+        members: Further ones, by botocore's names.
+        output: Takes the answer.
+        timeout: Seconds; ``None`` for what is usual.
+        tells: Whether metadata is told on stderr.
+    """
+
+    body: bytes | str
+    options: Mapping[str, Any]
+    members: Mapping[str, Any]
+    output: Output
+    timeout: float | None
+    tells: bool
+
+    def tell(self, metadata: Mapping[str, Any]) -> None:
+        """Prints a line of JSON on stderr, if that is wanted."""
+        if self.tells:
+            told = {name: value for name, value in metadata.items() if value is not None}
+            typer.echo(json.dumps(told), err=True)
+
+
+def command(
+    context: typer.Context,
+    *,
+    name: EndpointName,
+    outfile: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OUTFILE]",
+            help="Where the answer goes, mode 0600; - or none: stdout.",
+            show_default=False,
+        ),
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(
+            "--body",
+            metavar="@FILE|-|TEXT",
+            help="The payload: a file (also fileb://FILE), stdin, or the text itself.",
+        ),
+    ] = None,
+    content_type: Annotated[
+        str | None,
+        typer.Option("--content-type", metavar="TYPE", help="The content type of the payload."),
+    ] = None,
+    accept: Accept = None,
+    custom_attributes: CustomAttributes = None,
+    target_model: TargetModel = None,
+    target_variant: TargetVariant = None,
+    target_container_hostname: TargetContainerHostname = None,
+    inference_component_name: InferenceComponentName = None,
+    inference_id: Annotated[
+        str | None,
+        typer.Option("--inference-id", metavar="ID", help="Names the call in captured data."),
+    ] = None,
+    session_id: Annotated[
+        str | None,
+        typer.Option("--session-id", metavar="ID", help="Of a stateful session, or NEW_SESSION."),
+    ] = None,
+    prefix_aware_id: Annotated[
+        str | None,
+        typer.Option("--prefix-aware-id", metavar="ID", help="For prefix-aware routing."),
+    ] = None,
+    enable_explanations: Annotated[
+        str | None,
+        typer.Option("--enable-explanations", metavar="TEXT", help="A JMESPath expression."),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Write the parts of the answer as they come.")
+    ] = False,
+    is_async: Annotated[
+        bool, typer.Option("--async", help="Submit an asynchronous job and wait for its answer.")
+    ] = False,
+    input_location: Annotated[
+        str | None,
+        typer.Option("--input-location", metavar="s3://…", help="With --async: instead of --body."),
+    ] = None,
+    s3_prefix: Annotated[
+        str | None,
+        typer.Option(
+            "--s3-prefix",
+            metavar="s3://…",
+            help="With --async: where a payload of more than 128,000 bytes is put.",
+        ),
+    ] = None,
+    invocation_timeout_seconds: Annotated[
+        int | None,
+        typer.Option(
+            "--invocation-timeout-seconds", metavar="N", help="With --async: 1 to 3600 (900)."
+        ),
+    ] = None,
+    request_ttl_seconds: Annotated[
+        int | None,
+        typer.Option(
+            "--request-ttl-seconds", metavar="N", help="With --async: 60 to 21600 (21600)."
+        ),
+    ] = None,
+    timeout: Timeout = None,
+    region: Region = None,
+    profile: Profile = None,
+    vpc_endpoint: VpcEndpoint = None,
+    as_json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+) -> None:
+    """Call a model once and write its answer, as it is, to a file or stdout.
+
+    --json prints what the service says about the answer on stderr.
+
+    \b
+    Examples:
+      sm-private-client invoke churn-xgb --body 1,2,3 --content-type text/csv
+      sm-private-client invoke churn-xgb --body @row.json --content-type application/json out.json
+      sm-private-client invoke chat-llm --body @prompt.json --content-type application/json --stream
+      sm-private-client invoke summarise-llm --body @big.json --async --s3-prefix s3://inputs/a/
+    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    if stream and is_async:
+        raise typer.BadParameter("--stream and --async exclude each other.")
+    of_jobs = (input_location, s3_prefix, invocation_timeout_seconds, request_ttl_seconds)
+    if not is_async and any(value is not None for value in of_jobs):
+        raise typer.BadParameter(
+            "--input-location, --s3-prefix, --invocation-timeout-seconds and "
+            "--request-ttl-seconds go with --async."
+        )
+    payload = _payload(body, input_location)
+    session = invocation_of(context).session(
+        region=region, profile=profile, vpc_endpoint=vpc_endpoint
+    )
+    with ended_in_order(), open_output(outfile) as output:
+        predictor = session.predictor(
+            name,
+            **predictor_options(
+                target_model=target_model,
+                target_variant=target_variant,
+                target_container=target_container_hostname,
+                inference_component=inference_component_name,
+                s3_prefix=s3_prefix,
+            ),
+        )
+        call = _Call(
+            body=payload,
+            options={
+                "content_type": content_type,
+                "accept": accept,
+                "custom_attributes": custom_attributes,
+                "inference_id": inference_id,
+            },
+            members=_given(
+                SessionId=session_id,
+                PrefixAwareId=prefix_aware_id,
+                EnableExplanations=enable_explanations,
+                InvocationTimeoutSeconds=invocation_timeout_seconds,
+                RequestTTLSeconds=request_ttl_seconds,
+            ),
+            output=output,
+            timeout=timeout,
+            tells=as_json,
+        )
+        carry = _stream if stream else _wait_for if is_async else _invoke
+        carry(predictor, call)
+        output.commit()
+
+
+def _invoke(predictor: Predictor, call: _Call) -> None:
+    body = call.body if isinstance(call.body, bytes) else b""
+    answer = predictor.invoke(body, members=call.members, timeout=call.timeout, **call.options)
+    call.output.write(answer.body)
+    members = {name: value for name, value in answer.members.items() if name != "Body"}
+    call.tell(
+        {
+            **members,
+            "RequestId": answer.request_id,
+            "Attempts": answer.attempts,
+            "Seconds": round(answer.seconds, 3),
+            "AvailabilityZone": answer.availability_zone,
+        }
+    )
+
+
+def _stream(predictor: Predictor, call: _Call) -> None:
+    with predictor.stream(
+        call.body, members=call.members, timeout=call.timeout, **call.options
+    ) as stream:
+        for part in stream.bytes():
+            call.output.write(part)
+        call.tell(
+            {
+                "ContentType": stream.content_type,
+                "InvokedProductionVariant": stream.invoked_production_variant,
+                "CustomAttributes": stream.custom_attributes,
+                "RequestId": stream.request_id,
+                "Parts": stream.parts_received,
+                "AvailabilityZone": stream.availability_zone,
+            }
+        )
+
+
+def _wait_for(predictor: Predictor, call: _Call) -> None:
+    job = predictor.submit(call.body, codec=BytesCodec(), members=call.members, **call.options)
+    # Told before the wait: whoever ends that finds the answer by it.
+    if call.tells:
+        call.tell(
+            {
+                "InferenceId": job.inference_id,
+                "OutputLocation": job.output_location,
+                "FailureLocation": job.failure_location,
+            }
+        )
+    else:
+        typer.echo(f"Submitted; the answer goes to {job.output_location}", err=True)
+    call.output.write(job.result(timeout=call.timeout))
+
+
+def _payload(body: str | None, input_location: str | None) -> bytes | str:
+    if (body is None) == (input_location is None):
+        raise typer.BadParameter("Pass --body, or with --async --input-location instead.")
+    if input_location is not None:
+        if not input_location.startswith("s3://"):
+            raise typer.BadParameter("--input-location is not of the form s3://bucket/key.")
+        return input_location
+    text = body or ""
+    if text == STANDARD:
+        return sys.stdin.buffer.read()
+    for mark in _FILE_MARKS:
+        if text.startswith(mark):
+            try:
+                return Path(text.removeprefix(mark)).expanduser().read_bytes()
+            except OSError as error:
+                raise typer.BadParameter(
+                    f"--body {text!r} cannot be read: {error.strerror}."
+                ) from error
+    return text.encode()
+
+
+def _given(**members: object) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,156 @@
+"""``sm-private-client map``: calls a model for every row of a file, many at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sm_private_client.cli.call_options import (
+    Accept,
+    CustomAttributes,
+    EndpointName,
+    InferenceComponentName,
+    TargetContainerHostname,
+    TargetModel,
+    TargetVariant,
+    Timeout,
+    predictor_options,
+)
+from sm_private_client.cli.ending import ended_in_order
+from sm_private_client.cli.invocation import (
+    AsJson,
+    Debug,
+    Profile,
+    Region,
+    VpcEndpoint,
+    invocation_of,
+)
+from sm_private_client.cli.json_rows import open_rows
+from sm_private_client.cli.outputs import STANDARD, open_output
+from sm_private_client.errors import PayloadError, PrivateClientError
+from sm_private_client.inference.codecs import encode
+
+__all__ = ["command"]
+
+
+def command(
+    context: typer.Context,
+    *,
+    name: EndpointName,
+    source: Annotated[
+        str,
+        typer.Option("--in", metavar="FILE", help="JSON Lines, a row each; - for stdin."),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", metavar="FILE", help="The answers, a line a row, mode 0600; - for stdout."
+        ),
+    ],
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Keeps the answers, so that a run that was killed can go on.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        str,
+        typer.Option(
+            "--concurrency", metavar="N|auto", help="Calls at once; auto: as many as it bears."
+        ),
+    ] = "auto",
+    content_type: Annotated[
+        str,
+        typer.Option("--content-type", metavar="TYPE", help="How a row is sent, such as text/csv."),
+    ] = "application/json",
+    accept: Accept = None,
+    custom_attributes: CustomAttributes = None,
+    target_model: TargetModel = None,
+    target_variant: TargetVariant = None,
+    target_container_hostname: TargetContainerHostname = None,
+    inference_component_name: InferenceComponentName = None,
+    timeout: Timeout = None,
+    region: Region = None,
+    profile: Profile = None,
+    vpc_endpoint: VpcEndpoint = None,
+    as_json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+) -> None:
+    """Call a model for every row of a file and write the answers in the same order.
+
+    The answers' file is there once all are. A row that failed has an object with "error" instead;
+    then the exit status is 1. With --journal the same command goes on where a run was killed.
+    --json prints how many were answered on stderr.
+
+    \b
+    Examples:
+      sm-private-client map churn-xgb --in rows.jsonl --out answers.jsonl --journal run.journal
+      sm-private-client map churn-xgb --in rows.jsonl --out - --content-type text/csv
+    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    _check_different(**{"--in": source, "--out": out, "--journal": journal})
+    at_once = _concurrency(concurrency)
+    with contextlib.suppress(PayloadError):  # that there is such a codec is all that is asked
+        encode(None, content_type)
+    given = {"accept": accept, "custom_attributes": custom_attributes, "timeout": timeout}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    with ended_in_order(), open_rows(source) as rows, open_output(out) as output:
+        session = invocation_of(context).session(
+            region=region, profile=profile, vpc_endpoint=vpc_endpoint
+        )
+        predictor = session.predictor(
+            name,
+            **predictor_options(
+                target_model=target_model,
+                target_variant=target_variant,
+                target_container=target_container_hostname,
+                inference_component=inference_component_name,
+                codec=content_type,
+            ),
+        )
+        items = failed = 0
+        with predictor.map(
+            rows.items(), concurrency=at_once, on_error="return", journal=journal, **options
+        ) as answers:
+            for answer in answers:
+                line, is_answer = rows.line_of(items, answer)
+                output.write(line)
+                items += 1
+                failed += not is_answer
+        output.commit()
+    if as_json:
+        typer.echo(
+            json.dumps({"items": items, "answered": items - failed, "failed": failed}), err=True
+        )
+    if failed:
+        raise PrivateClientError(
+            f"{failed} of {items} rows failed.",
+            cause='the objects with "error" in the output say why, a line each.',
+            remedy="run it again with the same --journal: only these are called again."
+            if journal
+            else "mend what they say; with --journal only these are called again.",
+        )
+
+
+def _concurrency(given: str) -> int | Literal["auto"]:
+    if given == "auto":
+        return "auto"
+    if not given.isdecimal() or not int(given):
+        raise typer.BadParameter("--concurrency takes a number from 1 on, or auto.")
+    return int(given)
+
+
+def _check_different(**paths: str | None) -> None:
+    """Refuses to write over what is read, or to keep two things in one file."""
+    seen: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path is None or path == STANDARD:
+            continue
+        other = seen.setdefault(Path(path).expanduser().resolve(), option)
+        if other != option:
+            raise typer.BadParameter(f"{other} and {option} name the same file.")

@@ -1,0 +1,226 @@
+"""Writes the private routes into a profile of the AWS config file, whole or not at all."""
+
+from __future__ import annotations
+
+import copy
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.configloader
+from botocore.exceptions import ConfigNotFound, ConfigParseError
+
+from sm_private_client.cli.config_text import ConfigText
+from sm_private_client.cli.private_variables import service_key
+from sm_private_client.cli.whole_files import OWNER_ONLY, WholeFile, real_path
+from sm_private_client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ProfileChange", "write_profile"]
+
+_URL: Final = "endpoint_url"
+_IGNORED: Final = "ignore_configured_endpoint_urls"
+_NOT_IN_HEADERS: Final = frozenset("[]\r\n\0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileChange:
+    """What was done to a config file.
+
+    Attributes:
+        path: The file, links followed.
+        section: The ``services`` section that the profile has.
+        changed: Whether the file had to be changed.
+        backup: The copy of what was there; ``None`` where nothing was, or nothing changed.
+    """
+
+    path: Path
+    section: str
+    changed: bool
+    backup: Path | None = None
+
+
+def write_profile(
+    path: str,
+    profile: str,
+    *,
+    region: str,
+    urls: Mapping[str, str],
+    served: Mapping[str, str],
+    merge: bool,
+) -> ProfileChange:
+    """Has a profile lead its services to URLs; running it again changes nothing.
+
+    Args:
+        path: The config file; it and its directory are made where they are not there.
+        profile: The profile's name; one that is not there is made, with its region.
+        region: The region that the URLs are of.
+        urls: By boto3's name of the service.
+        served: What private DNS serves: these URLs only replace others that stand there.
+        merge: Write into the ``services`` section that the profile has, if that is another one.
+
+    Raises:
+        ConfigurationError: The file cannot be read or written, or says what contradicts this. It
+            is left as it was.
+    """
+    if not profile or _NOT_IN_HEADERS & set(profile):
+        raise ConfigurationError(
+            f"{profile!r} cannot be the name of a profile.",
+            remedy="pass --write-profile a name without brackets and line ends.",
+        )
+    target = real_path(_expanded(path))
+    try:
+        before = target.read_bytes() if target.exists() else None
+        parsed = _parsed(target)
+        section = _section_for(parsed, profile, target, region=region, merge=merge)
+        wanted = {**_standing(parsed, section, served), **urls}
+        text = ConfigText((before or b"").decode("utf-8", "surrogateescape"))
+        expected = _edit(text, parsed, profile, section, region, wanted)
+        after = str(text).encode("utf-8", "surrogateescape")
+        if not wanted or after == before:
+            return ProfileChange(path=target, section=section, changed=False)
+        backup = _write(target, before, after, expected)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The AWS config file {target} cannot be read or written; it is as it was.",
+            cause=f"{error.strerror}.",
+            remedy="set AWS_CONFIG_FILE to a file of yours, or see to its permissions.",
+        ) from error
+    return ProfileChange(path=target, section=section, changed=True, backup=backup)
+
+
+def _expanded(path: str) -> str:
+    return str(Path(os.path.expandvars(path)).expanduser())
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = botocore.configloader.load_config(str(path))
+    except ConfigNotFound:
+        return {"profiles": {}, "services": {}}
+    except ConfigParseError as error:
+        raise ConfigurationError(
+            f"The AWS config file {path} cannot be read; it is left as it was.",
+            cause="botocore finds a mistake in it.",
+            remedy="run `aws configure list` to see what it says, and mend the file.",
+        ) from error
+    return found
+
+
+def _section_for(
+    parsed: Mapping[str, Any], profile: str, path: Path, *, region: str, merge: bool
+) -> str:
+    """Gives the section to write to, once nothing that stands there contradicts."""
+    there: Mapping[str, Any] = parsed["profiles"].get(profile, {})
+    own = f"{profile}-private"
+    named = there.get("services", own)
+    if named != own and not merge:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} has services = {named} already.",
+            cause="a profile has one services section.",
+            remedy=(
+                f"pass --merge to set the URLs in [services {named}]",
+                "or write to another profile.",
+            ),
+        )
+    if there.get("region", region) != region:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} is of {there['region']}, the URLs are of {region}.",
+            remedy=f"pass --region {there['region']}, or write to another profile.",
+        )
+    if str(there.get(_IGNORED, "")).lower() == "true":
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} has {_IGNORED} = true.",
+            cause="no SDK would read the URLs, and calls would go out publicly.",
+            remedy="take that line out.",
+        )
+    return str(named)
+
+
+def _standing(parsed: Mapping[str, Any], section: str, served: Mapping[str, str]) -> dict[str, str]:
+    there = parsed["services"].get(section, {})
+    return {
+        name: url
+        for name, url in served.items()
+        if isinstance(there.get(service_key(name)), dict) and _URL in there[service_key(name)]
+    }
+
+
+def _edit(
+    text: ConfigText,
+    parsed: Mapping[str, Any],
+    profile: str,
+    section: str,
+    region: str,
+    urls: Mapping[str, str],
+) -> dict[str, Any]:
+    """Changes the text, and gives what botocore must read in it then."""
+    expected = copy.deepcopy(dict(parsed))
+    header: tuple[str, ...] = ("profile", profile)
+    if profile == "default" and not text.has(header):
+        header = ("default",)
+    if profile not in parsed["profiles"]:
+        text.set_option(header, "region", region)
+        expected["profiles"][profile] = {"region": region}
+    text.set_option(header, "services", section)
+    expected["profiles"][profile]["services"] = section
+    services = expected["services"].setdefault(section, {})
+    for name, url in urls.items():
+        key = service_key(name)
+        text.set_nested(("services", section), key, _URL, url)
+        nested = services.get(key)
+        services[key] = {**(nested if isinstance(nested, dict) else {}), _URL: url}
+    return expected
+
+
+def _write(
+    path: Path, before: bytes | None, after: bytes, expected: Mapping[str, Any]
+) -> Path | None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = OWNER_ONLY if before is None else stat.S_IMODE(path.stat().st_mode)
+    with WholeFile(path, mode=mode) as file:
+        file.write(after)
+        file.flush()
+        # botocore itself has the last word: what it reads must be the old and the change.
+        if _read_back(file.temporary) != expected:
+            raise ConfigurationError(
+                f"The AWS config file {path} is written in a way that cannot be changed safely.",
+                cause="a section or an option of it is indented, repeated or unusual.",
+                remedy="write the lines of `sm-private-client env` into it by hand.",
+            )
+        if before is not None and path.read_bytes() != before:
+            raise ConfigurationError(
+                f"The AWS config file {path} was changed by another program just now.",
+                remedy="run it again.",
+            )
+        backup = None if before is None else _back_up(path, before)
+        file.commit()
+    return backup
+
+
+def _read_back(path: Path) -> dict[str, Any] | None:
+    try:
+        return _parsed(path)
+    except ConfigurationError:
+        return None
+
+
+def _back_up(path: Path, content: bytes) -> Path:
+    """Keeps what was there under the first free name: ``config.bak``, then ``config.bak1``."""
+    number = 0
+    while True:
+        backup = path.with_name(f"{path.name}.bak{number or ''}")
+        try:
+            handle = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        except FileExistsError:
+            number += 1
+            continue
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return backup
