@@ -293,7 +293,7 @@ class Session(boto3.session.Session):
         if configured is not None and given == configured.url:
             given = None  # the book knows what comes before it
         bundle = verified_by(made.verify, session=self._session, environ=read_environment())
-        route = self._routes.route(
+        route = self._decided(
             service_name,
             client.meta.region_name,
             endpoint_url=given,
