@@ -1,0 +1,1 @@
+"""Private clients for code that makes its own: ``install``, adoption, blocking, aiobotocore."""

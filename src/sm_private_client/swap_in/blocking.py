@@ -1,0 +1,29 @@
+"""A client without a private route: it exists, and every call of it is refused."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from sm_private_client.errors import PrivateClientError
+
+__all__ = ["block"]
+
+_EVENTS: Final = ("before-call", "before-send")
+"""The first is before a request is signed; the second is before whatever else would send one."""
+
+
+def block(client: Any, error: PrivateClientError) -> None:  # noqa: ANN401 - boto3's or aiobotocore's
+    """Has every call of a client end in an error from now on; nothing is sent.
+
+    Args:
+        client: A client of botocore, or of a library that is built on it.
+        error: What each call raises, with a traceback of its own.
+    """
+
+    def refuse(**_: object) -> NoReturn:
+        raise copy.copy(error)
+
+    for event in _EVENTS:
+        client.meta.events.register_first(event, refuse)

@@ -1,0 +1,226 @@
+"""``install``: from then on this process's own boto3 gives routed clients for the SageMaker family.
+
+boto3 makes every client through ``botocore.session.Session.create_client``, and botocore shows
+every client that it made to the session's plugin hook. These two attributes of that one class are
+replaced; nothing else is touched, so sessions that exist already, and subclasses, are covered.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.session
+
+from sm_private_client.errors import PrivateClientError, PublicAddressError, RoutingError
+from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.settings import RoutingOptions, load_settings
+from sm_private_client.session import Session, is_making, making
+from sm_private_client.swap_in.blocking import block
+from sm_private_client.transport.guarded import CLIENT_HOOK, is_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from sm_private_client.routing.network import NetworkBackend
+
+__all__ = ["Installation", "install", "uninstall"]
+
+
+class Installation:
+    """What one ``install`` did; it ends with its ``with`` block, or ``uninstall``.
+
+    Args:
+        network: As for ``Session``.
+        routing: As for ``Session``.
+    """
+
+    def __init__(self, network: NetworkBackend | None, routing: RoutingOptions) -> None:
+        self._network = network
+        self._routing = routing
+        self._lock = threading.Lock()
+        self._sessions: weakref.WeakKeyDictionary[botocore.session.Session, Session] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def __repr__(self) -> str:
+        return f"<Installation {'active' if self.is_active else 'ended'}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.uninstall()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return _swap.has(self)
+
+    def uninstall(self) -> None:
+        """Ends it; the last one to end puts botocore's own back. Again, it does nothing."""
+        _swap.remove(self)
+
+    def client(
+        self,
+        make: Callable[..., Any],
+        botocore_session: botocore.session.Session,
+        arguments: dict[str, Any],
+    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Makes a routed client, or one whose every call is refused where there is no route.
+
+        Libraries make clients that they may never use; so what cannot be routed is refused when
+        it is called, and not when it is made.
+
+        Args:
+            make: botocore's own ``create_client``.
+            botocore_session: Whose client it is.
+            arguments: Those of ``create_client``.
+
+        Raises:
+            ConfigurationError: An argument asks for what is not private, such as a proxy.
+        """
+        try:
+            return self._session_over(botocore_session).unshared_client(**arguments)
+        except (RoutingError, PublicAddressError) as error:
+            with making():
+                client = make(botocore_session, **arguments)
+            block(client, error)
+            return client
+
+    def take(self, botocore_session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+        """Guards a client that did not come through ``client``, or has its calls refused."""
+        try:
+            self._session_over(botocore_session).adopt(client)
+        except PrivateClientError as error:
+            block(client, error)
+
+    def _session_over(self, botocore_session: botocore.session.Session) -> Session:
+        with self._lock:
+            if botocore_session not in self._sessions:
+                # By proxy: what is kept for a botocore session must not keep it alive.
+                self._sessions[botocore_session] = Session.over(
+                    weakref.proxy(botocore_session), network=self._network, **self._routing
+                )
+            return self._sessions[botocore_session]
+
+
+class _Swap:
+    """The two attributes of botocore's session class, and who wants them replaced."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._installations: list[Installation] = []
+        self._originals: dict[str, Any] = {}
+        self._ours: dict[str, Any] = {}
+
+    def add(self, installation: Installation) -> None:
+        with self._lock:
+            self._installations.append(installation)
+            if not self._originals:
+                self._replace("create_client", _creating)
+                self._replace(CLIENT_HOOK, _taking)
+
+    def has(self, installation: Installation) -> bool:
+        return installation in self._installations
+
+    def remove(self, installation: Installation) -> None:
+        with self._lock:
+            if installation in self._installations:
+                self._installations.remove(installation)
+            if not self._installations:
+                self._put_back()
+
+    def newest(self) -> Installation | None:
+        with self._lock:
+            return self._installations[-1] if self._installations else None
+
+    def _replace(self, name: str, make: Callable[[Any], Any]) -> None:
+        original = vars(botocore.session.Session)[name]
+        self._originals[name] = original
+        self._ours[name] = functools.wraps(original)(make(original))
+        setattr(botocore.session.Session, name, self._ours[name])
+
+    def _put_back(self) -> None:
+        owner = botocore.session.Session
+        # Where somebody has wrapped ours since, ours stays and hands everything on.
+        if all(vars(owner)[name] is ours for name, ours in self._ours.items()):
+            for name, original in self._originals.items():
+                setattr(owner, name, original)
+            self._originals.clear()
+            self._ours.clear()
+
+
+_swap: Final = _Swap()
+
+
+def _creating(original: Any) -> Any:  # noqa: ANN401 - botocore's create_client
+    signature = inspect.signature(original)
+
+    def create_client(self: botocore.session.Session, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        installation = _swap.newest()
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        del arguments["self"]
+        if installation is None or is_making() or not is_family(str(arguments["service_name"])):
+            return original(self, *args, **kwargs)
+        return installation.client(original, self, arguments)
+
+    return create_client
+
+
+def _taking(original: Any) -> Any:  # noqa: ANN401 - botocore's hook
+    def take(self: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+        original(self, client)
+        installation = _swap.newest()
+        if installation is None or is_making():
+            return
+        if is_family(client.meta.service_model.service_name) and not is_guarded(client):
+            installation.take(self, client)
+
+    return take
+
+
+def install(
+    *, network: NetworkBackend | None = None, **routing: Unpack[RoutingOptions]
+) -> Installation:
+    """Has this process's boto3 give routed clients for the SageMaker family, until it is undone.
+
+    ``boto3.client``, ``boto3.Session``, sessions that exist already and botocore's own sessions
+    are covered, in every thread; clients of other services are boto3's own. A client without a
+    private route is given all the same, and each call of it raises why; nothing is sent.
+
+    The newest installation decides; botocore's own attributes are put back when the last one has
+    ended.
+
+    Args:
+        network: As for ``Session``.
+        **routing: As for ``Session``.
+
+    Returns:
+        The installation, to end it: by ``with``, or its ``uninstall``.
+
+    Raises:
+        ConfigurationError: An option cannot be used; nothing was installed.
+    """
+    load_settings(routing, environ={}, profile={})
+    installation = Installation(network, routing)
+    _swap.add(installation)
+    return installation
+
+
+def uninstall() -> None:
+    """Ends the newest installation; without one it does nothing."""
+    installation = _swap.newest()
+    if installation is not None:
+        installation.uninstall()
