@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import os
 import pickle
 import select
 import socket
 import ssl
-import struct
 import threading
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -33,10 +29,34 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from loopback_peer import (
+    AUTHORITY,
+    CHUNKED,
+    HOST,
+    KEYS,
+    NOON,
+    OK,
+    PART,
+    REFUSES,
+    URL,
+    ZONES,
+    A,
+    B,
+    Clock,
+    Net,
+    Peer,
+    Script,
+    Talk,
+    answers,
+    closes,
+    in_child,
+    resets,
+    route,
+    silent,
+    writes,
+)
 from sm_private_client.errors import ConfigurationError, PublicAddressError
-from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.privatelink.records import EndpointAddress, Route
-from sm_private_client.routing.network import SocketOption, SystemNetwork
+from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.connector import Origin
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
@@ -45,192 +65,13 @@ from sm_private_client.transport.http import HttpRequest
 from sm_private_client.transport.signing import Signer
 from sm_private_client.transport.tls import verifying_context
 
-HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
-URL = f"https://{HOST}/endpoints/churn/invocations"
-A, B = "10.0.1.10", "10.0.2.10"
-ZONES = {A: "us-east-1a", B: "us-east-1b"}
-KEYS: Any = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "session/token==")
-NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.timezone.utc)
 REQUEST = HttpRequest(
     method="POST",
     path="/endpoints/churn/invocations",
     headers=(("Content-Type", "text/csv"), ("X-Amzn-SageMaker-Target-Variant", "A")),
     body=b"top,secret,row",
 )
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 MB = 1024 * 1024
-
-
-@dataclass
-class Asked:
-    """One request as it came over the wire."""
-
-    line: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str:
-        return next(value for key, value in self.headers if key.lower() == name)
-
-
-class Talk:
-    """The peer's end of one connection."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._file = sock.makefile("rb")
-
-    def read(self, *, body: bool = True) -> Asked | None:
-        """Reads a request; ``None``: the other side has closed."""
-        try:
-            line = self._file.readline().decode().rstrip("\r\n")
-            headers = []
-            while header := self._file.readline().decode().rstrip("\r\n"):
-                name, _, value = header.partition(": ")
-                headers.append((name, value))
-        except OSError:
-            return None
-        if not line:
-            return None
-        asked = Asked(line, headers, b"")
-        if body:
-            asked.body = self._file.read(int(asked.header("content-length")))
-        return asked
-
-    def write(self, data: bytes) -> None:
-        self._sock.sendall(data)
-
-    def reset(self) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def close(self) -> None:
-        self._file.close()
-        self._sock.close()
-
-
-Script = Callable[["Peer", Talk], None]
-
-
-def answers(peer: Peer, talk: Talk) -> None:
-    """Answers every request the same."""
-    while asked := talk.read():
-        peer.asked.append(asked)
-        talk.write(OK)
-
-
-class Peer:
-    """A server on loopback that does with each connection what its script says."""
-
-    def __init__(self, authority: trustme.CA, *names: str) -> None:
-        self.script: Script = answers
-        self.connections = 0
-        self.asked: list[Asked] = []
-        self.tls = True
-        self.stopping = False
-        self.go_on = threading.Event()
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names or (HOST,)).configure_cert(self._context)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = int(self._listener.getsockname()[1])
-        self._lock = threading.Lock()
-        self._raw: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                raw, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self.connections += 1
-                self._raw.append(raw)
-                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                serving = threading.Thread(target=self._serve, args=(raw,))
-                self._threads.append(serving)
-            serving.start()
-
-    def _serve(self, raw: socket.socket) -> None:
-        sock = raw
-        try:
-            if self.tls:
-                sock = self._context.wrap_socket(raw.dup(), server_side=True)
-            talk = Talk(sock)
-            try:
-                self.script(self, talk)
-            finally:
-                talk.close()
-        except OSError:
-            pass
-        finally:
-            sock.close()
-            raw.close()
-
-    def wait(self) -> None:
-        """Waits until the test says to go on, once."""
-        self.go_on.wait(10)
-        if not self.stopping:
-            self.go_on.clear()
-
-    def stop(self) -> None:
-        self.stopping = True
-        self.go_on.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            for raw in self._raw:
-                with suppress(OSError):
-                    raw.shutdown(socket.SHUT_RDWR)
-            threads = tuple(self._threads)
-        for thread in threads:
-            thread.join(10)
-
-
-class Net:
-    """A NetworkBackend whose addresses are the peer's, refuse or stay silent."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.answers: tuple[str, ...] = (A, B)
-        self.fails_to_resolve = False
-        self.behaviour: dict[str, str] = {}
-        self.opened: list[str] = []
-
-    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        assert (host, timeout > 0) == (HOST, True)
-        if self.fails_to_resolve:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return self.answers
-
-    def open(
-        self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
-    ) -> socket.socket:
-        assert port == 443
-        self.opened.append(address)
-        opened = socket.socket()
-        for level, option, value in socket_options:
-            opened.setsockopt(level, option, value)
-        opened.setblocking(False)
-        how = self.behaviour.get(address, "answer")
-        if how == "silent":
-            opened.bind(("127.0.0.1", 0))
-            opened.listen(1)
-        else:
-            opened.connect_ex(("127.0.0.1", self.port if how == "answer" else 1))
-        return opened
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-AUTHORITY = trustme.CA()
 
 
 @pytest.fixture
@@ -241,22 +82,9 @@ def bundle(tmp_path: Path) -> str:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    made = Peer(AUTHORITY)
+    made = Peer()
     yield made
     made.stop()
-
-
-def route(url: str = f"https://{HOST}", *, zone: str | None = None, local: bool = False) -> Route:
-    return Route(
-        service_name="sagemaker-runtime",
-        region="us-east-1",
-        partition="aws",
-        endpoint_url=url,
-        source="explicit",
-        addresses=tuple(EndpointAddress(address=a, availability_zone=z) for a, z in ZONES.items()),
-        availability_zone=zone,
-        address_policy=AddressPolicy(local=local),
-    )
 
 
 class Made:
@@ -265,7 +93,7 @@ class Made:
     def __init__(self, peer: Peer, bundle: str, **arguments: Any) -> None:
         self.net = Net(peer.port)
         self.health = ZoneHealth()
-        self.dialer = Dialer(route(zone="us-east-1a"), network=self.net, health=self.health)
+        self.dialer = Dialer(route(), network=self.net, health=self.health)
         options: dict[str, Any] = {
             "url": f"https://{HOST}",
             "signer": Signer(region="us-east-1", service="sagemaker"),
@@ -496,31 +324,6 @@ def test_connections_of_a_zone_that_failed_are_not_used_again(made: Made, peer: 
     assert peer.connections == 2
 
 
-def silent(peer: Peer, talk: Talk) -> None:
-    talk.read()
-    peer.go_on.wait(10)
-
-
-def closes(_: Peer, talk: Talk) -> None:
-    talk.read()
-
-
-def resets(_: Peer, talk: Talk) -> None:
-    talk.read()
-    talk.reset()
-
-
-def writes(data: bytes) -> Script:
-    def script(_: Peer, talk: Talk) -> None:
-        talk.read()
-        talk.write(data)
-
-    return script
-
-
-PART = b"top-secret-answer"
-
-
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
@@ -573,14 +376,14 @@ def test_a_reused_connection_that_breaks_is_not_retried(made: Made, peer: Peer) 
 
 
 @pytest.mark.parametrize(
-    ("how", "expected"), [("refuse", EndpointConnectionError), ("silent", ConnectTimeoutError)]
+    ("port", "expected"), [(REFUSES, EndpointConnectionError), (None, ConnectTimeoutError)]
 )
 def test_a_connection_that_cannot_be_made_is_botocores_error(
-    peer: Peer, bundle: str, how: str, expected: type[Exception]
+    peer: Peer, bundle: str, port: int | None, expected: type[Exception]
 ) -> None:
     """Nothing was sent; the error names the URL and, in its cause, every address."""
     made = Made(peer, bundle, connect_timeout=0.3)
-    made.net.behaviour = {A: how, B: how}
+    made.net.ports = {A: port, B: port}
     with pytest.raises(expected) as caught:
         made.transport.send(REQUEST, timeout=5)
     assert URL in str(caught.value)
@@ -597,7 +400,7 @@ def test_a_name_that_does_not_resolve_is_botocores_error(made: Made) -> None:
 
 def test_one_dead_zone_costs_a_second_and_no_error(made: Made) -> None:
     """The dialer races the next address."""
-    made.net.behaviour = {A: "silent"}
+    made.net.ports[A] = None
     assert made.transport.send(REQUEST, timeout=5).availability_zone == "us-east-1b"
 
 
@@ -645,7 +448,7 @@ def test_a_connection_that_is_reset_before_tls_begins_is_closed(bundle: str) -> 
 
 def test_a_certificate_for_other_names_is_explained(bundle: str) -> None:
     """TLS is verified against the host of the URL, whatever the address."""
-    other = Peer(AUTHORITY, "other.example")
+    other = Peer("other.example")
     try:
         with pytest.raises(SSLError) as caught:
             Made(other, bundle).transport.send(REQUEST, timeout=5)
@@ -683,7 +486,7 @@ def refuses_then_reads(peer: Peer, talk: Talk) -> None:
     asked = talk.read(body=False)
     assert asked is not None
     talk.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
-    talk._file.read(int(asked.header("content-length")))
+    talk.read_bytes(int(asked.header("content-length")))
     answers(peer, talk)
 
 
@@ -1048,8 +851,8 @@ def test_files_that_cannot_be_used_are_said_early(
 
 def test_a_client_certificate_is_shown(peer: Peer, bundle: str, tmp_path: Path) -> None:
     """``Config(client_cert=)`` means what it means to botocore."""
-    peer._context.verify_mode = ssl.CERT_REQUIRED
-    AUTHORITY.configure_trust(peer._context)
+    peer.context.verify_mode = ssl.CERT_REQUIRED
+    AUTHORITY.configure_trust(peer.context)
     own = AUTHORITY.issue_cert("client.example")
     own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
     own.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -1101,20 +904,6 @@ def test_sixteen_threads_share_one_transport(made: Made, peer: Peer) -> None:
     assert wrong == []
     assert peer.connections <= 16
     assert idle(made.transport) == peer.connections
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Forks; says whether the work was done and true in the child."""
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - another process
-        code = 1
-        try:
-            code = 0 if work() else 2
-        except BaseException:  # noqa: BLE001 - it must not run the parent's tests
-            traceback.print_exc(file=io.TextIOWrapper(io.FileIO(2, "w", closefd=False)))
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant

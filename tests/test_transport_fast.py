@@ -9,13 +9,9 @@ import asyncio
 import datetime as dt
 import importlib
 import importlib.util
-import os
 import socket
-import ssl
-import struct
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.utils import format_datetime
@@ -34,186 +30,45 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from loopback_peer import (
+    AUTHORITY,
+    CHUNKED,
+    HOST,
+    KEYS,
+    NOON,
+    OK,
+    PART,
+    REFUSES,
+    URL,
+    A,
+    B,
+    Clock,
+    Net,
+    Peer,
+    Script,
+    Talk,
+    closes,
+    in_child,
+    resets,
+    route,
+    silent,
+    writes,
+)
 from sm_private_client.errors import ConfigurationError, MissingExtraError, PublicAddressError
-from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.privatelink.records import EndpointAddress, Route
-from sm_private_client.routing.network import SocketOption, SystemNetwork
+from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.http import HttpRequest, HttpResponse
 from sm_private_client.transport.signing import Signer
 
-HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
-URL = f"https://{HOST}/endpoints/churn/invocations"
-A, B = "10.0.1.10", "10.0.2.10"
-ZONES = {A: "us-east-1a", B: "us-east-1b"}
-KEYS: Any = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "session/token==")
-NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.timezone.utc)
 REQUEST = HttpRequest(
     method="POST",
     path="/endpoints/churn/invocations",
     headers=(("Content-Type", "text/csv"),),
     body=b"top,secret,row",
 )
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-AUTHORITY = trustme.CA()
-
 without_pyreqwest = importlib.util.find_spec("pyreqwest") is None
 needs_pyreqwest = pytest.mark.skipif(without_pyreqwest, reason="pyreqwest needs Python 3.11")
-
-
-class Talk:
-    """The peer's end of one connection."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._file = sock.makefile("rb")
-        self.write = sock.sendall
-
-    def read(self) -> dict[str, str] | None:
-        """Reads a request and gives its headers; ``None``: the other side has closed."""
-        headers = {}
-        with suppress(OSError):
-            if not self._file.readline():
-                return None
-            while header := self._file.readline().decode().rstrip("\r\n"):
-                name, _, value = header.partition(": ")
-                assert name.lower() not in headers
-                headers[name.lower()] = value
-            headers["body"] = self._file.read(int(headers["content-length"])).decode("latin-1")
-            return headers
-        return None
-
-    def reset(self) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def close(self) -> None:
-        self._file.close()
-        self._sock.close()
-
-
-Script = Callable[["Peer", Talk], None]
-
-
-def answers(peer: Peer, talk: Talk) -> None:
-    while asked := talk.read():
-        peer.asked.append(asked)
-        talk.write(OK)
-
-
-class Peer:
-    """A server on loopback that does with each connection what its script says."""
-
-    def __init__(self, *names: str) -> None:
-        self.script: Script = answers
-        self.tls = True
-        self.used = 0
-        self.asked: list[dict[str, str]] = []
-        self.stopping = False
-        self.go_on = threading.Event()
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        AUTHORITY.issue_cert(*names or (HOST,)).configure_cert(self._context)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = int(self._listener.getsockname()[1])
-        self._lock = threading.Lock()
-        self._raw: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                raw, _ = self._listener.accept()
-            except OSError:
-                return
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._raw.append(raw)
-                serving = threading.Thread(target=self._serve, args=(raw,))
-                self._threads.append(serving)
-            serving.start()
-
-    def _serve(self, raw: socket.socket) -> None:
-        sock = raw
-        with suppress(OSError):
-            if self.tls:
-                sock = self._context.wrap_socket(raw.dup(), server_side=True)
-            if raw.recv(1, socket.MSG_PEEK):  # a pin's own connection says nothing
-                self.used += 1
-            talk = Talk(sock)
-            try:
-                self.script(self, talk)
-            finally:
-                talk.close()
-        sock.close()
-        raw.close()
-
-    def hang_up(self) -> None:
-        """Ends every connection that stands."""
-        with self._lock:
-            for raw in self._raw:
-                with suppress(OSError):
-                    raw.shutdown(socket.SHUT_RDWR)
-
-    def wait(self) -> None:
-        """Waits until the test says to go on, once."""
-        self.go_on.wait(10)
-        if not self.stopping:
-            self.go_on.clear()
-
-    def stop(self) -> None:
-        self.stopping = True
-        self.go_on.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.hang_up()
-        for thread in tuple(self._threads):
-            thread.join(10)
-
-
-class Net:
-    """A NetworkBackend whose addresses lead to ports of loopback."""
-
-    def __init__(self, **ports: int) -> None:
-        self.answers: tuple[str, ...] = (A, B)
-        self.fails_to_resolve = False
-        self.ports: dict[str, int | None] = {A: ports["a"], B: ports.get("b", ports["a"])}
-        self.opened: list[str] = []
-        self.looked_up = 0
-
-    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        assert (host, timeout > 0) == (HOST, True)
-        self.looked_up += 1
-        if self.fails_to_resolve:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return self.answers
-
-    def open(
-        self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
-    ) -> socket.socket:
-        assert port == 443
-        self.opened.append(address)
-        opened = socket.socket()
-        for level, option, value in socket_options:
-            opened.setsockopt(level, option, value)
-        opened.setblocking(False)
-        target = self.ports[address]
-        if target is None:
-            opened.bind(("127.0.0.1", 0))
-            opened.listen(1)
-        else:
-            opened.connect_ex(("127.0.0.1", target))
-        return opened
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Calls:
@@ -283,19 +138,6 @@ def net(peer: Peer) -> Net:
     return Net(a=peer.port)
 
 
-def route(url: str = f"https://{HOST}", *, local: bool = False) -> Route:
-    return Route(
-        service_name="sagemaker-runtime",
-        region="us-east-1",
-        partition="aws",
-        endpoint_url=url,
-        source="explicit",
-        addresses=tuple(EndpointAddress(address=a, availability_zone=z) for a, z in ZONES.items()),
-        availability_zone=None if local else "us-east-1a",
-        address_policy=AddressPolicy(local=local),
-    )
-
-
 @pytest.fixture(params=["sync", "async"])
 def make(request: pytest.FixtureRequest, bundle: str) -> Iterator[Make]:
     """Makes a transport of either kind over a network."""
@@ -336,18 +178,22 @@ def test_a_call_is_answered(make: Make, net: Net, peer: Peer) -> None:
         assert answer.headers == {"content-type": "text/csv", "x-a": "b", "content-length": "5"}
         assert answer.availability_zone == "us-east-1a"
         asked = peer.asked.pop()
-        assert asked.pop("body") == body.decode("latin-1")
-        assert set(asked) == {
-            "host",
-            "content-type",
+        assert asked.body == body
+        assert sorted(name.lower() for name, _ in asked.headers) == [
+            "accept",
+            "authorization",
             "content-length",
+            "content-type",
+            "host",
+            "user-agent",
             "x-amz-date",
             "x-amz-security-token",
-            "authorization",
-            "user-agent",
-            "accept",
-        }
-        assert (asked["host"], asked["user-agent"], asked["accept"]) == (HOST, "lib/test", "*/*")
+        ]
+        assert (asked.header("host"), asked.header("user-agent"), asked.header("accept")) == (
+            HOST,
+            "lib/test",
+            "*/*",
+        )
 
 
 @needs_pyreqwest
@@ -553,31 +399,6 @@ def test_proxies_of_the_environment_are_not_used(
             proxy.accept()
 
 
-def silent(peer: Peer, talk: Talk) -> None:
-    if talk.read():
-        peer.go_on.wait(10)
-
-
-def closes(_: Peer, talk: Talk) -> None:
-    talk.read()
-
-
-def resets(_: Peer, talk: Talk) -> None:
-    if talk.read():
-        talk.reset()
-
-
-def writes(data: bytes) -> Script:
-    def script(_: Peer, talk: Talk) -> None:
-        if talk.read():
-            talk.write(data)
-
-    return script
-
-
-PART = b"top-secret-answer"
-
-
 @needs_pyreqwest
 @pytest.mark.parametrize(
     ("script", "expected"),
@@ -629,7 +450,7 @@ def test_a_connection_that_broke_has_the_dialer_asked_anew(
     with pytest.raises(ConnectionClosedError):
         calls.send()
     assert (peer.used, other.used) == (1, 0)
-    net.ports[A] = 1  # nothing listens there
+    net.ports[A] = REFUSES
     assert calls.send().availability_zone == "us-east-1b"
     assert net.opened == [A, A, B]
 
@@ -713,7 +534,7 @@ def test_a_clock_that_is_off_is_corrected_and_the_call_sent_once_more(
     calls = make(net, now=NOON.timestamp)
     assert read(calls, streamed=streamed) == b"hello"
     calls.send()
-    dates = [asked["x-amz-date"] for asked in peer.asked]
+    dates = [asked.header("x-amz-date") for asked in peer.asked]
     assert dates == ["20261123T120000Z", "20261123T130000Z", "20261123T130000Z"]
 
 
@@ -836,7 +657,7 @@ def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) 
     for host in ("127.0.0.1", "localhost"):
         calls = make(SystemNetwork(), url=f"http://{host}:{peer.port}", local=True)
         assert calls.send().body == b"hello"
-        assert peer.asked[-1]["host"] == f"{host}:{peer.port}"
+        assert peer.asked[-1].header("host") == f"{host}:{peer.port}"
     with pytest.raises(ConfigurationError):
         make(SystemNetwork(), url=f"http://{HOST}")
 
@@ -848,7 +669,7 @@ def test_sixteen_threads_share_one_transport(net: Net, peer: Peer, bundle: str) 
 
     def echo(_: Peer, talk: Talk) -> None:
         while asked := talk.read():
-            body = asked["body"].encode("latin-1")
+            body = asked.body
             talk.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     peer.script = echo
@@ -914,20 +735,6 @@ def test_many_calls_are_in_flight_in_one_loop(net: Net, bundle: str) -> None:
 
     assert asyncio.run(main()) == [b"hello"] * 100
     assert net.opened == [A]
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Forks; says whether the work was done and true in the child."""
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - another process
-        code = 1
-        try:
-            code = 0 if work() else 2
-        except BaseException:  # noqa: BLE001 - it must not run the parent's tests
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @needs_pyreqwest
