@@ -101,7 +101,7 @@ def test_starting_twice_and_using_it_stopped() -> None:
     [
         ({"region": "nowhere-1"}, "'nowhere-1' is not a region of any AWS partition."),
         ({"services": ["sagemaker-edge"]}, "There is no endpoint service for 'sagemaker-edge'."),
-        ({"services": ["ec2"]}, "There is no endpoint service for 'ec2'."),
+        ({"services": ["bedrock"]}, "There is no endpoint service for 'bedrock'."),
         (
             {"services": ["sagemaker-metrics"], "fips": True},
             "There is no FIPS endpoint service for 'sagemaker-metrics'.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import botocore.loaders
 import botocore.session
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sm_private_client.testing.plant import Plant
 
 __all__ = ["Access"]
+
+Siblings = Literal["loopback", "network"]
 
 
 @functools.cache
@@ -65,6 +67,11 @@ class Access(abc.ABC):
         return str(self._running.files.ca_bundle)
 
     @property
+    def corporate_ca_bundle(self) -> str:
+        """Path of a bundle that also has the authority of ``faults.tls_inspection``."""
+        return str(self._running.authorities.corporate_bundle)
+
+    @property
     def control_url(self) -> str:
         """The URL of EC2, STS, S3, IAM and the other siblings."""
         return f"http://127.0.0.1:{self._running.siblings.port}"
@@ -90,12 +97,19 @@ class Access(abc.ABC):
             "no_proxy": "127.0.0.1,localhost",
         }
 
-    def botocore_session(self) -> botocore.session.Session:
-        """Makes a botocore session with the simulator's files, keys and authority."""
+    def botocore_session(self, *, siblings: Siblings = "loopback") -> botocore.session.Session:
+        """Makes a botocore session with the simulator's files, keys and authority.
+
+        Args:
+            siblings: ``loopback``: EC2, STS, S3 and so on have ``control_url`` as their URL.
+                ``network``: they have their own host names, and are reached only by clients
+                whose connections go through ``network``.
+        """
         files = self._running.files
+        config = files.config if siblings == "loopback" else files.network_config
         session = botocore.session.Session()
         for name, value in (
-            ("config_file", str(files.config)),
+            ("config_file", str(config)),
             ("credentials_file", str(files.credentials)),
             ("profile", "default"),
             ("ca_bundle", self.ca_bundle),
@@ -106,15 +120,21 @@ class Access(abc.ABC):
         session.register_component("data_loader", loader)
         return session
 
-    def session(self, **arguments: Any) -> Session:  # noqa: ANN401 - boto3.Session's own
+    def session(
+        self,
+        *,
+        siblings: Siblings = "loopback",
+        **arguments: Any,  # noqa: ANN401 - boto3.Session's own
+    ) -> Session:
         """Makes a ``Session`` inside the VPC; the process's environment is left alone.
 
         Args:
+            siblings: See ``botocore_session``.
             **arguments: Of ``sm_private_client.Session``.
         """
         # Here, because the session stands above this room for all but this method.
         from sm_private_client.session import Session  # noqa: PLC0415
 
         arguments.setdefault("network", self.network)
-        arguments.setdefault("botocore_session", self.botocore_session())
+        arguments.setdefault("botocore_session", self.botocore_session(siblings=siblings))
         return Session(**arguments)

@@ -38,23 +38,27 @@ class AwsFiles:
     Attributes:
         config: The config file.
         credentials: The credentials file.
+        network_config: A config file without URLs: siblings have their own host names.
         ca_bundle: The simulator's certificate authority.
+        corporate_ca_bundle: That, and the authority of a company that inspects TLS.
     """
 
     def __init__(self, directory: Path) -> None:
         self.config = directory / "config"
+        self.network_config = directory / "network-config"
         self.credentials = directory / "credentials"
         self.ca_bundle = directory / "ca.pem"
+        self.corporate_ca_bundle = directory / "corporate-ca.pem"
 
     def write(self, *, region: str, port: int, access_key_id: str, secret_access_key: str) -> None:
-        """Writes both files for a simulator whose sibling services are at a port."""
+        """Writes the files for a simulator whose sibling services are at a port."""
         url = f"http://127.0.0.1:{port}"
         services = "".join(f"{name} =\n  endpoint_url = {url}\n" for name in SIBLINGS)
+        default = f"[default]\nregion = {region}\nca_bundle = {self.ca_bundle}\n"
         _write(
-            self.config,
-            f"[default]\nregion = {region}\nca_bundle = {self.ca_bundle}\n"
-            f"services = private-link\n\n[services private-link]\n{services}",
+            self.config, f"{default}services = private-link\n\n[services private-link]\n{services}"
         )
+        _write(self.network_config, default)
         _write(
             self.credentials,
             f"[default]\naws_access_key_id = {access_key_id}\n"

@@ -23,7 +23,7 @@ from werkzeug.test import run_wsgi_app
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing.ec2 import PrivateLinkEC2
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
-from sm_private_client.testing.refusals import Refusal, json_error, xml_error
+from sm_private_client.testing.refusals import Refusal, sibling_error
 from sm_private_client.testing.signatures import KnownCredentials, scope_of
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.gateways import Gateways
     from sm_private_client.testing.runtime_faults import RetryAfter
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
     from sm_private_client.testing.wire import Connection
 
-__all__ = ["ControlPlane"]
+__all__ = ["ControlPlane", "operation_of", "unplayed"]
 
 _ACCOUNT_HEADER: Final = "x-moto-account-id"
 _HOP_BY_HOP: Final = frozenset({"content-length", "transfer-encoding", "connection", "expect"})
@@ -60,6 +61,7 @@ class ControlPlane:
         self.page_size: int | None = None
         self.participant = False
         self.vpc_endpoints: VpcEndpoints | None = None
+        self.gateways: Gateways | None = None
         self.partition = partition
         self._faults = faults
         # moto's backends are not made for several threads at once.
@@ -74,7 +76,7 @@ class ControlPlane:
     def answer(self, request: Request, _connection: Connection) -> Response:
         """Answers a sibling service's request."""
         service = _service_of(request)
-        action = f"{service}:{_operation(request)}"
+        action = f"{service}:{operation_of(request)}"
         if self._faults.take("reset-before-model", service):
             raise ConnectionCut
         response = self._answer(request, service, action)
@@ -94,17 +96,19 @@ class ControlPlane:
     def _answer(self, request: Request, service: str, action: str) -> Response:
         try:
             self.check(action)
-            if service == "ec2" and self.vpc_endpoints is not None:
+            if service == "ec2" and self.vpc_endpoints is not None and self.gateways is not None:
                 handler = PrivateLinkEC2(
-                    self.vpc_endpoints, page_size=self.page_size, participant=self.participant
+                    self.vpc_endpoints,
+                    self.gateways,
+                    page_size=self.page_size,
+                    participant=self.participant,
                 )
                 host = request.header("host") or ""
                 return self._played(action, lambda: self._dispatch(handler, request, host=host))
             return self._played(action, lambda: self._run(request))
         except Refusal as refusal:
-            if request.header("x-amz-target"):
-                return json_error(refusal)
-            return xml_error(service, refusal)
+            is_json = request.header("x-amz-target") is not None
+            return sibling_error(service, refusal, is_json=is_json)
 
     def check(self, action: str) -> None:
         """Counts a call.
@@ -244,7 +248,7 @@ class ControlPlane:
 
     def _family(self, handler: Any, request: Request, *, host: str) -> Response:  # noqa: ANN401
         return self._played(
-            _operation(request), lambda: self._dispatch(handler, request, host=host)
+            operation_of(request), lambda: self._dispatch(handler, request, host=host)
         )
 
     @staticmethod
@@ -296,7 +300,8 @@ def _service_of(request: Request) -> str:
     return scope.service if scope else "s3"  # presigned URLs are of S3
 
 
-def _operation(request: Request) -> str:
+def operation_of(request: Request) -> str:
+    """Reads what a request asks for: the operation, or the method where it stands in the path."""
     target = request.header("x-amz-target")
     if target:
         return target.rpartition(".")[2]

@@ -7,53 +7,32 @@ import datetime as dt
 import email.utils
 import json
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from sm_private_client.testing.control_plane import unplayed
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
 from sm_private_client.testing.presigned import presigned_url
-from sm_private_client.testing.records import Log, RequestRecord
-from sm_private_client.testing.refusals import Refusal, json_error, rest_error
-from sm_private_client.testing.signatures import scope_of, verify
+from sm_private_client.testing.records import Log, record_of
+from sm_private_client.testing.refusals import (
+    UNKNOWN_OPERATION,
+    Refusal,
+    json_error,
+    rest_error,
+)
+from sm_private_client.testing.signatures import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.testing.control_plane import ControlPlane
+    from sm_private_client.testing.doors import Door
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.operations import Operations, ServiceOperations
+    from sm_private_client.testing.records import RequestRecord
     from sm_private_client.testing.runtime import RuntimeFront
     from sm_private_client.testing.wire import Connection
 
-__all__ = ["DataPlane", "Door"]
-
-_UNKNOWN = Response(
-    status=404,
-    headers=(("Content-Type", "application/xml"),),
-    body=b"<UnknownOperationException/>\n",
-)
-"""What AWS's fronts answer to a host or a target that is not theirs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
-    """Where requests come in.
-
-    Attributes:
-        service_of: Gives boto3's name of the service that a host name belongs to here, or
-            ``None`` where the name is not answered for.
-        region: The region that must be signed for.
-        address: Gives the address that a connection was dialled at.
-        availability_zone: The zone; ``None`` on the internet.
-        vpc_endpoint_id: The VPC endpoint; ``None`` on the internet.
-    """
-
-    service_of: Callable[[str], str | None]
-    region: str
-    address: Callable[[Connection], str]
-    availability_zone: str | None = None
-    vpc_endpoint_id: str | None = None
+__all__ = ["DataPlane"]
 
 
 class DataPlane:
@@ -84,17 +63,23 @@ class DataPlane:
         service_name, operations, operation = self._wanted(door, request, connection)
         now, skewed = self._time()
         if self._faults.take("reset-before-model", service_name or ""):
-            self._keep(door, request, connection, service_name, operation, None)
+            self.requests.append(
+                record_of(door, request, connection, service_name, operation, None)
+            )
             raise ConnectionCut
         if operations is None or operation is None:
-            response = _UNKNOWN
+            response = UNKNOWN_OPERATION
         else:
             response = self._judged(door, request, connection, operations, operation, now, skewed)
         if self._faults.take("reset-after-model", service_name or ""):
             _exhaust(response)
-            self._keep(door, request, connection, service_name, operation, None)
+            self.requests.append(
+                record_of(door, request, connection, service_name, operation, None)
+            )
             raise ConnectionCut
-        self._keep(door, request, connection, service_name, operation, response.status)
+        self.requests.append(
+            record_of(door, request, connection, service_name, operation, response.status)
+        )
         return _dated(response, now)
 
     def begin(self, door: Door, request: Request, connection: Connection) -> None:
@@ -107,15 +92,15 @@ class DataPlane:
             return
         service_name, _, operation = self._wanted(door, request, connection)
         if self._faults.take("reset-before-body", service_name or ""):
-            self._keep(door, request, connection, service_name, operation, None)
+            self.requests.append(
+                record_of(door, request, connection, service_name, operation, None)
+            )
             raise ConnectionCut
 
     def _wanted(
         self, door: Door, request: Request, connection: Connection
     ) -> tuple[str | None, ServiceOperations | None, str | None]:
-        service_name = door.service_of(request.host)
-        if connection.sni is not None and door.service_of(connection.sni) != service_name:
-            service_name = None
+        service_name = door.service_asked_for(request, connection)
         operations = self._operations.of(service_name) if service_name else None
         return service_name, operations, operations.find(request) if operations else None
 
@@ -171,34 +156,6 @@ class DataPlane:
         if service_name == "sagemaker-metrics":
             return self._control.sagemaker_metrics(request, host=_default_host("metrics", region))
         raise unplayed(operation)
-
-    def _keep(
-        self,
-        door: Door,
-        request: Request,
-        connection: Connection,
-        service_name: str | None,
-        operation: str | None,
-        status: int | None,
-    ) -> None:
-        scope = scope_of(request)
-        self.requests.append(
-            RequestRecord(
-                service_name=service_name or "",
-                operation=operation,
-                method=request.method,
-                path=request.path,
-                address=door.address(connection),
-                availability_zone=door.availability_zone,
-                vpc_endpoint_id=door.vpc_endpoint_id,
-                sni=connection.sni,
-                host=request.host,
-                signing_region=scope.region if scope else None,
-                signing_service=scope.service if scope else None,
-                access_key_id=scope.access_key_id if scope else None,
-                status=status,
-            )
-        )
 
 
 def _dated(response: Response, now: dt.datetime) -> Response:

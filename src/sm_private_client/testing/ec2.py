@@ -14,13 +14,13 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
-from sm_private_client.privatelink.hostnames import endpoint_service_name
-from sm_private_client.privatelink.services import CATALOGUE, by_endpoint_service_name
+from sm_private_client.testing.places import is_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.privatelink.services import EndpointService
+    from sm_private_client.testing.gateways import Gateways
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
 
 __all__ = ["PrivateLinkEC2"]
@@ -33,15 +33,22 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
 
     Args:
         vpc_endpoints: Furnishes moto's VPC endpoints with names, ENIs and listeners.
+        gateways: Furnishes moto's gateways with routes and what they lead to.
         page_size: The largest page, below EC2's own limit.
         participant: Whether the account only shares the VPC of another one, so that the
             owner's VPC endpoints are not described to it.
     """
 
     def __init__(
-        self, vpc_endpoints: VpcEndpoints, *, page_size: int | None, participant: bool
+        self,
+        vpc_endpoints: VpcEndpoints,
+        gateways: Gateways,
+        *,
+        page_size: int | None,
+        participant: bool,
     ) -> None:
         super().__init__()
+        self._gateways = gateways
         self._vpc_endpoints = vpc_endpoints
         self._page_size = page_size
         self._participant = participant
@@ -58,13 +65,17 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
         if policy:
             _check_policy(policy)
         name = self._get_param("ServiceName") or ""
-        service = self._known_service(name)
+        kind = self._get_param("VpcEndpointType") or "Gateway"
+        service = self._known_service(name, kind)
         if service is None:
-            return super().create_vpc_endpoint()
+            result = super().create_vpc_endpoint()
+            if kind == "Gateway" and self._gateways.service_of(name, self.region):
+                self._gateways.furnish(result.result["VpcEndpoint"])
+            return result
         backend = self.ec2_backend
         vpc = backend.get_vpc(self._get_param("VpcId"))
         private_dns = self._get_bool_param("PrivateDnsEnabled", if_none=True)
-        self._check_subnets(self._get_param("SubnetIds", []))
+        self._check_subnets(self._get_param("SubnetIds", []), service)
         if private_dns:
             self._check_private_dns(vpc, service)
         result = super().create_vpc_endpoint()
@@ -113,17 +124,24 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             )
         if policy := self._get_param("PolicyDocument"):
             _check_policy(policy)
-        service = by_endpoint_service_name(made.service_name)
+        service = (
+            self._vpc_endpoints.offers.find(made.service_name, self.region)
+            if made.vpc_endpoint_type == "Interface"
+            else None
+        )
         private_dns = self._get_bool_param("PrivateDnsEnabled")
         if service is not None and private_dns and not made.private_dns_enabled:
             self._check_private_dns(self.ec2_backend.get_vpc(made.vpc_id), service)
-        self._check_subnets([*made.subnet_ids, *self._get_param("AddSubnetIds", [])])
+        added = self._get_param("AddSubnetIds", [])
+        self._check_subnets([*(made.subnet_ids or []), *added], service)
         result = super().modify_vpc_endpoint()
         if self._get_bool_param("ResetPolicy"):
             made.policy_document = json.dumps(type(made).DEFAULT_POLICY)
         if service is not None:
             on = made.private_dns_enabled if private_dns is None else private_dns
             self._vpc_endpoints.furnish(made, service=service, private_dns=bool(on))
+        elif made.vpc_endpoint_type == "Gateway":
+            self._gateways.furnish(made)
         return result
 
     def delete_vpc_endpoints(self) -> Any:  # noqa: ANN401 - moto's result
@@ -139,21 +157,28 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             self.ec2_backend.delete_vpc_endpoints(vpce_ids=[wanted])
             del self.ec2_backend.vpc_end_points[wanted]
             self._vpc_endpoints.remove(wanted)
+            self._gateways.remove(wanted)
         return ActionResult({"Unsuccessful": unsuccessful})
 
     def describe_vpc_endpoint_services(self) -> Any:  # noqa: ANN401 - moto's result
         """Describes moto's endpoint services and, in place of its own, the catalogue's."""
         backend = self.ec2_backend
-        details = []
-        for service in CATALOGUE:
-            if service.regions is not None and self.region not in service.regions:
-                continue
-            details.append(self._vpc_endpoints.describe_service(service, backend))
+        offers = self._vpc_endpoints.offers
+        details = [
+            self._vpc_endpoints.describe_service(service, backend)
+            for service in offers.all(self.region)
+        ]
+        own = {made["ServiceName"] for made in details}
         others = backend.describe_vpc_endpoint_services(
             service_names=[], filters=[], max_results=1000, next_token=None, region=self.region
         )
         details += [
-            made for made in others["servicesDetails"] if ".sagemaker" not in made["ServiceName"]
+            made
+            for made in others["servicesDetails"]
+            if ".sagemaker" not in made["ServiceName"]
+            and (
+                made["ServiceName"] not in own or {"ServiceType": "Gateway"} in made["ServiceType"]
+            )
         ]
         wanted = self._get_param("ServiceNames", [])
         known = {made["ServiceName"] for made in details}
@@ -177,23 +202,40 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             }
         )
 
-    def _known_service(self, name: str) -> EndpointService | None:
-        partition = self._vpc_endpoints.partition
-        service = by_endpoint_service_name(name)
-        right = service is not None and (
-            endpoint_service_name(service, region=self.region, partition=partition) == name
-        )
-        if ".sagemaker" in name and (
-            service is None
-            or not right
-            or (service.regions is not None and self.region not in service.regions)
-        ):
+    def describe_prefix_lists(self) -> Any:  # noqa: ANN401 - moto's result
+        """Describes AWS's prefix lists with their CIDRs, which moto leaves out."""
+        result = super().describe_prefix_lists()
+        told = [
+            {
+                "PrefixListId": made.id,
+                "PrefixListName": made.prefix_list_name,
+                "Cidrs": [entry["Cidr"] for entries in made.entries.values() for entry in entries],
+            }
+            for made in result.result["PrefixLists"]
+        ]
+        return ActionResult({"PrefixLists": told})
+
+    def _known_service(self, name: str, kind: str) -> EndpointService | None:
+        """Finds the interface endpoint service that is meant; ``None``: it is left to moto.
+
+        Raises:
+            EC2ClientError: There is none of this name and type.
+        """
+        service = self._vpc_endpoints.offers.find(name, self.region)
+        if service is None and ".sagemaker" in name:
             raise EC2ClientError(
                 "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
             )
-        return service if right else None
+        if service is None or kind == "Interface":
+            return service
+        if kind == "Gateway" and not self._gateways.service_of(name, self.region):
+            raise EC2ClientError(
+                "InvalidParameter",
+                f"Endpoint type ({kind}) does not match available service types ([Interface]).",
+            )
+        return None
 
-    def _check_subnets(self, subnet_ids: list[str]) -> None:
+    def _check_subnets(self, subnet_ids: list[str], service: EndpointService | None) -> None:
         zones: set[str] = set()
         for subnet_id in dict.fromkeys(subnet_ids):
             zone = self.ec2_backend.get_subnet(subnet_id).availability_zone
@@ -203,9 +245,17 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
                     f"Found another VPC endpoint subnet in the availability zone of {subnet_id}",
                 )
             zones.add(zone)
+            if service is None or self._vpc_endpoints.offers.is_offered_in(service, zone):
+                continue
+            name = self._vpc_endpoints.offers.full_name(service, self.region)
+            raise EC2ClientError(
+                "InvalidParameter",
+                f"The VPC endpoint service {name} does not support the availability zone of the "
+                f"subnet: {subnet_id}.",
+            )
 
     def _check_private_dns(self, vpc: Any, service: EndpointService) -> None:  # noqa: ANN401
-        if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
+        if not (is_on(vpc.enable_dns_support) and is_on(vpc.enable_dns_hostnames)):
             raise EC2ClientError(
                 "InvalidParameter",
                 "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "

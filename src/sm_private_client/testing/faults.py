@@ -60,6 +60,21 @@ class Faults(RuntimeFaults):
         """Has ENIs (of one service) show a certificate that is good for other names only."""
         return self._add("certificate", service_name, value=names)
 
+    def tls_inspection(self, service_name: str = "") -> Fault:
+        """Has ENIs and gateways show a certificate for the right names that a company signed.
+
+        Nobody trusts "Corporate Proxy CA" but with ``LocalPrivateLink.corporate_ca_bundle``.
+        """
+        return self._add("tls-inspection", service_name)
+
+    def expired_certificate(self, service_name: str = "") -> Fault:
+        """Has ENIs and gateways show a certificate that ended yesterday."""
+        return self._add("expired-certificate", service_name)
+
+    def handshake_close(self, service_name: str = "", *, times: int | None = None) -> Fault:
+        """Has ENIs and gateways close connections when they are greeted, as middleboxes do."""
+        return self._add("handshake-close", service_name, times=times)
+
     def clock_skew(self, seconds: float, *, code: str = "InvalidSignatureException") -> Fault:
         """Has SageMaker's clock go wrong: signatures are judged by it, and ``Date`` tells it.
 

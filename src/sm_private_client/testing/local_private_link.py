@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing.access import Access
 from sm_private_client.testing.plant import Plant
+from sm_private_client.testing.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalPrivateLink"]
 
 
-class LocalPrivateLink(Access):
+class LocalPrivateLink(Access, Surroundings):
     """A VPC with SageMaker endpoints, played on loopback, in one process, without root.
 
     ``with LocalPrivateLink() as link: link.session().client("sagemaker")``. The API is moto's;
@@ -80,7 +81,7 @@ class LocalPrivateLink(Access):
         self._plant = Plant(region=self.region, clock=self._clock)
         try:
             first = self.create_vpc()
-            self._plant.open_network(first.vpc_id)
+            self._plant.open_network(first)
             for service in self._services:
                 self.create_vpc_endpoint(service, private_dns=self._private_dns, fips=self._fips)
         except BaseException:
@@ -135,16 +136,20 @@ class LocalPrivateLink(Access):
         private_dns: bool = False,
         fips: bool = False,
         state: str = "available",
+        security_group_ids: Sequence[str] | None = None,
     ) -> StandingVpcEndpoint:
         """Makes an interface VPC endpoint, as EC2's CreateVpcEndpoint would.
 
         Args:
-            service: boto3's name of a service, or the full name of an endpoint service.
+            service: boto3's name of a service, of SageMaker's or a sibling such as ``sts``, or
+                the full name of an endpoint service.
             vpc_id: Its VPC; the one that the network is in where not given.
             zones: Zones with an ENI; all of the VPC's where not given.
             private_dns: Whether it answers for the default host name.
             fips: Whether it is of the FIPS endpoint service.
             state: As EC2 answers it; the names of one that is not ``available`` do not resolve.
+            security_group_ids: The groups of its ENIs; one that lets port 443 in from the VPC
+                and from private networks where not given.
 
         Raises:
             ConfigurationError: There is no such endpoint service, VPC or subnet.
@@ -156,6 +161,7 @@ class LocalPrivateLink(Access):
             private_dns=private_dns,
             fips=fips,
             state=state,
+            security_group_ids=security_group_ids,
         )
 
     def set_state(self, vpc_endpoint_id: str, state: str) -> None:
@@ -177,7 +183,7 @@ class LocalPrivateLink(Access):
 
     @property
     def vpc_endpoints(self) -> tuple[StandingVpcEndpoint, ...]:
-        """The VPC endpoints of SageMaker services, the oldest first."""
+        """The interface VPC endpoints of the catalogue and the siblings, the oldest first."""
         return self._running.topology.all()
 
     def vpc_endpoint(self, service: str, *, fips: bool = False) -> StandingVpcEndpoint:
@@ -240,6 +246,14 @@ class LocalPrivateLink(Access):
         """Every request that reached a SageMaker listener, without payloads."""
         return self._running.data.requests
 
+    @property
+    def sibling_requests(self) -> Log[RequestRecord]:
+        """Every request that reached a sibling over the network, without payloads.
+
+        Those to ``control_url`` are not among them.
+        """
+        return self._running.sibling_front.requests
+
     def model(self, endpoint_name: str) -> ModelRecord:
         """Gives what the models behind an inference endpoint really received."""
         return self._running.models.record(endpoint_name)
@@ -251,7 +265,7 @@ class LocalPrivateLink(Access):
 
     @property
     def internet(self) -> Listener:
-        """What stands for SageMaker's public addresses: counts connections and bytes."""
+        """What stands for AWS's public addresses: counts connections and bytes."""
         return self._running.internet
 
     @property

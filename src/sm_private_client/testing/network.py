@@ -6,19 +6,20 @@ import errno
 import ipaddress
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from sm_private_client.testing.records import Log
 from sm_private_client.testing.topology import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sm_private_client.routing.network import SocketOption
     from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.gateways import Gateways
+    from sm_private_client.testing.places import Places
     from sm_private_client.testing.server import Listener
-    from sm_private_client.testing.topology import Topology
+    from sm_private_client.testing.topology import Interface, Topology
 
 __all__ = ["SimulatedNetwork"]
 
@@ -26,24 +27,69 @@ _LOOPBACK = "127.0.0.1"
 _HTTPS = 443
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class PublicNames:
     """The names that public DNS answers with public addresses, and whose they are.
 
-    Attributes:
-        addresses: From host name to public address; a leading ``*.`` stands for any labels.
-        services: From host name to boto3's name of the service.
+    Args:
+        family: From host name to public address, of SageMaker's services.
+        services: From host name to boto3's name of the service, for those that have one.
+        siblings: Gives the same for the siblings, as address and service; asked only once, and
+            only when a name may be one of theirs, since reading botocore's rules takes a while.
+        domains: What the siblings' names end in.
     """
 
-    addresses: dict[str, str]
-    services: dict[str, str]
+    def __init__(
+        self,
+        *,
+        family: Mapping[str, str],
+        services: Mapping[str, str],
+        siblings: Callable[[], Mapping[str, tuple[str, str]]],
+        domains: tuple[str, ...],
+    ) -> None:
+        self.family = family
+        self._services = services
+        self._find_siblings = siblings
+        self._domains = domains
+        self._lock = threading.Lock()
+        self._siblings: Mapping[str, tuple[str, str]] | None = None
 
     def address_of(self, host: str) -> str | None:
         """Gives the public address of a name; ``None`` where the name is unknown."""
-        exact = self.addresses.get(host)
+        exact = self.family.get(host)
         if exact is not None:
             return exact
-        return next((a for n, a in self.addresses.items() if covers(n, host)), None)
+        if (known := self._sibling(host)) is not None:
+            return known[0]
+        return next((a for n, a in self.family.items() if covers(n, host)), None)
+
+    def service_of(self, host: str) -> str | None:
+        """Gives boto3's name of the service that a public name belongs to, if it has one."""
+        if host in self.family:
+            return self._services.get(host)
+        known = self._sibling(host)
+        return known[1] if known is not None else None
+
+    def names_of(self, service_name: str) -> tuple[str, ...]:
+        """Gives the names of a sibling."""
+        return tuple(n for n, (_, owner) in self._all_siblings().items() if owner == service_name)
+
+    def known_names(self) -> tuple[str, ...]:
+        """Gives every name that has been read."""
+        return (*self._services, *(self._siblings or ()))
+
+    def _sibling(self, host: str) -> tuple[str, str] | None:
+        if not host.endswith(self._domains) or ".vpce." in host:
+            return None
+        known = self._all_siblings()
+        if host in known:
+            return known[host]
+        return next((found for name, found in known.items() if covers(name, host)), None)
+
+    def _all_siblings(self) -> Mapping[str, tuple[str, str]]:
+        with self._lock:
+            if self._siblings is None:
+                self._siblings = self._find_siblings()
+            return self._siblings
 
 
 class SimulatedNetwork:
@@ -53,7 +99,6 @@ class SimulatedNetwork:
     so that whoever judges them judges as in AWS; only ``open`` turns them into loopback.
 
     Attributes:
-        vpc_id: The VPC that names are asked from and addresses are dialled from.
         dialled: Every address and port that ``open`` was asked for.
         looked_up: Every host name that ``resolve`` was asked for.
     """
@@ -61,20 +106,24 @@ class SimulatedNetwork:
     def __init__(
         self,
         *,
-        vpc_id: str,
+        places: Places,
         topology: Topology,
         faults: Faults,
         public: PublicNames,
         internet: Listener,
+        gateways: Gateways,
+        lets_through: Callable[[Interface], bool],
         wait: Callable[[float], object],
     ) -> None:
-        self.vpc_id = vpc_id
+        self._places = places
         self.dialled: Log[tuple[str, int]] = Log()
         self.looked_up: Log[str] = Log()
         self._topology = topology
         self._faults = faults
         self._public = public
         self._internet = internet
+        self._gateways = gateways
+        self._lets_through = lets_through
         self._wait = wait
         self._lock = threading.Lock()
         self._mapped: dict[tuple[str, int], tuple[str, int]] = {}
@@ -83,6 +132,15 @@ class SimulatedNetwork:
         # Bound but not listening: the kernel refuses whoever connects.
         self._refusing = socket.socket()
         self._refusing.bind((_LOOPBACK, 0))
+
+    @property
+    def vpc_id(self) -> str:
+        """The VPC that names are asked from and addresses are dialled from."""
+        return self._places.current.vpc_id
+
+    @vpc_id.setter
+    def vpc_id(self, vpc_id: str) -> None:
+        self._places.inside_vpc(vpc_id)
 
     def map(self, address: str, port: int, target: tuple[str, int]) -> None:
         """Leads an address and port to a real host and port, such as a played metadata service."""
@@ -102,7 +160,7 @@ class SimulatedNetwork:
             pass
         name = host.lower().rstrip(".")
         self.looked_up.append(name)
-        subjects = (name, *self._services_of(name))
+        subjects = (name, *self._services_of(name)) if self._faults.active else ()
         if delay := self._faults.take("dns-delay", *subjects):
             seconds = cast("float", delay.value)
             self._wait(min(seconds, timeout))
@@ -112,7 +170,9 @@ class SimulatedNetwork:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if forged := self._faults.take("dns", *subjects):
             return cast("tuple[str, ...]", forged.value)
-        interfaces = self._topology.resolve(name, vpc_id=self.vpc_id)
+        interfaces = self._topology.resolve(
+            name, vpc_id=self.vpc_id if self._places.is_own_name_server() else None
+        )
         if interfaces:
             return tuple(interface.address for interface in interfaces)
         public = self._public.address_of(name)
@@ -166,11 +226,17 @@ class SimulatedNetwork:
         if interface is not None:
             if interface.vpc_id not in reachable or port != _HTTPS:
                 return None
+            if not self._lets_through(interface):
+                return None
             fault = self._faults.take("zone", interface.availability_zone)
             if fault is not None:
                 return refusing if fault.value == "refuse" else None
             return _LOOPBACK, interface.listener.port
         if ipaddress.ip_address(address).is_global:
+            subnet_id = self._places.current.subnet_id
+            gateway = self._gateways.towards(address, subnet_id=subnet_id) if subnet_id else None
+            if gateway is not None:
+                return (_LOOPBACK, gateway.port) if port == _HTTPS else None
             if self._faults.take("no-internet"):
                 return None
             return (_LOOPBACK, self._internet.port) if port == _HTTPS else None
@@ -179,6 +245,6 @@ class SimulatedNetwork:
     def _services_of(self, name: str) -> tuple[str, ...]:
         of_vpce = (e.name.service.service_name for e in self._topology.all() if e.answers_for(name))
         services = {service for service in of_vpce if service}
-        if name in self._public.services:
-            services.add(self._public.services[name])
+        if public := self._public.service_of(name):
+            services.add(public)
         return tuple(services)

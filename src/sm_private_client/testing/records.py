@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from sm_private_client.testing.signatures import scope_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Log", "RequestRecord"]
+    from sm_private_client.testing.doors import Door
+    from sm_private_client.testing.messages import Request
+    from sm_private_client.testing.wire import Connection
+
+__all__ = ["Log", "RequestRecord", "record_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestRecord:
-    """One request that reached a SageMaker listener.
+    """One request that reached a listener of SageMaker or of a sibling.
 
     Payloads, secrets, tokens and signatures are never kept.
 
@@ -25,8 +31,8 @@ class RequestRecord:
         method: The HTTP method.
         path: The path of the request, without the query.
         address: The address that was dialled: the ENI's, or a public one.
-        availability_zone: The ENI's zone; ``None`` on the internet.
-        vpc_endpoint_id: The ENI's VPC endpoint; ``None`` on the internet.
+        availability_zone: The ENI's zone; ``None`` on the internet and at a gateway.
+        vpc_endpoint_id: The VPC endpoint, of ENI or gateway; ``None`` on the internet.
         sni: The server name of the TLS handshake.
         host: The ``Host`` header.
         signing_region: The region in the signature's scope; ``None`` where unsigned.
@@ -48,6 +54,33 @@ class RequestRecord:
     signing_service: str | None
     access_key_id: str | None
     status: int | None
+
+
+def record_of(
+    door: Door,
+    request: Request,
+    connection: Connection,
+    service_name: str | None,
+    operation: str | None,
+    status: int | None,
+) -> RequestRecord:
+    """Puts down what came in at a door, and what it was answered."""
+    scope = scope_of(request)
+    return RequestRecord(
+        service_name=service_name or "",
+        operation=operation,
+        method=request.method,
+        path=request.path,
+        address=door.address(connection),
+        availability_zone=door.availability_zone,
+        vpc_endpoint_id=door.vpc_endpoint_id,
+        sni=connection.sni,
+        host=request.host,
+        signing_region=scope.region if scope else None,
+        signing_service=scope.service if scope else None,
+        access_key_id=scope.access_key_id if scope else None,
+        status=status,
+    )
 
 
 _T = TypeVar("_T")

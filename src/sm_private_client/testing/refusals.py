@@ -8,7 +8,21 @@ from xml.sax.saxutils import escape
 
 from sm_private_client.testing.messages import Response
 
-__all__ = ["Refusal", "json_error", "rest_error", "xml_error"]
+__all__ = [
+    "UNKNOWN_OPERATION",
+    "Refusal",
+    "json_error",
+    "rest_error",
+    "sibling_error",
+    "xml_error",
+]
+
+UNKNOWN_OPERATION = Response(
+    status=404,
+    headers=(("Content-Type", "application/xml"),),
+    body=b"<UnknownOperationException/>\n",
+)
+"""What AWS's fronts answer to a host or a target that is not theirs."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not our error
@@ -98,3 +112,10 @@ def xml_error(service: str, refusal: Refusal) -> Response:
         headers=(("Content-Type", "text/xml;charset=UTF-8"), *refusal.headers),
         body=b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(),
     )
+
+
+def sibling_error(service: str, refusal: Refusal, *, is_json: bool) -> Response:
+    """Gives the answer of a service beside SageMaker in its protocol's shape."""
+    if is_json:
+        return json_error(refusal)
+    return rest_error(refusal) if service == "lambda" else xml_error(service, refusal)

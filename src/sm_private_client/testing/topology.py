@@ -39,7 +39,7 @@ class Interface:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StandingVpcEndpoint:
-    """One VPC endpoint of a SageMaker service.
+    """One interface VPC endpoint, of a SageMaker service or a sibling.
 
     Attributes:
         name: Its regional DNS name, in parts.
@@ -65,13 +65,19 @@ class StandingVpcEndpoint:
 
     @property
     def public_names(self) -> dict[str, tuple[Interface, ...]]:
-        """The regional name and the zonal ones, each with the ENIs it resolves to."""
-        zonal = {self.name.in_zone(i.availability_zone).host: (i,) for i in self.interfaces}
-        return {self.name.host: self.interfaces, **zonal}
+        """The regional name and the zonal ones, each with the ENIs it resolves to.
+
+        S3's begin with ``*.``: only what stands before (``bucket``, ``accesspoint``) resolves.
+        """
+        any_label = "*." if self.name.service.service_name == "s3" else ""
+        zonal = {
+            any_label + self.name.in_zone(i.availability_zone).host: (i,) for i in self.interfaces
+        }
+        return {any_label + self.name.host: self.interfaces, **zonal}
 
     def answers_for(self, host: str) -> bool:
         """Says whether its certificate and front take a host name for its own."""
-        return host in self.public_names or any(covers(n, host) for n in self.private_names)
+        return any(covers(name, host) for name in (*self.public_names, *self.private_names))
 
 
 class Topology:
@@ -116,13 +122,19 @@ class Topology:
         found = [i for e in self.all() for i in e.interfaces if i.address == address]
         return min(found, key=lambda i: i.vpc_id != vpc_id, default=None)
 
-    def resolve(self, host: str, *, vpc_id: str) -> tuple[Interface, ...]:
-        """Gives the ENIs that DNS, asked inside a VPC, answers for a name."""
+    def resolve(self, host: str, *, vpc_id: str | None) -> tuple[Interface, ...]:
+        """Gives the ENIs that DNS answers for a name.
+
+        Args:
+            host: The name.
+            vpc_id: The VPC whose private names count; ``None``: none.
+        """
         for standing in self.all():
             if standing.state != "available":
                 continue
-            if host in standing.public_names:
-                return standing.public_names[host]
+            for name, interfaces in standing.public_names.items():
+                if covers(name, host):
+                    return interfaces
             if (
                 standing.private_dns
                 and standing.vpc_id == vpc_id

@@ -6,15 +6,15 @@ import random
 import string
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.privatelink.hostnames import VpceName, endpoint_service_name
+from sm_private_client.privatelink.hostnames import VpceName
 from sm_private_client.privatelink.services import BROWSER_DNS_DOMAIN
 from sm_private_client.testing.topology import Interface, StandingVpcEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.privatelink.hostnames import Partition
     from sm_private_client.privatelink.services import EndpointService
+    from sm_private_client.testing.offers import Offers
     from sm_private_client.testing.server import Listener, Server
     from sm_private_client.testing.topology import Topology
 
@@ -29,27 +29,24 @@ class VpcEndpoints:
     """Keeps the topology in step with moto's VPC endpoints.
 
     Args:
-        partition: The partition that names are built for.
+        offers: The endpoint services that there are, and their names.
         topology: What stands.
         server: Closes listeners.
-        listen: Opens the listener of an ENI, given its address.
-        default_host: Gives a service's default host name in a region.
+        listen: Opens the listener of an ENI, given its VPC endpoint's name, zone and address.
     """
 
     def __init__(
         self,
         *,
-        partition: Partition,
+        offers: Offers,
         topology: Topology,
         server: Server,
-        listen: Callable[[EndpointService, str, str, str, str], Listener],
-        default_host: Callable[[EndpointService, str], str | None],
+        listen: Callable[[VpceName, str, str], Listener],
     ) -> None:
-        self.partition = partition
+        self.offers = offers
         self._topology = topology
         self._server = server
         self._listen = listen
-        self._default_host = default_host
         self._random = random.SystemRandom()
 
     def furnish(
@@ -76,12 +73,12 @@ class VpcEndpoints:
                 eni = next((e for e in spare if e.subnet.id == subnet_id), None)
                 if eni is None:
                     eni = backend.create_network_interface(subnet_id, None)
-                interfaces[subnet_id] = self._furnish_interface(eni, made, service)
+                interfaces[subnet_id] = self._furnish_interface(eni, made, name)
         ordered = tuple(interfaces[subnet_id] for subnet_id in made.subnet_ids)
         standing = StandingVpcEndpoint(
             name=name,
             vpc_id=made.vpc_id,
-            private_names=self.private_names(service, region),
+            private_names=self.offers.private_names(service, region),
             private_dns=private_dns,
             state=made.state,
             interfaces=ordered,
@@ -93,6 +90,9 @@ class VpcEndpoints:
         made.dns_options = getattr(made, "dns_options", {"DnsRecordIpType": "ipv4"})
         if not made.security_group_ids:
             made.security_group_ids = [backend.get_default_security_group(made.vpc_id).id]
+        groups = [backend.get_security_group_from_id(g) for g in made.security_group_ids]
+        for interface in ordered:
+            backend.enis[interface.network_interface_id]._group_set = groups  # noqa: SLF001 - moto has no other way
         made.requester_managed = False
         made.dns_entries = _dns_entries(standing)
         self._topology.put(standing)
@@ -103,13 +103,6 @@ class VpcEndpoints:
         gone = self._topology.remove(vpc_endpoint_id)
         for interface in gone.interfaces if gone else ():
             self._server.close(interface.listener)
-
-    def private_names(self, service: EndpointService, region: str) -> tuple[str, ...]:
-        """Gives the names that private DNS answers for."""
-        if service.is_browser_only:
-            return (f"*.{service.name_suffix}.{region}.{BROWSER_DNS_DOMAIN}",)
-        host = self._default_host(service, region)
-        return (host,) if host else ()
 
     def private_dns_conflict(self, vpc_id: str, service: EndpointService) -> str | None:
         """Gives the private name that another VPC endpoint of the VPC has already."""
@@ -123,16 +116,21 @@ class VpcEndpoints:
     def describe_service(self, service: EndpointService, backend: Any) -> dict[str, Any]:  # noqa: ANN401
         """Gives one entry of DescribeVpcEndpointServices."""
         region = backend.region_name
-        name = endpoint_service_name(service, region=region, partition=self.partition)
-        private = self.private_names(service, region)
-        domain = BROWSER_DNS_DOMAIN if service.is_browser_only else self.partition.dns_suffix
+        name = self.offers.full_name(service, region)
+        private = self.offers.private_names(service, region)
+        partition = self.offers.partition
+        domain = BROWSER_DNS_DOMAIN if service.is_browser_only else partition.dns_suffix
         number = sum(map(ord, name)) * 0x10001
         return {
             "ServiceName": name,
             "ServiceId": f"vpce-svc-{number:017x}",
             "ServiceType": [{"ServiceType": "Interface"}],
             "ServiceRegion": region,
-            "AvailabilityZones": [z.name for z in backend.describe_availability_zones()],
+            "AvailabilityZones": [
+                zone.name
+                for zone in backend.describe_availability_zones()
+                if self.offers.is_offered_in(service, zone.name)
+            ],
             "Owner": "amazon",
             "BaseEndpointDnsNames": [f"{service.dns_label}.{region}.vpce.{domain}"],
             "PrivateDnsName": private[0] if private else None,
@@ -149,7 +147,7 @@ class VpcEndpoints:
         self,
         eni: Any,  # noqa: ANN401
         made: Any,  # noqa: ANN401
-        service: EndpointService,
+        name: VpceName,
     ) -> Interface:
         subnet = eni.subnet
         taken = {e.private_ip_address for e in made.ec2_backend.enis.values() if e is not eni}
@@ -164,7 +162,6 @@ class VpcEndpoints:
         eni.status = "in-use"
         eni.availability_zone_id = subnet.availability_zone_id
         zone = subnet.availability_zone
-        region = made.ec2_backend.region_name
         return Interface(
             network_interface_id=eni.id,
             vpc_endpoint_id=made.id,
@@ -172,7 +169,7 @@ class VpcEndpoints:
             subnet_id=subnet.id,
             availability_zone=zone,
             address=address,
-            listener=self._listen(service, region, made.id, zone, address),
+            listener=self._listen(name, zone, address),
         )
 
     def _new_name(self, vpc_endpoint_id: str, service: EndpointService, region: str) -> VpceName:
@@ -182,7 +179,7 @@ class VpcEndpoints:
             id_suffix="".join(self._random.choices(characters, k=8)),
             service=service,
             region=region,
-            partition=self.partition,
+            partition=self.offers.partition,
         )
 
 

@@ -92,7 +92,8 @@ class Connection(threading.Thread):
                 if self.listener.greet is not None:
                     with self._away_from_socket():
                         self.listener.greet()
-                if self.listener.context is not None:
+                # A greeting that was not read would turn a close into a reset.
+                if self.listener.context is not None and self._feed():
                     self._shake_hands(self.listener.context())
                 self._serve()
         except ConnectionCut as cut:
