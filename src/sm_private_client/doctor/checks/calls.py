@@ -1,0 +1,311 @@
+"""Checks of the route, the endpoint policy, the signed call, the siblings and the plugin hook."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.doctor.checks.check import (
+    Check,
+    Verdict,
+    broken,
+    could_not_look,
+    doubtful,
+    fine,
+)
+from sm_private_client.doctor.checks.session import (
+    EXPIRED_CODES,
+    SIGNATURE_CODES,
+    UNKNOWN_KEY_CODES,
+)
+from sm_private_client.doctor.facts import (
+    Facts,
+    Identity,
+    RouteFailure,
+    ServiceFacts,
+    Unknown,
+    VpcEndpointFacts,
+)
+from sm_private_client.errors import PolicyError
+from sm_private_client.policy.evaluation import Decision, evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CALL", "HOOK", "PERMISSION", "POLICY", "ROUTE", "SIBLINGS"]
+
+_THROTTLED: Final = "*Throttl*"
+_LAST_CLIENT_ERROR: Final = 499
+_NO_WAY: Final = (
+    "settings",
+    "credentials",
+    "credentials-expiry",
+    "signature",
+    "clock",
+    "proxy",
+    "custom-url-target",
+    "custom-url",
+    "fips",
+    "named-vpc-endpoint",
+    "discovery",
+    "vpc-endpoint",
+    "vpc-endpoint-state",
+    "vpc-endpoint-vpc",
+    "vpc-attributes",
+    "private-dns",
+    "dns",
+)
+
+
+def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    route = service.route
+    if isinstance(route, RouteFailure):
+        wanted = service.endpoint_services[0] if service.endpoint_services else service.service_name
+        denied = service.vpc_endpoints
+        permission = denied.permission if isinstance(denied, Unknown) else None
+        yield broken(
+            service.service_name,
+            route.what.rstrip(":.").strip() + ".",
+            permission=permission or "ec2:DescribeVpcEndpoints",
+            service=wanted,
+            vpc=facts.vpc_id or "<vpc>",
+        )
+    elif route.is_local:
+        seen = f"{route.host} is a stand-in on this machine, not a private route."
+        yield fine(service.service_name, seen)
+    elif route.source == "public":
+        seen = (
+            f"There is no private route, and on_public_route='warn' lets calls go to {route.host}."
+        )
+        yield doubtful(
+            service.service_name,
+            seen,
+            permission="ec2:DescribeVpcEndpoints",
+            service=service.endpoint_services[0] if service.endpoint_services else "",
+            vpc=facts.vpc_id or "<vpc>",
+        )
+    else:
+        yield fine(service.service_name, f"Calls go to {route.host} ({route.source}).")
+
+
+ROUTE = Check(
+    name="route",
+    looks_at="whether a private route was found, and by which step",
+    meaning="no step led to the service privately: neither a setting, nor private DNS, nor what "
+    "EC2 shows this identity.",
+    remedies=(
+        "allow {permission} for this identity, so that the VPC endpoint can be found",
+        "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint>",
+        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
+        "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
+    ),
+    hop="dns",
+    service=_route,
+    explained_by=_NO_WAY,
+)
+
+
+def _partition_resource(facts: Facts, service: ServiceFacts, account_id: str) -> str:
+    kind = "feature-group" if "featurestore" in service.service_name else "endpoint"
+    return f"arn:{facts.partition}:sagemaker:{facts.region}:{account_id}:{kind}/*"
+
+
+def _is_listing(action: str) -> bool:
+    return action.rpartition(":")[2].startswith("List")
+
+
+def _policy(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    used, call = service.serving, service.call
+    refused = call is not None and "endpoint polic" in call.denied_by.lower()
+    subject = used.vpc_endpoint.vpc_endpoint_id if used is not None else service.service_name
+    action = call.action if call is not None else "sagemaker:InvokeEndpoint"
+    values = {"vpc_endpoint": subject, "action": action}
+    if refused:
+        yield broken(
+            subject, f"AWS says that the VPC endpoint's policy refuses {action}.", **values
+        )
+        return
+    if used is None:
+        return
+    if service.has_endpoint_policy is False or used.policy is None:
+        yield fine(subject, "Its endpoint service takes no endpoint policies.")
+        return
+    if isinstance(facts.identity, Unknown):
+        yield could_not_look(subject, facts.identity)
+        return
+    decision = _decision(facts, service, facts.identity, used, action)
+    if isinstance(decision, Unknown):
+        yield could_not_look(subject, decision)
+    elif decision.allowed:
+        yield fine(subject, decision.why)
+    elif call is not None and call.expected:
+        yield doubtful(subject, f"{decision.why} The call came through nevertheless.", **values)
+    else:
+        yield broken(subject, decision.why, **values)
+
+
+def _decision(
+    facts: Facts, service: ServiceFacts, identity: Identity, used: VpcEndpointFacts, action: str
+) -> Decision | Unknown:
+    standing = used.vpc_endpoint
+    resource = "*"
+    if not _is_listing(action):
+        resource = _partition_resource(facts, service, identity.account_id).removesuffix("*")
+        resource += "sm-private-client-doctor-probe"
+    context = {"aws:SourceVpce": standing.vpc_endpoint_id, "aws:SourceVpc": standing.vpc_id}
+    try:
+        return evaluate(
+            used.policy or "{}",
+            principal=identity.arn,
+            action=action,
+            resource=resource,
+            context=context,
+        )
+    except PolicyError as error:
+        return Unknown(reason=f"the policy cannot be read: {error.what}")
+
+
+POLICY = Check(
+    name="endpoint-policy",
+    looks_at="the VPC endpoint's policy, and whether it would let this identity make the call",
+    meaning="the VPC endpoint lets only pass what its policy allows, whatever the identity may do.",
+    remedies=(
+        "allow {action} in the policy: aws ec2 modify-vpc-endpoint --vpc-endpoint-id "
+        "{vpc_endpoint} --policy-document file://policy.json",
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --reset-policy",
+    ),
+    hop="endpoint-policy",
+    service=_policy,
+)
+
+
+def _permission(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    del facts
+    call = service.call
+    if call is None or call.code is None or "AccessDenied" not in call.code:
+        return
+    if "endpoint polic" in call.denied_by.lower():
+        return
+    by = f" by its {call.denied_by}" if call.denied_by else ""
+    reason = f"the call was answered, but {call.action} is refused to this identity{by}"
+    yield could_not_look(service.service_name, Unknown(reason=reason, permission=call.action))
+
+
+PERMISSION = Check(
+    name="permission",
+    looks_at="whether the identity may make the harmless call that is tried",
+    meaning="the way to the service is open; only this call is not allowed.",
+    remedies=(),
+    hop="service",
+    service=_permission,
+)
+
+
+def _call(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    del facts
+    call = service.call
+    name = service.service_name
+    if call is None:
+        if service.has_route and service.works:
+            reason = "no harmless call is known for it, or there are no credentials"
+            yield could_not_look(name, Unknown(reason=f"{reason}; TLS was answered"))
+        return
+    code = call.code or ""
+    if call.expected:
+        answered = f"{call.operation} was answered"
+        proof = f" with {code}, which only {name} says" if code else ""
+        yield fine(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
+    elif call.failure is not None:
+        yield broken(name, f"{call.operation} got no answer: {call.failure}", name=name)
+    elif code in EXPIRED_CODES | SIGNATURE_CODES | UNKNOWN_KEY_CODES or "AccessDenied" in code:
+        return  # said by the checks of credentials, policy and permission
+    elif fnmatch.fnmatchcase(code, _THROTTLED):
+        yield doubtful(name, f"{call.operation} was throttled ({code}).", name=name)
+    elif call.status is not None and call.status > _LAST_CLIENT_ERROR:
+        seen = f"{call.operation} was answered with {code} (HTTP {call.status})."
+        yield broken(name, seen, name=name)
+    elif name in ("sagemaker", "sagemaker-runtime"):
+        seen = f"{call.operation} was answered with {code}, which {name} would not say."
+        yield broken(name, seen, name=name)
+    else:
+        yield fine(name, f"{call.operation} was answered with {code}: somebody is there.")
+
+
+CALL = Check(
+    name="signed-call",
+    looks_at="one signed call that changes nothing: ListEndpoints with MaxResults=1; "
+    "InvokeEndpoint of an endpoint that does not exist, which SageMaker itself must refuse with ValidationError, "
+    "so that no model runs; GetRecord of a feature group that does not exist",
+    meaning="what answers is not {name}, or {name} has trouble of its own, or nothing answers.",
+    remedies=("run again with --deep; see https://health.aws.amazon.com/health/status for {name}",),
+    hop="service",
+    service=_call,
+    explained_by=(
+        *_NO_WAY,
+        "ca-bundle",
+        "security-group",
+        "network-acl",
+        "ip-address-type",
+        "connection",
+        "tls-name",
+        "tls-expired",
+        "tls-inspection",
+        "tls-authority",
+        "tls-handshake",
+        "endpoint-policy",
+    ),
+)
+
+
+def _siblings(facts: Facts) -> Iterator[Verdict]:
+    for sibling in facts.siblings:
+        name = sibling.service_name
+        values = {"service": sibling.endpoint_service, "vpc": facts.vpc_id or "<vpc>"}
+        about = f"{sibling.host} ({sibling.purpose})"
+        if sibling.private and sibling.reached is not False:
+            yield fine(name, f"{about} is private, through {sibling.through}.")
+        elif sibling.reached:
+            seen = f"{about} is reached at {sibling.addresses[0]}, which is public."
+            yield doubtful(name, seen, **values)
+        else:
+            why = sibling.failure or "no answer"
+            yield doubtful(name, f"{about} is not reached: {why}.", **values)
+
+
+SIBLINGS = Check(
+    name="sibling",
+    looks_at="the services that SageMaker code also calls (STS, S3, Logs, ECR, KMS; with --deep "
+    "all of them): private, public or unreachable",
+    meaning="code that calls it leaves the private network, or hangs until its time-outs are over.",
+    remedies=(
+        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
+        "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
+    ),
+    session=_siblings,
+)
+
+
+def _hook(facts: Facts) -> Iterator[Verdict]:
+    hook = facts.hook
+    variable = "BOTOCORE_EXPERIMENTAL__PLUGINS"
+    if not hook.wanted:
+        yield fine(variable, "It does not name our plugin; only this package's clients are routed.")
+    elif isinstance(hook.live, Unknown):
+        yield could_not_look(variable, hook.live)
+    elif hook.live:
+        yield fine(variable, "It names our plugin, and a plain client is routed.")
+    else:
+        yield broken(variable, "It names our plugin, but a plain client is not routed by it.")
+
+
+HOOK = Check(
+    name="plugin-hook",
+    looks_at="whether the plugin hook for other people's clients is set, and live",
+    meaning="botocore passes over a plugin that it cannot load: clients of other libraries go out "
+    "publicly although the variable is set.",
+    remedies=(
+        'export BOTOCORE_EXPERIMENTAL__PLUGINS="sm_private_client=sm_private_client.plugin", where '
+        "sm-private-client is installed for the same Python",
+    ),
+    session=_hook,
+)

@@ -1,0 +1,271 @@
+"""Checks of what every service shares: settings, credentials, clock, place, CA bundle, proxies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.doctor.checks.check import (
+    Check,
+    Verdict,
+    broken,
+    could_not_look,
+    doubtful,
+    fine,
+)
+from sm_private_client.doctor.facts import Credentials, Facts, Unknown
+from sm_private_client.doctor.hosts import covered_by_no_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["BUNDLE", "CLOCK", "CREDENTIALS", "EXPIRY", "KEYS", "LOCATION", "PROXY", "SETTINGS"]
+
+EXPIRED_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
+UNKNOWN_KEY_CODES: Final = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "UnrecognizedClient",
+    }
+)
+SIGNATURE_CODES: Final = frozenset(
+    {
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
+TIME_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+
+LARGEST_SKEW: Final = 300.0
+"""Seconds; AWS refuses signatures that are further from its own clock (IAM User Guide, SigV4)."""
+
+_NOTICEABLE_SKEW: Final = 60.0
+_SOON: Final = 900.0
+"""Seconds before expiry from which on it is said; botocore itself renews that early."""
+
+
+def _settings(facts: Facts) -> Iterator[Verdict]:
+    if facts.settings_problem is not None:
+        yield broken("settings", f"{facts.settings_problem.rstrip('.')}.")
+        return
+    yield fine("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
+
+
+SETTINGS = Check(
+    name="settings",
+    looks_at="the region, its partition, and the routing settings from arguments, SM_PRIVATE_* "
+    "variables and the profile",
+    meaning="nothing can be looked at before the settings can be read.",
+    remedies=(
+        "set the region: export AWS_DEFAULT_REGION=us-east-1 (or pass region_name=, --region)",
+        "correct or unset the setting that is named",
+    ),
+    hop="you",
+    session=_settings,
+)
+
+
+def _bundle(facts: Facts) -> Iterator[Verdict]:
+    environment = facts.environment
+    if environment.ca_bundle_problem is not None:
+        yield broken(environment.ca_bundle, environment.ca_bundle_problem)
+    elif facts.settings_problem is None:
+        yield fine(environment.ca_bundle, f"TLS is verified with {environment.ca_bundle}.")
+
+
+BUNDLE = Check(
+    name="ca-bundle",
+    looks_at="the CA bundle that TLS is verified with: verify=, AWS_CA_BUNDLE, the profile's "
+    "ca_bundle, REQUESTS_CA_BUNDLE, else botocore's own",
+    meaning="without a readable bundle no server can be trusted, so nothing is sent.",
+    remedies=("unset AWS_CA_BUNDLE", "export AWS_CA_BUNDLE=/path/to/certificates.pem"),
+    hop="tls",
+    session=_bundle,
+)
+
+
+def _credentials(facts: Facts) -> Iterator[Verdict]:
+    found = facts.credentials
+    if facts.settings_problem is not None:
+        return
+    if isinstance(found, Unknown):
+        yield broken("credentials", f"There are no usable credentials: {found.reason}.")
+    elif found is None:
+        yield broken("credentials", "No credentials were found.")
+    else:
+        kind = "temporary" if found.temporary else "long-term"
+        seen = f"There are {kind} credentials from {found.source}"
+        identity = facts.identity
+        whose = "" if isinstance(identity, Unknown) else f", of {identity.arn}"
+        yield fine("credentials", f"{seen}{whose}.")
+
+
+CREDENTIALS = Check(
+    name="credentials",
+    looks_at="whether there are credentials, and from which provider; never their values",
+    meaning="without credentials no call can be signed, and EC2 cannot be asked for VPC endpoints.",
+    remedies=(
+        "aws sso login (or aws configure, or AWS_PROFILE=<a profile with credentials>)",
+        "give the instance, task or function a role",
+    ),
+    hop="signature",
+    session=_credentials,
+)
+
+
+def _expiry(facts: Facts) -> Iterator[Verdict]:
+    found = facts.credentials
+    if not isinstance(found, Credentials):
+        return
+    refused = next(
+        (s.call for s in facts.services if s.call and s.call.code in EXPIRED_CODES), None
+    )
+    if refused is not None:
+        yield broken("credentials", f"AWS answered {refused.code}: the credentials have expired.")
+    elif found.seconds_left is None:
+        yield fine("credentials", "They do not say when they expire.")
+    elif found.seconds_left <= 0:
+        yield broken("credentials", "They have expired.")
+    elif found.seconds_left < _SOON:
+        minutes = int(found.seconds_left // 60)
+        yield doubtful("credentials", f"They expire in {minutes} minutes.")
+    else:
+        yield fine(
+            "credentials", f"They are good for {int(found.seconds_left // 60)} minutes more."
+        )
+
+
+EXPIRY = Check(
+    name="credentials-expiry",
+    looks_at="when the credentials expire, as they say and as AWS answers",
+    meaning="temporary credentials end, and AWS refuses what is signed with them from then on.",
+    remedies=("aws sso login (or get new temporary credentials from where these came from)",),
+    hop="signature",
+    session=_expiry,
+)
+
+
+def _clock(facts: Facts) -> Iterator[Verdict]:
+    told = [s.call for s in facts.services if s.call is not None and s.call.clock_skew is not None]
+    if not told:
+        if facts.settings_problem is None:
+            yield could_not_look("clock", Unknown(reason="no service answered with its time"))
+        return
+    skew = max((c.clock_skew or 0.0 for c in told), key=abs)
+    way = "ahead of" if skew > 0 else "behind"
+    seen = f"This machine's clock is {abs(skew):.0f} s {way} AWS's."
+    if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in told):
+        yield broken("clock", seen)
+    elif abs(skew) > _NOTICEABLE_SKEW:
+        yield doubtful("clock", seen)
+    else:
+        yield fine("clock", "This machine's clock agrees with AWS's.")
+
+
+CLOCK = Check(
+    name="clock",
+    looks_at="this machine's clock against the Date of an answer",
+    meaning="AWS refuses signatures that are more than five minutes from its own time.",
+    remedies=("sudo chronyc makestep (or: sudo timedatectl set-ntp true)",),
+    hop="signature",
+    session=_clock,
+)
+
+
+def _keys(facts: Facts) -> Iterator[Verdict]:
+    if not isinstance(facts.credentials, Credentials):
+        return
+    codes = {s.call.code for s in facts.services if s.call is not None and s.call.code}
+    wrong = sorted(codes & (UNKNOWN_KEY_CODES | SIGNATURE_CODES))
+    if wrong:
+        yield broken("credentials", f"AWS does not accept the signature ({wrong[0]}).")
+    elif any(s.call is not None and s.call.status is not None for s in facts.services):
+        yield fine("credentials", "AWS accepts the signature.")
+
+
+KEYS = Check(
+    name="signature",
+    looks_at="whether AWS accepts the signature of a call",
+    meaning="the key is unknown to AWS, inactive or of another partition, or the secret or the "
+    "session token does not belong to it.",
+    remedies=(
+        "aws sts get-caller-identity, to see whether the same credentials work elsewhere",
+        "set the key, the secret and the session token of one and the same credentials",
+    ),
+    hop="signature",
+    session=_keys,
+    explained_by=("clock", "credentials-expiry"),
+)
+
+
+def _location(facts: Facts) -> Iterator[Verdict]:
+    if facts.settings_problem is not None:
+        return
+    place = facts.location
+    if facts.vpc_id is None and facts.availability_zone is None:
+        reason = "no platform told it, as outside of AWS"
+        yield could_not_look("location", Unknown(reason=reason))
+        return
+    source = place.source if place is not None and place.source != "unknown" else "the settings"
+    where = " in ".join(filter(None, (facts.availability_zone, facts.vpc_id)))
+    yield fine("location", f"This is {where}, say {source}.")
+
+
+LOCATION = Check(
+    name="location",
+    looks_at="in which VPC and Availability Zone this process runs",
+    meaning="where it is not known, the nearest VPC endpoint cannot be chosen.",
+    remedies=("export SM_PRIVATE_VPC_ID=vpc-… SM_PRIVATE_AVAILABILITY_ZONE=us-east-1a",),
+    session=_location,
+)
+
+
+def _proxy(facts: Facts) -> Iterator[Verdict]:
+    environment = facts.environment
+    if not environment.proxies:
+        if facts.settings_problem is None:
+            yield fine("proxy", "No proxy is set.")
+        return
+    name, proxy = environment.proxies[0]
+    unreached = [
+        s for s in facts.services if isinstance(s.vpc_endpoints, Unknown) and not s.has_route
+    ]
+    suffix = "amazonaws.com.cn" if facts.partition == "aws-cn" else "amazonaws.com"
+    ec2 = f"ec2.{facts.region}.{suffix}"
+    entries = f".vpce.{suffix},.sagemaker.{facts.region}.{suffix}"
+    if (
+        unreached
+        and all(getattr(s.vpc_endpoints, "unreachable", False) for s in unreached)
+        and not covered_by_no_proxy(ec2, environment.no_proxy)
+    ):
+        seen = f"{name} sends calls to EC2 through {proxy}, and EC2 was not reached."
+        yield broken(name, seen, no_proxy=f"{ec2},{entries}")
+        return
+    hosts = [s.default_host for s in facts.services if s.default_host]
+    hosts += [n.host for s in facts.services for n in s.names if n.kind == "regional"]
+    through = [host for host in hosts if not covered_by_no_proxy(host, environment.no_proxy)]
+    if through:
+        seen = (
+            f"{name} is set to {proxy}. Routed clients do not use it, but the AWS CLI and plain "
+            f"boto3 would call {through[0]} through it."
+        )
+        yield doubtful(name, seen, no_proxy=entries)
+    else:
+        yield fine(name, f"{name} is set, and NO_PROXY keeps the private hosts from it.")
+
+
+PROXY = Check(
+    name="proxy",
+    looks_at="HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+    meaning="what goes through a proxy does not go through the VPC endpoint, or nowhere at all.",
+    remedies=('export NO_PROXY="$NO_PROXY,{no_proxy}"', "unset HTTPS_PROXY https_proxy"),
+    hop="you",
+    session=_proxy,
+)

@@ -1,0 +1,153 @@
+"""Checks of what leads one service astray: custom URLs, FIPS, the VPC endpoint that is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sm_private_client.doctor.checks.check import Check, Verdict, broken, doubtful, fine, worse
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CUSTOM_URL", "FIPS", "NAMED", "URL_TARGET"]
+
+
+def _variable(service: ServiceFacts) -> str:
+    return f"AWS_ENDPOINT_URL_{service.service_name.upper().replace('-', '_')}"
+
+
+def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    setting = service.url_setting
+    if setting is None:
+        return
+    values = {"variable": _variable(service), "service": service.service_name}
+    values["region"] = facts.region
+    if not setting.host:
+        seen = f"{setting.origin} has a value that is no URL of a host."
+        yield worse(service, setting.origin, seen, **values)
+    elif setting.names_service not in (None, service.service_name):
+        seen = (
+            f"{setting.origin} names {setting.host}, which is {setting.names_service}, "
+            f"not {service.service_name}."
+        )
+        yield broken(setting.origin, seen, **values)
+    elif setting.names_region not in (None, facts.region):
+        seen = (
+            f"{setting.origin} names {setting.host} in {setting.names_region}, but the region is "
+            f"{facts.region}."
+        )
+        yield broken(setting.origin, seen, **values)
+    else:
+        yield fine(setting.origin, f"{setting.origin} names {setting.host}.")
+
+
+URL_TARGET = Check(
+    name="custom-url-target",
+    looks_at="whether a custom URL (AWS_ENDPOINT_URL*, the services section) is of the right "
+    "service and region",
+    meaning="a host serves one service of one region; it answers for no other.",
+    remedies=(
+        "unset AWS_ENDPOINT_URL {variable}",
+        "export {variable}=https://<the DNS name of a VPC endpoint of {service} in {region}>",
+    ),
+    hop="you",
+    service=_url_target,
+)
+
+
+def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    if facts.environment.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        seen = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS has every AWS_ENDPOINT_URL* passed over."
+        if any(name.startswith("AWS_ENDPOINT_URL") for name, _ in facts.environment.variables):
+            yield doubtful("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", seen)
+        return
+    for_all = facts.environment.variable("AWS_ENDPOINT_URL")
+    if for_all and facts.environment.variable(_variable(service)) is None:
+        seen = f"AWS_ENDPOINT_URL sends every AWS service to {for_all}, not only one."
+        yield worse(service, "AWS_ENDPOINT_URL", seen)
+
+
+CUSTOM_URL = Check(
+    name="custom-url",
+    looks_at="AWS_ENDPOINT_URL and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    meaning="one URL for all services reaches one of them, and the others by mistake; one that is "
+    "ignored reaches none.",
+    remedies=(
+        "unset AWS_ENDPOINT_URL AWS_IGNORE_CONFIGURED_ENDPOINT_URLS; set "
+        "AWS_ENDPOINT_URL_<SERVICE> for the services that are meant",
+    ),
+    hop="you",
+    service=_custom_url,
+    explained_by=("custom-url-target",),
+)
+
+
+def _fips(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    if not facts.environment.fips:
+        if facts.environment.dual_stack and service.url_setting is not None:
+            seen = (
+                f"Dual-stack is asked for, and {service.url_setting.origin} names a host: botocore "
+                "then drops dual-stack."
+            )
+            yield doubtful("use_dualstack_endpoint", seen, service=_of(service))
+        return
+    route = service.route
+    if isinstance(route, RouteFailure):
+        if route.reference == "fips-unavailable":
+            yield broken(
+                "use_fips_endpoint", f"FIPS is asked for. {route.what}", service=_of(service)
+            )
+        return
+    yield fine("use_fips_endpoint", f"FIPS is asked for, and {route.host} is a FIPS host.")
+
+
+def _of(service: ServiceFacts) -> str:
+    return service.endpoint_services[0] if service.endpoint_services else service.service_name
+
+
+FIPS = Check(
+    name="fips",
+    looks_at="FIPS and dual-stack settings, which botocore drops silently for a custom URL",
+    meaning="FIPS was asked for and there is no private FIPS way; it is never dropped silently.",
+    remedies=(
+        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
+        "--vpc-id <vpc> --subnet-ids <subnets> --private-dns-enabled",
+        "unset AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT, if you may",
+    ),
+    hop="you",
+    service=_fips,
+)
+
+
+def _named(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    del facts
+    route = service.route
+    if isinstance(route, RouteFailure):
+        named = any(
+            s.step in ("explicit", "configured") and s.outcome != "skipped" for s in route.steps
+        )
+        if route.reference == "configuration" or (named and route.reference == "no-private-route"):
+            tried = [s.detail for s in route.steps if s.outcome in ("no", "failed")]
+            seen = " ".join([route.what.rstrip(":"), *(f"{t}." for t in tried[:1])])
+            yield broken(service.service_name, seen, service=_of(service))
+        return
+    if route.source in ("explicit", "configured"):
+        yield fine(service.service_name, f"The settings name {route.host}.")
+
+
+NAMED = Check(
+    name="named-vpc-endpoint",
+    looks_at="the VPC endpoint or URL that the settings name: that it exists and is of the right "
+    "service and region",
+    meaning="what vpc_endpoint=, SM_PRIVATE_VPC_ENDPOINT, the profile or a custom URL names cannot "
+    "carry this service.",
+    remedies=(
+        "aws ec2 describe-vpc-endpoints --filters Name=service-name,Values={service} "
+        "--query 'VpcEndpoints[].[VpcEndpointId,DnsEntries[0].DnsName]', and name one of these",
+        "unset SM_PRIVATE_VPC_ENDPOINT, so that the VPC endpoint is looked for",
+    ),
+    hop="you",
+    service=_named,
+    explained_by=("custom-url-target", "fips"),
+)
