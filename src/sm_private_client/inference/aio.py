@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,12 +14,13 @@ from sm_private_client.inference.calls import (
     Invocation,
     Target,
     invocation_of,
+    typed,
 )
 from sm_private_client.inference.codecs import decode, encode
 from sm_private_client.inference.predictions import recording_of, result_of, value_of
 from sm_private_client.inference.retries import Retrier
 from sm_private_client.inference.s3 import S3Objects
-from sm_private_client.inference.submitting import submit
+from sm_private_client.inference.submitting import submit_data
 from sm_private_client.inference.tracing import call_span
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class AsyncPredictor:
         """Encodes, invokes, decodes; see ``Predictor.predict``."""
         chosen = codec or self._codec
         payload = encode(data, chosen)
-        options.setdefault("content_type", payload.content_type)
-        options.setdefault("accept", payload.accept)
-        answer = await self._invoke(payload.body, None, **options)
+        answer = await self._invoke(payload.body, None, **typed(payload, options))
         return decode(answer.body, answer.content_type, codec=chosen, like=data)
 
     async def stream(
@@ -154,12 +152,6 @@ class AsyncPredictor:
         **options: Any,  # noqa: ANN401 - those of Predictor.submit
     ) -> AsyncJob:
         """Has an asynchronous inference endpoint take data; ``await`` the job for its result."""
-        chosen = codec or self._codec
-        located = isinstance(data, str) and data.startswith("s3://")
-        payload = None if located else encode(data, chosen)
-        if payload is not None:
-            options.setdefault("content_type", payload.content_type)
-            options.setdefault("accept", payload.accept)
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
 
@@ -175,16 +167,17 @@ class AsyncPredictor:
             return asyncio.run_coroutine_threadsafe(call(params), loop).result()
 
         return await asyncio.to_thread(  # S3 is boto3's, which blocks
-            submit,
+            submit_data,
             send,
-            self._target.params(None, options, members),
+            data,
+            target=self._target,
+            options=options,
+            members=members,
+            codec=codec or self._codec,
             operation=self._invoker.async_operation,
             s3=self._s3,
-            body=payload.body if payload else None,
-            input_location=data if located else None,
             s3_prefix=s3_prefix or self._s3_prefix,
             extra_args=upload_args,
-            decode=functools.partial(decode, codec=chosen),
         )
 
     async def map(
@@ -211,8 +204,7 @@ class AsyncPredictor:
 
         async def call(item: Any, observe: Callable[[BaseException], None]) -> Any:  # noqa: ANN401
             payload = encode(item, chosen)
-            given = {"content_type": payload.content_type, "accept": payload.accept, **options}
-            answer = await self._invoke(payload.body, observe, **given)
+            answer = await self._invoke(payload.body, observe, **typed(payload, options))
             return result_of((answer.body, answer.content_type), chosen, keeps=keeps)
 
         results = map_calls_async(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.codecs import Codec, Payload
     from sm_private_client.inference.invoking import Answer
     from sm_private_client.inference.retry_policy import RetryPolicy
 
@@ -19,6 +19,7 @@ __all__ = [
     "PredictorOptions",
     "Target",
     "invocation_of",
+    "typed",
 ]
 
 INVOKE_TIMEOUT: Final = 70.0
@@ -152,6 +153,12 @@ class Target:
         """Tells, for a journal, what a run over many items is."""
         named = {name: value for name, value in self.members.items() if value is not None}
         return {**named, "codec": codec if isinstance(codec, str) else type(codec).__name__}
+
+
+def typed(payload: Payload, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives options with the payload's content type and accept, where these are not given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"content_type": payload.content_type, "accept": payload.accept, **given}
 
 
 def invocation_of(answer: Answer, attempts: int, seconds: float) -> Invocation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ from sm_private_client.inference.calls import (
     Invocation,
     Target,
     invocation_of,
+    typed,
 )
 from sm_private_client.inference.codecs import decode, encode
 from sm_private_client.inference.invokers import BotocoreInvoker
@@ -22,7 +22,7 @@ from sm_private_client.inference.retries import Retrier
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.inference.streams import ResponseStream
-from sm_private_client.inference.submitting import submit
+from sm_private_client.inference.submitting import submit_data
 from sm_private_client.inference.tracing import call_span
 
 if TYPE_CHECKING:
@@ -225,9 +225,7 @@ class Predictor:
         """
         chosen = codec or self._codec
         payload = encode(data, chosen)
-        options.setdefault("content_type", payload.content_type)
-        options.setdefault("accept", payload.accept)
-        answer = self.invoke(payload.body, **options)
+        answer = self.invoke(payload.body, **typed(payload, options))
         return decode(answer.body, answer.content_type, codec=chosen, like=data)
 
     def stream(
@@ -313,14 +311,11 @@ class Predictor:
             timeout: Seconds to wait for the call to be taken; 70 by default.
 
         Raises:
-            Exception: As ``submitting.submit``.
+            Exception: As ``submitting.submit_data``.
         """
-        chosen = codec or self._codec
-        located = isinstance(data, str) and data.startswith("s3://")
-        payload = None if located else encode(data, chosen)
         options = {
-            "content_type": content_type or (payload.content_type if payload else None),
-            "accept": accept or (payload.accept if payload else None),
+            "content_type": content_type,
+            "accept": accept,
             "custom_attributes": custom_attributes,
             "inference_id": inference_id,
         }
@@ -334,16 +329,17 @@ class Predictor:
                 span.answered(answer, attempts)
             return answer
 
-        return submit(
+        return submit_data(
             send,
-            self._target.params(None, options, members),
+            data,
+            target=self._target,
+            options=options,
+            members=members,
+            codec=codec or self._codec,
             operation=self._invoker.async_operation,
             s3=self._s3,
-            body=payload.body if payload else None,
-            input_location=data if located else None,
             s3_prefix=s3_prefix or self._s3_prefix,
             extra_args=upload_args,
-            decode=functools.partial(decode, codec=chosen),
         )
 
     def map(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore
 
 from sm_private_client.errors import ConfigurationError, JobError, PayloadError
+from sm_private_client.inference.calls import typed
 from sm_private_client.inference.codecs import decode as decode_by_type
+from sm_private_client.inference.codecs import encode
 from sm_private_client.inference.jobs import INVOCATION_TIMEOUT, MARGIN, REQUEST_TTL, AsyncJob
 from sm_private_client.inference.requests import BODY_LIMITS
 from sm_private_client.inference.s3 import S3Location, checked_extra_args
@@ -17,11 +20,13 @@ from sm_private_client.inference.waiting import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sm_private_client.inference.calls import Target
+    from sm_private_client.inference.codecs import Codec
     from sm_private_client.inference.invoking import Answer
     from sm_private_client.inference.requests import RuntimeOperation
     from sm_private_client.inference.s3 import S3Objects
 
-__all__ = ["INLINE_LIMIT", "INPUT_LIMIT", "submit"]
+__all__ = ["INLINE_LIMIT", "INPUT_LIMIT", "submit", "submit_data"]
 
 INLINE_LIMIT: Final = BODY_LIMITS["InvokeEndpointAsync"]
 """Bytes of an input that travels in the request."""
@@ -119,6 +124,54 @@ def submit(
         + MARGIN,
         accept=members.get("Accept"),
         pace=pace,
+    )
+
+
+def submit_data(
+    send: Callable[[Mapping[str, Any]], Answer],
+    data: Any,  # noqa: ANN401 - any data
+    *,
+    target: Target,
+    options: Mapping[str, Any],
+    members: Mapping[str, Any] | None,
+    codec: Codec | str | None,
+    operation: RuntimeOperation,
+    s3: S3Objects,
+    s3_prefix: str | None,
+    extra_args: Mapping[str, Any] | None,
+) -> AsyncJob:
+    """Encodes data and submits it; a text ``s3://bucket/key`` is where the input is already.
+
+    Args:
+        send: See ``submit``.
+        data: What the codec takes, or a location.
+        target: What is called.
+        options: By the names of ``Predictor.invoke``.
+        members: Further members by botocore's names.
+        codec: Encodes the data and decodes the result.
+        operation: See ``submit``.
+        s3: See ``submit``.
+        s3_prefix: See ``submit``.
+        extra_args: See ``submit``.
+
+    Raises:
+        PayloadError: As ``submit``, or the data cannot be encoded; nothing was sent.
+        Exception: As ``submit``.
+    """
+    located = isinstance(data, str) and data.startswith("s3://")
+    payload = None if located else encode(data, codec)
+    if payload is not None:
+        options = typed(payload, options)
+    return submit(
+        send,
+        target.params(None, options, members),
+        operation=operation,
+        s3=s3,
+        body=payload.body if payload else None,
+        input_location=data if located else None,
+        s3_prefix=s3_prefix,
+        extra_args=extra_args,
+        decode=functools.partial(decode_by_type, codec=codec),
     )
 
 
