@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
+from typing import Any
 
 import botocore.awsrequest
 import botocore.config
@@ -15,6 +16,7 @@ import botocore.configprovider
 import botocore.endpoint
 import botocore.endpoint_provider
 import botocore.httpsession
+import botocore.plugin
 import botocore.session
 import pytest
 import urllib3.connection
@@ -22,6 +24,8 @@ import urllib3.connectionpool
 from botocore.config import Config
 
 import sm_private_client
+from sm_private_client import plugin
+from sm_private_client.transport.guarded import CLIENT_HOOK, MadeClient, redirect
 
 SOURCE = Path(sm_private_client.__file__).parent
 
@@ -65,6 +69,60 @@ def test_the_http_session_takes_what_the_guard_passes() -> None:
     assert "manager.connection_from_url(request.url)" in source
     assert "raise HTTPClientError(error=e)" in source
     assert "raise SSLError(endpoint_url=request.url, error=e)" in source
+
+
+def test_a_made_client_tells_what_it_was_made_with_and_can_be_redirected() -> None:
+    """``MadeClient`` and ``redirect``: the rules' built-ins, the URL of its meta, its keys."""
+    client: Any = botocore.session.Session().create_client(
+        "sagemaker",
+        region_name="us-east-1",
+        endpoint_url="https://first.internal",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        verify="bundle.pem",
+    )
+    made = MadeClient.of(client)
+    assert (made.endpoint_url, made.verify) == ("https://first.internal", "bundle.pem")
+    assert made.credentials.access_key == "a"
+    builtins = client._ruleset_resolver._builtins
+    assert {"SDK::Endpoint", "AWS::UseFIPS", "AWS::UseDualStack"} <= set(builtins)
+    redirect(client, "https://second.internal")
+    assert client.meta.endpoint_url == "https://second.internal"
+    assert client.generate_presigned_url("list_endpoints").startswith("https://second.internal/")
+    client.close()
+
+
+def test_sessions_show_every_client_to_one_hook() -> None:
+    """``Session._register_client_plugins(client)``, the last thing that ``create_client`` does."""
+    hook = vars(botocore.session.Session)[CLIENT_HOOK]
+    assert parameters(hook) == ["self", "client"]
+    source = inspect.getsource(botocore.session.Session.create_client)
+    assert source.rstrip().endswith(f"self.{CLIENT_HOOK}(client)\n        return client")
+    assert parameters(botocore.session.Session.create_client) == [
+        "self",
+        "service_name",
+        "region_name",
+        "api_version",
+        "use_ssl",
+        "verify",
+        "endpoint_url",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "config",
+        "aws_account_id",
+    ]
+
+
+def test_plugins_are_read_from_the_variable_that_we_set() -> None:
+    """``name=module`` with commas between; what a plugin raises is swallowed."""
+    assert plugin.VARIABLE in inspect.getsource(botocore.plugin.get_botocore_plugins)
+    loading = inspect.getsource(botocore.plugin.load_client_plugins)
+    assert "module.initialize_client_plugin(client)" in loading
+    assert "except Exception as e:\n            log.debug(" in loading
+    reading = inspect.getsource(vars(botocore.session.Session)[CLIENT_HOOK])
+    assert "plugins_list.split(',')" in reading
+    assert "plugin.split('=')" in reading
 
 
 def test_connections_are_opened_in_one_place() -> None:
@@ -144,11 +202,24 @@ def test_partitions_have_the_fields_we_read() -> None:
 def test_no_other_module_touches_private_attributes_of_botocore() -> None:
     """Only the two modules above read a private name of something that is not their own."""
     allowed = {"routing/botocore_rules.py", "transport/guarded.py"}
-    surfaces = {"_endpoint", "_manager", "_user_provided_options", "_new_conn", "_verify"}
+    surfaces = {
+        "_builtins",
+        "_endpoint",
+        "_endpoint_url",
+        "_manager",
+        "_new_conn",
+        "_ruleset_resolver",
+        "_user_provided_options",
+        "_verify",
+    }
     found = set()
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        attributes = {
+            n.attr
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Attribute) and ast.unparse(n.value) != "self"  # its own
+        }
         if attributes & surfaces:
             found.add(path.relative_to(SOURCE).as_posix())
     assert found <= allowed

@@ -1,0 +1,310 @@
+"""The botocore plugin: it guards every client of the family, or blocks it; it never raises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.httpsession import URLLib3Session
+
+from sm_private_client import (
+    ConfigurationError,
+    NoPrivateRouteError,
+    PublicAddressError,
+    RoutingError,
+    front,
+    plugin,
+)
+from sm_private_client.swap_in.installing import install
+from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.transport.guarded import is_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[LocalPrivateLink]:
+    with LocalPrivateLink() as running:
+        running.deploy("churn", lambda body, _content_type: b"0.5" + body)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def hooked(link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose environment has the plugin, inside the simulated VPC."""
+    monkeypatch.setenv(plugin.VARIABLE, plugin.ENTRY)
+    monkeypatch.setattr(front, "_default_session", link.session())
+    yield
+    assert link.internet.connections == 0
+
+
+def client_of(link: LocalPrivateLink, service_name: str = "sagemaker", **arguments: Any) -> Any:
+    session: Any = boto3.Session(botocore_session=link.botocore_session())
+    return session.client(service_name, **arguments)
+
+
+def test_clients_of_the_family_are_guarded(link: LocalPrivateLink) -> None:
+    """Unmodified code: the call goes to the VPC endpoint, signed for its host."""
+    seen = len(link.requests)
+    client = client_of(link, "sagemaker-runtime")
+    answer = client.invoke_endpoint(EndpointName="churn", Body=b"1", ContentType="text/csv")
+    assert answer["Body"].read() == b"0.51"
+    assert client.meta.endpoint_url == link.session().route("sagemaker-runtime").endpoint_url
+    assert [r.operation for r in link.requests[seen:]] == ["InvokeEndpoint"]
+
+
+def test_presigned_urls_name_the_private_host_too(link: LocalPrivateLink) -> None:
+    """No URL that such a client gives leads elsewhere."""
+    url = client_of(link).generate_presigned_url("list_endpoints")
+    assert ".vpce.amazonaws.com/" in url
+
+
+def test_other_clients_are_left_alone(link: LocalPrivateLink) -> None:
+    """S3 is boto3's own."""
+    client = client_of(link, "s3")
+    assert type(client._endpoint.http_session) is URLLib3Session
+
+
+def test_private_dns_keeps_botocores_own_url() -> None:
+    """Only the connection is guarded."""
+    with LocalPrivateLink(private_dns=True) as link, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(front, "_default_session", link.session())
+        client = client_of(link)
+        assert client.meta.endpoint_url == "https://api.sagemaker.us-east-1.amazonaws.com"
+        assert client.list_endpoints()["Endpoints"] == []
+        assert link.internet.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "connect_timeout", "read_timeout"),
+    [(None, 5, 70), (Config(connect_timeout=3, read_timeout=9), 3, 9)],
+)
+def test_time_outs_become_ours_where_nobody_set_them(
+    link: LocalPrivateLink, config: Config | None, connect_timeout: int, read_timeout: int
+) -> None:
+    """The 60 s that botocore waits would mean minutes of silence."""
+    made = client_of(link, config=config).meta.config
+    assert (made.connect_timeout, made.read_timeout) == (connect_timeout, read_timeout)
+
+
+def test_a_url_that_was_given_is_kept_and_judged(link: LocalPrivateLink) -> None:
+    """By argument or by variable."""
+    assert client_of(link, endpoint_url="https://10.0.1.7").meta.endpoint_url == "https://10.0.1.7"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "https://10.0.1.6")
+        patch.setattr(front, "_default_session", link.session())
+        assert client_of(link).meta.endpoint_url == "https://10.0.1.6"
+
+
+# What cannot be guarded
+
+
+@pytest.mark.parametrize(
+    ("service_name", "arguments", "operation", "parameters", "error", "said"),
+    [
+        (
+            "sagemaker-featurestore-runtime",
+            {},
+            "get_record",
+            {"FeatureGroupName": "g", "RecordIdentifierValueAsString": "1"},
+            NoPrivateRouteError,
+            "1. create an interface endpoint of com.amazonaws.us-east-1.sagemaker.featurestore",
+        ),
+        (
+            "sagemaker",
+            {"endpoint_url": "https://api.sagemaker.us-east-1.amazonaws.com"},
+            "list_endpoints",
+            {},
+            PublicAddressError,
+            "Remed",
+        ),
+        ("sagemaker", {"verify": False}, "list_endpoints", {}, ConfigurationError, "AWS_CA_BUNDLE"),
+        (
+            "sagemaker",
+            {"config": Config(proxies={"https": "http://proxy:1"})},
+            "list_endpoints",
+            {},
+            ConfigurationError,
+            "leave proxies out",
+        ),
+    ],
+)
+def test_what_cannot_be_guarded_is_blocked(
+    link: LocalPrivateLink,
+    service_name: str,
+    arguments: dict[str, Any],
+    operation: str,
+    parameters: dict[str, Any],
+    error: type[Exception],
+    said: str,
+) -> None:
+    """The client is made; every call of it raises our error with its remedy; nothing is sent."""
+    client = client_of(link, service_name, **arguments)
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            getattr(client, operation)(**parameters)
+        assert said in str(caught.value)
+
+
+class Broken:
+    """A session whose every use fails in a way that nobody thought of."""
+
+    def adopt(self, _client: Any) -> None:
+        raise LookupError("out of order")
+
+
+def test_what_nobody_thought_of_blocks_too(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any exception: botocore would swallow it and hand out a client that goes out publicly."""
+    monkeypatch.setattr(front, "_default_session", Broken())
+    with pytest.raises(RoutingError) as caught:
+        client_of(link).list_endpoints()
+    assert str(caught.value) == (
+        "The plugin sm_private_client.plugin could not decide a private route for this client, so "
+        "its calls are blocked.\n"
+        "Cause: LookupError: out of order\n"
+        "Remedies, in order:\n"
+        "  1. run: sm-private-client doctor\n"
+        "  2. take sm-private-client=sm_private_client.plugin out of "
+        "BOTOCORE_EXPERIMENTAL__PLUGINS only if these calls may go out publicly.\n"
+        "See docs/errors.md#routing"
+    )
+
+
+def test_what_cannot_be_loaded_blocks_too(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is there in part only."""
+    monkeypatch.setitem(sys.modules, "sm_private_client.front", None)
+    with pytest.raises(RoutingError, match="ModuleNotFoundError"):
+        client_of(link).list_endpoints()
+
+
+def test_a_client_over_another_http_session_is_blocked(link: LocalPrivateLink) -> None:
+    """One that no guard fits under, as aiobotocore's; the message names the way to make it."""
+
+    class Other(URLLib3Session):
+        pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(plugin.VARIABLE)
+        client = client_of(link)
+    client._endpoint.http_session.close()
+    client._endpoint.http_session = Other()
+    plugin.initialize_client_plugin(client)
+    with pytest.raises(ConfigurationError, match="aiobotocore_arguments"):
+        client.list_endpoints()
+    client.close()
+
+
+# Recursion
+
+
+def test_clients_that_routing_itself_needs_are_no_concern_of_it(link: LocalPrivateLink) -> None:
+    """EC2 is asked once for a route; sessions of ours and ``install`` guard their own clients."""
+    link.session().forget_routes()
+    client = link.session(vpc_endpoint="https://10.0.1.8").client("sagemaker")
+    assert client.meta.endpoint_url == "https://10.0.1.8"
+    with install(network=link.network, vpc_endpoint="https://10.0.1.9"):
+        assert client_of(link).meta.endpoint_url == "https://10.0.1.9"
+
+
+def test_keys_of_the_client_are_used_to_find_its_route(link: LocalPrivateLink) -> None:
+    """Where they are others than those of the process, EC2 is asked with them, and only then."""
+    assert is_guarded(client_of(link))
+    asked = link.calls["ec2:DescribeVpcEndpoints"]
+    assert is_guarded(client_of(link))
+    assert is_guarded(client_of(link, config=Config(signature_version=botocore.UNSIGNED)))
+    assert link.calls["ec2:DescribeVpcEndpoints"] == asked
+    others = {"aws_access_key_id": "AKIDOTHERS", "aws_secret_access_key": "theirs"}
+    assert is_guarded(client_of(link, **others))
+    assert link.calls["ec2:DescribeVpcEndpoints"] > asked
+
+
+# The variable
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, plugin.ENTRY),
+        ("", plugin.ENTRY),
+        ("DISABLED", plugin.ENTRY),
+        ("other=some.module", f"other=some.module,{plugin.ENTRY}"),
+        (f"{plugin.ENTRY},other=some.module", f"other=some.module,{plugin.ENTRY}"),
+        (" sm-private-client = elsewhere , ", plugin.ENTRY),
+    ],
+)
+def test_our_entry_is_put_beside_others(before: str | None, after: str) -> None:
+    """Once, and nobody else's is lost."""
+    assert plugin.with_entry(before) == after
+    assert plugin.with_entry(after) == after
+
+
+@pytest.mark.parametrize(
+    ("value", "is_named", "live", "detail"),
+    [
+        (None, False, False, "BOTOCORE_EXPERIMENTAL__PLUGINS is not set."),
+        ("DISABLED", False, False, "BOTOCORE_EXPERIMENTAL__PLUGINS does not name the plugin."),
+        (
+            "sm_private_client.plugin",
+            False,
+            False,
+            "BOTOCORE_EXPERIMENTAL__PLUGINS does not name the plugin.",
+        ),
+        (
+            "x=some.module.that.is.missing, y = sm_private_client.plugin",
+            True,
+            True,
+            "a client that botocore made in this process was guarded.",
+        ),
+        (
+            plugin.ENTRY,
+            True,
+            True,
+            "a client that botocore made in this process was guarded.",
+        ),
+    ],
+)
+def test_the_doctor_learns_whether_the_hook_is_live(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, is_named: bool, live: bool, detail: str
+) -> None:
+    """What the variable says is one thing, a client that was really guarded the other."""
+    if value is None:
+        monkeypatch.delenv(plugin.VARIABLE)
+    else:
+        monkeypatch.setenv(plugin.VARIABLE, value)
+    state = plugin.hook_state()
+    assert (state.value, state.is_named, state.is_live) == (value, is_named, live)
+    assert state.detail == detail
+    assert plugin.is_live() is live
+
+
+def test_a_variable_that_is_set_may_guard_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where routing is out of order the hook blocks, and the doctor is told so."""
+    monkeypatch.setattr(front, "_default_session", Broken())
+    assert plugin.hook_state().detail == (
+        "BOTOCORE_EXPERIMENTAL__PLUGINS names the plugin, but a client made in this process was "
+        "not guarded."
+    )
+
+
+def test_a_process_without_sagemaker_loads_next_to_nothing() -> None:
+    """Making an S3 client under the plugin does not load our session."""
+    code = (
+        "import boto3, sys\n"
+        "boto3.client('s3', region_name='us-east-1')\n"
+        "assert 'sm_private_client.plugin' in sys.modules\n"
+        "assert 'sm_private_client.session' not in sys.modules\n"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
