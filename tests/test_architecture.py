@@ -43,6 +43,7 @@ FLOORS = {
 }
 SAME_FLOOR_BUT_BELOW = {
     ("front", "session"),
+    ("doctor", "plugin"),
     ("doctor", "policy"),
     ("provisioning", "policy"),
     ("testing", "policy"),

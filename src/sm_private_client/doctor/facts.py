@@ -440,6 +440,7 @@ class ServiceFacts:
 
     Attributes:
         service_name: boto3's name.
+        vpc_id: Our VPC, where it is known.
         endpoint_services: The endpoint services that serve it, the best first; none where AWS
             offers none.
         default_host: The host that botocore calls by itself.
@@ -455,6 +456,7 @@ class ServiceFacts:
     """
 
     service_name: str
+    vpc_id: str | None = None
     endpoint_services: tuple[str, ...] = ()
     default_host: str | None = None
     has_endpoint_policy: bool | None = True
@@ -496,7 +498,9 @@ class ServiceFacts:
                     return one
             if self.route.is_local:
                 return None
-        return next((one for one in every if one.vpc_endpoint.is_available), None)
+        usable = (one for one in every if one.vpc_endpoint.is_available)
+        mine = (one for one in usable if self.vpc_id in (None, one.vpc_endpoint.vpc_id))
+        return next(mine, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -146,7 +146,7 @@ class _Gathering:
         signs = isinstance(credentials, Credentials)
         looked = {
             name: Started(
-                lambda n=name: self._service(n, account, environment, signs=signs),  # type: ignore[misc] # mypy knows no default of a lambda
+                lambda n=name: self._service(n, account, location, environment, signs=signs),  # type: ignore[misc] # mypy knows no default of a lambda
                 what=name,
             )
             for name in self._requests
@@ -176,7 +176,7 @@ class _Gathering:
             own_group_ids=groups,
             name_servers=name_servers(),
             environment=environment,
-            hook=look_at_hook(session, environ),
+            hook=look_at_hook(environ),
             services=seen,
             siblings=self._within(siblings, ()),
         )
@@ -258,6 +258,7 @@ class _Gathering:
         self,
         service_name: str,
         account: Started[Account],
+        location: Started[Location],
         environment: Environment,
         *,
         signs: bool,
@@ -270,11 +271,12 @@ class _Gathering:
                 lambda: call(self._session, service_name, self._region), what=f"call {service_name}"
             )
         told = self._within(account, self._no_account()).vpc_endpoints
+        place = self._vpc_id(location)
         wanted = set(bare.endpoint_services)
         mine: tuple[VpcEndpointFacts, ...] | Unknown = told
         if not isinstance(told, Unknown):
             mine = tuple(v for v in told if v.vpc_endpoint.endpoint_service in wanted)
-        seen = replace(bare, route=route, vpc_endpoints=mine)
+        seen = replace(bare, route=route, vpc_endpoints=mine, vpc_id=place)
         seen = replace(seen, names=self._names(seen))
         if environment.ca_bundle_problem is None:
             seen = replace(seen, peers=self._peers(seen))

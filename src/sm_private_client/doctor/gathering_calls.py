@@ -97,7 +97,8 @@ def call(session: Session, service_name: str, region: str) -> Call | None:
     except PrivateClientError as error:
         return outcome(failure=redacted(error.what))
     except BotoCoreError as error:
-        return outcome(failure=redacted(str(error).splitlines()[0]))
+        said = str(error).splitlines()[0].partition(' ("')[0]
+        return outcome(failure=f"{redacted(said).rstrip('.')}.")
     return outcome(status=_status(answer), expected=True, clock_skew=_skew(answer))
 
 

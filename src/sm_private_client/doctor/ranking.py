@@ -27,7 +27,7 @@ def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     or of all of them; among several, from the one that comes first in the table.
     """
     failures = [f for f in findings if f.status == "failure"]
-    marked = [replace(f, follows_from=_cause(f, failures)) for f in findings]
+    marked = [_marked(f, _cause(f, failures)) for f in findings]
 
     def place(finding: Finding) -> tuple[int, bool, int]:
         return (
@@ -37,6 +37,11 @@ def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         )
 
     return tuple(sorted(marked, key=place))
+
+
+def _marked(finding: Finding, cause: str | None) -> Finding:
+    """Marks what follows; it needs no remedy but its cause's."""
+    return finding if cause is None else replace(finding, follows_from=cause, remedy=())
 
 
 def _cause(finding: Finding, failures: Sequence[Finding]) -> str | None:

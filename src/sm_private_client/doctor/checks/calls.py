@@ -61,12 +61,10 @@ def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     route = service.route
     if isinstance(route, RouteFailure):
         wanted = service.endpoint_services[0] if service.endpoint_services else service.service_name
-        denied = service.vpc_endpoints
-        permission = denied.permission if isinstance(denied, Unknown) else None
         yield broken(
             service.service_name,
             route.what.rstrip(":.").strip() + ".",
-            permission=permission or "ec2:DescribeVpcEndpoints",
+            first=_first_remedy(service.vpc_endpoints),
             service=wanted,
             vpc=facts.vpc_id or "<vpc>",
         )
@@ -80,12 +78,20 @@ def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         yield doubtful(
             service.service_name,
             seen,
-            permission="ec2:DescribeVpcEndpoints",
+            first=_first_remedy(service.vpc_endpoints),
             service=service.endpoint_services[0] if service.endpoint_services else "",
             vpc=facts.vpc_id or "<vpc>",
         )
     else:
         yield fine(service.service_name, f"Calls go to {route.host} ({route.source}).")
+
+
+def _first_remedy(told: object) -> str:
+    if isinstance(told, Unknown) and told.permission is not None:
+        return f"allow {told.permission} for this identity, so that the VPC endpoint can be found"
+    if isinstance(told, Unknown):
+        return f"run the doctor again once EC2 answers: {told.reason}"
+    return "sm-private-client routes, which shows every step that was tried"
 
 
 ROUTE = Check(
@@ -94,7 +100,7 @@ ROUTE = Check(
     meaning="no step led to the service privately: neither a setting, nor private DNS, nor what "
     "EC2 shows this identity.",
     remedies=(
-        "allow {permission} for this identity, so that the VPC endpoint can be found",
+        "{first}",
         "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint>",
         "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
         "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
@@ -234,8 +240,8 @@ def _call(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
 CALL = Check(
     name="signed-call",
     looks_at="one signed call that changes nothing: ListEndpoints with MaxResults=1; "
-    "InvokeEndpoint of an endpoint that does not exist, which SageMaker itself must refuse with ValidationError, "
-    "so that no model runs; GetRecord of a feature group that does not exist",
+    "InvokeEndpoint of an endpoint that does not exist, which SageMaker itself must refuse with "
+    "ValidationError, so that no model runs; GetRecord of a feature group that does not exist",
     meaning="what answers is not {name}, or {name} has trouble of its own, or nothing answers.",
     remedies=("run again with --deep; see https://health.aws.amazon.com/health/status for {name}",),
     hop="service",
@@ -304,7 +310,7 @@ HOOK = Check(
     meaning="botocore passes over a plugin that it cannot load: clients of other libraries go out "
     "publicly although the variable is set.",
     remedies=(
-        'export BOTOCORE_EXPERIMENTAL__PLUGINS="sm_private_client=sm_private_client.plugin", where '
+        'export BOTOCORE_EXPERIMENTAL__PLUGINS="sm-private-client=sm_private_client.plugin", where '
         "sm-private-client is installed for the same Python",
     ),
     session=_hook,

@@ -59,10 +59,10 @@ def _dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         elif name.refused:
             address, why = name.refused[0]
             seen = f"{name.host} resolves to {address}, which {why}; asked was {facts.resolver}."
-            if used and not service.works:
+            if used and not service.works and service.serving is not None:
                 yield broken(name.host, seen, **values)
             elif name.kind == "default":
-                yield fine(name.host, f"{seen} It is not the name that calls go to.")
+                yield fine(name.host, seen)
             else:
                 yield doubtful(name.host, seen, **values)
         else:

@@ -63,10 +63,6 @@ def _here(facts: Facts, service: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
     return tuple(v for v in every if facts.vpc_id in (None, v.vpc_endpoint.vpc_id))
 
 
-def _reached_otherwise(service: ServiceFacts) -> bool:
-    return service.works or any(peer.is_good for peer in service.peers)
-
-
 def _exists(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     every = service.vpc_endpoints
     name = service.service_name
@@ -83,9 +79,9 @@ def _exists(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     if every:
         listed = ", ".join(v.vpc_endpoint.vpc_endpoint_id for v in every)
         yield fine(name, f"There is {listed} of {wanted}.")
-    elif _reached_otherwise(service):
+    elif service.has_route:
         yield fine(name, f"This account shows no VPC endpoint of {wanted}; another one's is used.")
-    elif not service.has_route:
+    else:
         seen = f"This account has no VPC endpoint of {wanted} in {facts.region}."
         yield broken(name, seen, service=wanted, vpc=facts.vpc_id or "<vpc>")
 
@@ -159,7 +155,7 @@ def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         yield fine(service.service_name, f"There is one in {facts.vpc_id}.")
     else:
         seen = f"None is in {facts.vpc_id}, where this process runs; there is {listed}."
-        if _reached_otherwise(service):
+        if service.has_route:
             yield fine(service.service_name, seen)
         else:
             yield broken(service.service_name, seen, **values)
@@ -219,6 +215,7 @@ ATTRIBUTES = Check(
 
 
 def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+    del facts
     used = service.serving
     if used is None or used.kind != "interface":
         return
@@ -236,7 +233,13 @@ def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         "to it."
     )
     route = service.route
-    stranded = isinstance(route, RouteFailure) and facts.vpc_id in (None, standing.vpc_id)
+    regional = [n for n in service.names if n.kind == "regional"]
+    resolves = all(n.addresses and not n.refused for n in regional)
+    stranded = (
+        isinstance(route, RouteFailure)
+        and route.reference in ("public-address", "no-private-route")
+        and resolves
+    )
     yield (broken if stranded else doubtful)(
         standing.vpc_endpoint_id, seen, vpc_endpoint=standing.vpc_endpoint_id
     )

@@ -1,0 +1,96 @@
+"""The page docs/doctor.md, made from the table of checks.
+
+``python -m sm_private_client.doctor.documentation docs/doctor.md`` writes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sm_private_client.doctor.checks.table import CHECKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sm_private_client.doctor.checks.check import Check
+
+__all__ = ["main", "page"]
+
+_HEAD: Final = """\
+# The doctor
+
+<!-- Made by `python -m sm_private_client.doctor.documentation docs/doctor.md`. -->
+
+`sm-private-client doctor` (or `diagnose()`) finds out why calls do not come through. It looks once
+at everything below, in parallel, and changes nothing: a healthy world takes under 3 seconds, a dead
+one under 15. The root cause comes first; what merely follows from it is marked.
+
+| status | meaning |
+|---|---|
+| `failure` | it breaks the way of a service |
+| `warning` | it is wrong or risky, but calls come through |
+| `unknown` | it could not be looked at; the missing IAM permission is named |
+| `ok` | it is well |
+
+| exit status | meaning |
+|---|---|
+| 0 | healthy: nothing is broken, and every hop of every path was seen |
+| 1 | broken |
+| 2 | could not tell |
+
+The path is one line for each service: `you → DNS → eni-… 10.0.1.10 (us-east-1a) → TLS → SigV4 →
+endpoint policy → SageMaker`. `✗` marks the broken hop, `·` what was not reached behind it, `?` what
+is not known.
+
+What it sends: DNS look-ups, EC2 and STS calls that only read, connections that are closed again,
+and one signed call for each service that changes nothing. A public address of SageMaker is never
+dialled. Credentials are never shown, nor is any part of them.
+
+Permissions that let it see everything: `ec2:DescribeVpcEndpoints`, `ec2:DescribeNetworkInterfaces`,
+`ec2:DescribeSecurityGroups`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSubnets`, `ec2:DescribeVpcs`,
+`ec2:DescribeVpcAttribute`, `sagemaker:ListEndpoints`, `sagemaker:InvokeEndpoint`.
+
+## Checks
+
+In the order of causes.
+"""
+
+
+def page() -> str:
+    """Gives the page."""
+    return "\n".join([_HEAD, *map(_section, CHECKS)])
+
+
+def _section(check: Check) -> str:
+    lines = [
+        f"### {check.name}",
+        "",
+        f"Looks at: {check.looks_at}.",
+        "",
+        f"If it is wrong: {_plain(check.meaning)}",
+        "",
+    ]
+    if check.remedies:
+        lines += ["Remedies, the first first:", ""]
+        lines += [f"- `{_plain(remedy)}`" for remedy in check.remedies]
+        lines.append("")
+    if check.explained_by:
+        names = ", ".join(f"[{name}](#{name})" for name in check.explained_by)
+        lines += [f"Merely follows from: {names}.", ""]
+    return "\n".join(lines)
+
+
+def _plain(template: str) -> str:
+    """Shows a template's braces as places to fill in."""
+    return template.replace("{", "<").replace("}", ">")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Writes the page to the path that is given."""
+    Path(argv[0]).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
