@@ -16,10 +16,8 @@ NAMES = [
     "AmbiguousVpcEndpointError",
     "AsyncJob",
     "AsyncPredictor",
-    "Clients",
     "ConfigurationError",
     "DiscoveryError",
-    "Evidence",
     "FipsUnavailableError",
     "Invocation",
     "MissingExtraError",
@@ -37,6 +35,9 @@ NAMES = [
     "__version__",
     "client",
     "connect",
+    "diagnose",
+    "install",
+    "uninstall",
 ]
 
 
@@ -161,15 +162,13 @@ def test_repr_of_a_route() -> None:
         "endpoint_url='https://api.sagemaker.us-east-1.amazonaws.com', source='private-dns', "
         "vpc_endpoint=None, addresses=(), availability_zone=None, "
         "address_policy=AddressPolicy(eni_addresses=frozenset(), vpc_cidrs=(), "
-        "allowed_networks=(), local=False), fips=False, evidence=())"
+        "allowed_networks=(), local=False, gateway='', gateway_networks=(), credentials=False), "
+        "fips=False, evidence=())"
     )
 
 
-def test_repr_of_a_vpc_endpoint_and_evidence() -> None:
+def test_repr_of_a_vpc_endpoint() -> None:
     """Records show their parts by name."""
-    assert repr(sm_private_client.Evidence(step="a", outcome="no", detail="b")) == (
-        "Evidence(step='a', outcome='no', detail='b')"
-    )
     found = sm_private_client.VpcEndpoint(
         vpc_endpoint_id="vpce-0aaaaaaa", endpoint_service="s", vpc_id="vpc-1", state="available"
     )
@@ -200,7 +199,6 @@ def test_public_records_cannot_be_made_by_position() -> None:
     for cls in (
         sm_private_client.Route,
         sm_private_client.VpcEndpoint,
-        sm_private_client.Evidence,
     ):
         with pytest.raises(TypeError, match="positional argument"):
             cls("x")  # type: ignore[call-arg] # that it cannot be made so is what is tested

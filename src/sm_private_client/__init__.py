@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sm_private_client._version import __version__
 
 if TYPE_CHECKING:
+    from sm_private_client.doctor.diagnosis import diagnose
     from sm_private_client.errors import (
         AmbiguousVpcEndpointError,
         ConfigurationError,
@@ -25,23 +26,22 @@ if TYPE_CHECKING:
         RoutingError,
         VpcEndpointUnavailableError,
     )
-    from sm_private_client.front import Clients, client, connect
+    from sm_private_client.front import client, connect
     from sm_private_client.inference.aio import AsyncPredictor
     from sm_private_client.inference.calls import Invocation
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.inference.retry_policy import RetryPolicy
-    from sm_private_client.privatelink.records import Evidence, Route, VpcEndpoint
+    from sm_private_client.privatelink.records import Route, VpcEndpoint
     from sm_private_client.session import Session
+    from sm_private_client.swap_in.installing import install, uninstall
 
 __all__ = [
     "AmbiguousVpcEndpointError",
     "AsyncJob",
     "AsyncPredictor",
-    "Clients",
     "ConfigurationError",
     "DiscoveryError",
-    "Evidence",
     "FipsUnavailableError",
     "Invocation",
     "MissingExtraError",
@@ -59,13 +59,14 @@ __all__ = [
     "__version__",
     "client",
     "connect",
+    "diagnose",
+    "install",
+    "uninstall",
 ]
 
 _HOMES: Final = {
     "AsyncJob": "inference.jobs",
     "AsyncPredictor": "inference.aio",
-    "Clients": "front",
-    "Evidence": "privatelink.records",
     "Invocation": "inference.calls",
     "Predictor": "inference.predictor",
     "RetryPolicy": "inference.retry_policy",
@@ -74,6 +75,9 @@ _HOMES: Final = {
     "VpcEndpoint": "privatelink.records",
     "client": "front",
     "connect": "front",
+    "diagnose": "doctor.diagnosis",
+    "install": "swap_in.installing",
+    "uninstall": "swap_in.installing",
 }
 
 

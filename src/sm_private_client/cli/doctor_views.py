@@ -14,7 +14,7 @@ from sm_private_client.doctor.lines import details_of, title_of, verdict
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sm_private_client.doctor.records import Finding, Path, Report
+    from sm_private_client.doctor.records import Diagnosis, Finding, Path
 
 __all__ = ["drawn", "print_report"]
 
@@ -28,12 +28,12 @@ _HOPS: Final = {
 }
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Diagnosis) -> None:
     """Prints a report on the terminal."""
     Console().print(drawn(report))
 
 
-def drawn(report: Report) -> Group:
+def drawn(report: Diagnosis) -> Group:
     """Draws a report: the outcome, a path for each service, a table of the findings."""
     parts: list[RenderableType] = [Text(verdict(report), style=_OUTCOMES[report.exit_status])]
     for path in report.paths:

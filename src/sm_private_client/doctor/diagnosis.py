@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sm_private_client.doctor.checks.table import check_all
 from sm_private_client.doctor.gathering import gather
 from sm_private_client.doctor.ranking import paths, ranked
-from sm_private_client.doctor.records import Report
+from sm_private_client.doctor.report import Report
 from sm_private_client.session import Session
 
 if TYPE_CHECKING:

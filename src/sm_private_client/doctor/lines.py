@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.records import Finding, Report
+    from sm_private_client.doctor.records import Diagnosis, Finding
 
 __all__ = ["details_of", "report_lines", "title_of", "verdict"]
 
 _INDENT: Final = "    "
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Diagnosis) -> str:
     """Gives the outcome in one sentence."""
     cause = report.root_cause
     if cause is not None:
@@ -44,7 +44,7 @@ def details_of(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "remedy", remedy
 
 
-def report_lines(report: Report) -> Iterator[str]:
+def report_lines(report: Diagnosis) -> Iterator[str]:
     """Gives the report line by line, without colours; what is well takes one line each."""
     yield verdict(report)
     yield ""

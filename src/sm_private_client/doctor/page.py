@@ -9,7 +9,7 @@ from sm_private_client.doctor.lines import details_of, title_of, verdict
 from sm_private_client.doctor.path_picture import picture
 
 if TYPE_CHECKING:
-    from sm_private_client.doctor.records import Finding, Report
+    from sm_private_client.doctor.records import Diagnosis, Finding
 
 __all__ = ["fragment", "page"]
 
@@ -53,7 +53,7 @@ _CLASSES: Final = {
 }
 
 
-def fragment(report: Report) -> str:
+def fragment(report: Diagnosis) -> str:
     """Gives the report as an element that stands by itself in any page."""
     rows = "".join(map(_row, report.findings))
     return (
@@ -64,7 +64,7 @@ def fragment(report: Report) -> str:
     )
 
 
-def page(report: Report) -> str:
+def page(report: Diagnosis) -> str:
     """Gives the report as a whole page in one file."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -1,11 +1,11 @@
-"""What a diagnosis gives: findings, the path of a call as hops, and the report of both."""
+"""What a diagnosis gives: findings, the path of a call as hops, and both together."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["HOPS", "Finding", "Hop", "HopName", "HopState", "Path", "Report", "Status"]
+__all__ = ["HOPS", "Diagnosis", "Finding", "Hop", "HopName", "HopState", "Path", "Status"]
 
 Status = Literal["ok", "warning", "failure", "unknown"]
 HopName = Literal[
@@ -87,8 +87,8 @@ class Path:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """A diagnosis.
+class Diagnosis:
+    """What was found, before it is shown; see ``report``.
 
     Attributes:
         region: The region that was looked at.
@@ -122,16 +122,6 @@ class Report:
             return 1
         undecided = any(hop.state == "unknown" for path in self.paths for hop in path.hops)
         return 2 if undecided else 0
-
-    def __str__(self) -> str:
-        from sm_private_client.doctor.lines import report_lines  # noqa: PLC0415 - it reads records
-
-        return "\n".join(report_lines(self))
-
-    def _repr_html_(self) -> str:
-        from sm_private_client.doctor.page import fragment  # noqa: PLC0415 - it reads records
-
-        return fragment(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Gives the report as JSON can hold it."""
