@@ -17,7 +17,7 @@
     ├── JobError
     │   ├── JobFailedError
     │   └── JobTimeoutError
-    ├── PolicyError (also ValueError)            .place
+    ├── PolicyError (also ValueError)            .place .remedy
     └── MissingExtraError (also ImportError)     .extra
 
 Each is a ``botocore.exceptions.BotoCoreError``, so code that catches boto's errors keeps
@@ -291,6 +291,7 @@ class PolicyError(PrivateClientError, ValueError):
 
     Attributes:
         place: Where in the document, such as ``Statement[1].Action``; empty for the whole of it.
+        remedy: What to write instead.
     """
 
     reference = "policy"
@@ -302,10 +303,11 @@ class PolicyError(PrivateClientError, ValueError):
         place: str = "",
         cause: str = "",
         possible_causes: Sequence[str] = (),
-        remedy: str | Sequence[str] = (),
+        remedy: str = "",
     ) -> None:
         self.place = place
-        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
+        self.remedy = remedy
+        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy or ())
 
 
 class MissingExtraError(PrivateClientError, ImportError):

@@ -85,9 +85,9 @@ def is_known(action: str) -> bool:
 
 
 def matching(pattern: str) -> tuple[str, ...]:
-    """Gives the table's actions that a pattern such as ``sagemaker:Invoke*`` means."""
+    """Gives the table's actions that a pattern such as ``sagemaker:Invoke*`` means, sorted."""
     wanted = Pattern.of(pattern.lower())
-    return tuple(name for lowered, name in _SPELLED.items() if wanted.matches(lowered))
+    return tuple(sorted(name for lowered, name in _SPELLED.items() if wanted.matches(lowered)))
 
 
 def suggestion(action: str) -> str | None:

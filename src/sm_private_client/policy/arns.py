@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ _PARTITIONS: Final = (
 )
 """What the regions of a partition begin with (botocore's partitions.json); else it is ``aws``."""
 _PARTS: Final = 6
+_COLON: Final = re.compile(r":(?![^${}]*\})")  # not one inside of a policy variable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ def sagemaker_arn(resource: str, *, region: str, account_id: str, partition: str
 
 def read_arn(text: str) -> Arn | None:
     """Takes an ARN apart; ``None`` where the text has too few parts or another start."""
-    parts = text.split(":", _PARTS - 1)
+    parts = _COLON.split(text, _PARTS - 1)
     if len(parts) != _PARTS or parts[0] != "arn":
         return None
     return Arn(
