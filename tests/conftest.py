@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+    from sm_private_client.testing import LocalPrivateLink
 
 hypothesis.settings.register_profile(
     "suite", database=None, deadline=None, derandomize=True, max_examples=100
@@ -56,3 +59,31 @@ def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Gives each test a home, a configuration and a cache directory of its own."""
     _place(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def in_other_processes(tmp_path: Path) -> Callable[[LocalPrivateLink], dict[str, str]]:
+    """Gives the environment in which programs of any make are inside a played VPC."""
+
+    def environment(link: LocalPrivateLink) -> dict[str, str]:
+        played = {}
+        for standing in link.vpc_endpoints:
+            names = dict(standing.public_names)
+            if standing.private_dns:
+                names |= dict.fromkeys(standing.private_names, standing.interfaces)
+            names |= {interface.address: (interface,) for interface in standing.interfaces}
+            for host, interfaces in names.items():
+                played[host] = [[i.address, i.listener.port] for i in interfaces]
+        told = tmp_path / "played-dns.json"
+        told.write_text(json.dumps(played), encoding="utf-8")
+        return {
+            **os.environ,
+            **link.environment(),
+            "PLAYED_DNS": str(told),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parent / "played_dns"), os.environ.get("PYTHONPATH", "")]
+            ).rstrip(os.pathsep),
+            "SM_PRIVATE_ROUTE_CACHE": "off",
+        }
+
+    return environment

@@ -6,11 +6,12 @@ import contextlib
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import typer
 
-from sm_private_client.cli.whole_files import WholeFile, real_path
+from sm_private_client.cli.whole_files import WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,13 +51,13 @@ def open_output(path: str | None) -> Iterator[Output]:
     if path is None or path == STANDARD:
         yield _Standard()
         return
-    target = real_path(path)
+    target = Path(path).expanduser()
     try:
-        # Replacing /dev/stdout or a pipe by a file is not what is meant.
-        is_special = target.exists() and not target.is_file() and not target.is_dir()
         if target.is_dir():
             raise IsADirectoryError(None, "Is a directory")
-        opened = _Special(path) if is_special else WholeFile(target)
+        # Replacing /dev/stdout or a pipe by a file is not what is meant.
+        is_special = target.exists() and not target.is_file()
+        opened = _Special(target) if is_special else WholeFile(target)
     except OSError as error:
         raise typer.BadParameter(f"{path!r} cannot be written: {error.strerror}.") from error
     with opened as output:
@@ -81,7 +82,7 @@ class _Standard:
 class _Special(io.FileIO):
     """Implements ``Output`` over a device or a pipe."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(path, "wb")
 
     def write(self, data: bytes) -> None:  # type: ignore[override] # all of it, so no count

@@ -101,7 +101,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = botocore.configloader.load_config(str(path))
     except ConfigNotFound:
-        return {"profiles": {}, "services": {}}
+        found = botocore.configloader.build_profile_map({})
     except ConfigParseError as error:
         raise ConfigurationError(
             f"The AWS config file {path} cannot be read; it is left as it was.",

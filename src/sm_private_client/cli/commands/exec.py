@@ -127,7 +127,13 @@ def _become(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         ended = subprocess.run(words, env=dict(environ), check=False)  # noqa: S603 - what was asked for
         raise typer.Exit(ended.returncode)
-    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores them, and exec would pass that on
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execvpe(words[0], list(words), dict(environ))  # noqa: S606 - as above
+    ignored = [  # Python ignores them, and exec would pass that on
+        (number, signal.signal(number, signal.SIG_DFL))
+        for number in (getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFSZ"))
+        if number is not None
+    ]
+    try:
+        os.execvpe(words[0], list(words), dict(environ))  # noqa: S606 - as above
+    finally:  # it could not be run
+        for number, before in ignored:
+            signal.signal(number, before)

@@ -78,7 +78,7 @@ def command(
     outfile: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OUTFILE]",
+            metavar="OUTFILE",
             help="Where the answer goes, mode 0600; - or none: stdout.",
             show_default=False,
         ),
