@@ -159,7 +159,8 @@ def test_objects_come_back_from_s3(link: LocalPrivateLink, how: str, style: str)
         standing = link.create_vpc_endpoint("s3", private_dns=how == "private-dns")
         url = f"https://{S3}" if how == "private-dns" else f"https://bucket.{standing.name.host}"
     gateway = link.create_gateway("s3") if how == "gateway" else None
-    addressed = Config(s3={"addressing_style": style}).merge(ONCE)
+    s3_options: Any = {"addressing_style": style}
+    addressed = Config(s3=s3_options).merge(ONCE)
     s3 = over_network(link, "s3", url=url, config=addressed)
     s3.create_bucket(Bucket="my.rows" if style == "path" else f"rows-{how}")
     (bucket,) = (b["Name"] for b in s3.list_buckets()["Buckets"])
@@ -215,7 +216,7 @@ def test_without_its_route_a_gateway_is_not_on_the_way(link: LocalPrivateLink) -
 
 def test_a_signature_for_another_service_or_key_is_refused(shared: LocalPrivateLink) -> None:
     """As each service words it."""
-    other = {"aws_access_key_id": "AKIAOTHER", "aws_secret_access_key": "s"}
+    other: dict[str, Any] = {"aws_access_key_id": "AKIAOTHER", "aws_secret_access_key": "s"}
     wrong = {**other, "aws_access_key_id": shared.access_key_id}
     refused = {
         (name, kind): code_of(getattr(over_network(shared, name, **keys), call))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import botocore.loaders
 import botocore.session
 
+from sm_private_client.routing.location import locate
 from sm_private_client.routing.settings import read_environment
 
 if TYPE_CHECKING:
@@ -137,4 +138,11 @@ class Access(abc.ABC):
 
         arguments.setdefault("network", self.network)
         arguments.setdefault("botocore_session", self.botocore_session(siblings=siblings))
-        return Session(**arguments)
+        made = Session(**arguments)
+        metadata = self._running.metadata
+        if metadata is not None:
+            # A real session asks the machine's own firmware whether this is EC2.
+            made.routes.stand_at(
+                locate(self.network, environ=metadata.environment, root=metadata.root)
+            )
+        return made

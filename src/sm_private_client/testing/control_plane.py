@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 import threading
 from collections import Counter
@@ -23,12 +25,11 @@ from werkzeug.test import run_wsgi_app
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing.ec2 import PrivateLinkEC2
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
-from sm_private_client.testing.refusals import Refusal, sibling_error
+from sm_private_client.testing.refusals import Refusal, denied, sibling_error
 from sm_private_client.testing.signatures import KnownCredentials, scope_of
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.gateways import Gateways
@@ -122,14 +123,7 @@ class ControlPlane:
         if self._faults.take("deny", action):
             because = f"because no identity-based policy allows the {action} action"
             who = f"User: {self.user_arn} is not authorized to perform: {action} {because}"
-            if service == "ec2":
-                raise Refusal(
-                    "UnauthorizedOperation",
-                    f"You are not authorized to perform this operation. {who}",
-                    403,
-                )
-            short = service in ("sts", "iam", "s3")
-            raise Refusal("AccessDenied" if short else "AccessDeniedException", who, 403)
+            raise denied(service, who)
         if throttle := self._faults.take("throttle", action):
             retry_after = cast("RetryAfter", throttle.value)
             if service == "ec2":
@@ -221,17 +215,45 @@ class ControlPlane:
                             secret_access_key=role.secret_access_key,
                             session_token=role.session_token,
                             expiration=role.expiration,
+                            principal_arn=role.arn,
                         )
             key = self._iam().access_keys.get(access_key_id)
             if key is None or key.status != "Active":
                 return None
-            return KnownCredentials(secret_access_key=key.secret_access_key)
+            return KnownCredentials(
+                secret_access_key=key.secret_access_key,
+                principal_arn=self._iam().get_user(key.user_name).arn,
+            )
+
+    def role_credentials(self, role_name: str) -> dict[str, str]:
+        """Gives credentials of a role for an hour, as an instance profile's are told."""
+        with self._lock:
+            role_arn = f"arn:{self.partition}:iam::{self.account_id}:role/{role_name}"
+            made = sts_backends[self.account_id][self.partition].assume_role(
+                self.region, "i-0123456789abcdef0", role_arn, "", 3600, ""
+            )
+            stamp = "%Y-%m-%dT%H:%M:%SZ"
+            return {
+                "Code": "Success",
+                "LastUpdated": (made.expiration - dt.timedelta(hours=1)).strftime(stamp),
+                "Type": "AWS-HMAC",
+                "AccessKeyId": made.access_key_id,
+                "SecretAccessKey": made.secret_access_key,
+                "Token": made.session_token,
+                "Expiration": made.expiration.strftime(stamp),
+            }
 
     def ec2_backend(self, region: str) -> Any:  # noqa: ANN401 - moto's
         """Gives moto's EC2 of the account, to be used under ``locked``."""
         from moto.ec2.models import ec2_backends  # noqa: PLC0415 - heavy; only some need it
 
         return ec2_backends[self.account_id][region]
+
+    @contextlib.contextmanager
+    def ec2(self, region: str) -> Iterator[Any]:
+        """Gives moto's EC2 of the account while nobody else uses it."""
+        with self._lock:
+            yield self.ec2_backend(region)
 
     def locked(self) -> contextlib.AbstractContextManager[object]:
         """Gives the lock that guards moto's state."""

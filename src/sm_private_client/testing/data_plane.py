@@ -8,6 +8,7 @@ import email.utils
 import json
 import uuid
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 from sm_private_client.testing.control_plane import unplayed
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.doors import Door
+    from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.operations import Operations, ServiceOperations
     from sm_private_client.testing.records import RequestRecord
@@ -48,6 +50,7 @@ class DataPlane:
         operations: Operations,
         control: ControlPlane,
         runtime: RuntimeFront,
+        policies: EndpointPolicies,
         faults: Faults,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -55,6 +58,7 @@ class DataPlane:
         self._operations = operations
         self._control = control
         self._runtime = runtime
+        self._policies = policies
         self._faults = faults
         self._clock = clock
 
@@ -131,6 +135,9 @@ class DataPlane:
                 now=now,
                 skewed=skewed,
             )
+            self._policies.check_family(
+                door, operation, request, _named_in(request, operations, operation)
+            )
             self._control.check(f"{operations.signing_name}:{operation}")
             return self._play(request, connection, operations, operation, door.region)
         except Refusal as refusal:
@@ -156,6 +163,14 @@ class DataPlane:
         if service_name == "sagemaker-metrics":
             return self._control.sagemaker_metrics(request, host=_default_host("metrics", region))
         raise unplayed(operation)
+
+
+def _named_in(request: Request, operations: ServiceOperations, operation: str) -> dict[str, Any]:
+    """Gives the parameters that name what a call is about."""
+    if operations.is_json:
+        return _document(request)
+    path = operations.path_parameters(operation, request.path)
+    return {name: unquote(value) for name, value in path.items()}
 
 
 def _dated(response: Response, now: dt.datetime) -> Response:

@@ -25,6 +25,7 @@ class Door:
         address: Gives the address that a connection was dialled at.
         availability_zone: The zone; ``None`` on the internet and at a gateway.
         vpc_endpoint_id: The VPC endpoint; ``None`` on the internet.
+        vpc_id: The VPC endpoint's VPC.
     """
 
     service_of: Callable[[str], str | None]
@@ -32,6 +33,7 @@ class Door:
     address: Callable[[Connection], str]
     availability_zone: str | None = None
     vpc_endpoint_id: str | None = None
+    vpc_id: str | None = None
 
     def service_asked_for(self, request: Request, connection: Connection) -> str | None:
         """Gives boto3's name of the service that ``Host`` and the TLS server name agree on."""

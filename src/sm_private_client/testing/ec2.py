@@ -14,6 +14,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
+from sm_private_client.testing.offers import policy_problem
 from sm_private_client.testing.places import is_on
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             for known in self.ec2_backend.vpc_end_points.values():
                 if known.client_token == token:
                     return ActionResult({"VpcEndpoint": known})
-        policy = self._get_param("PolicyDocument")
-        if policy:
-            _check_policy(policy)
         name = self._get_param("ServiceName") or ""
         kind = self._get_param("VpcEndpointType") or "Gateway"
         service = self._known_service(name, kind)
+        if policy := self._get_param("PolicyDocument"):
+            _check_policy(policy, service)
         if service is None:
             result = super().create_vpc_endpoint()
             if kind == "Gateway" and self._gateways.service_of(name, self.region):
@@ -122,13 +122,13 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             raise EC2ClientError(
                 "InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{wanted}' does not exist"
             )
-        if policy := self._get_param("PolicyDocument"):
-            _check_policy(policy)
         service = (
             self._vpc_endpoints.offers.find(made.service_name, self.region)
             if made.vpc_endpoint_type == "Interface"
             else None
         )
+        if policy := self._get_param("PolicyDocument"):
+            _check_policy(policy, service)
         private_dns = self._get_bool_param("PrivateDnsEnabled")
         if service is not None and private_dns and not made.private_dns_enabled:
             self._check_private_dns(self.ec2_backend.get_vpc(made.vpc_id), service)
@@ -281,15 +281,12 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
         return int(number)
 
 
-def _check_policy(document: str) -> None:
-    try:
-        parsed = json.loads(document)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict) or "Statement" not in parsed:
+def _check_policy(document: str, service: EndpointService | None) -> None:
+    problem = policy_problem(document, service)
+    if problem is not None:
+        unsupported = service is not None and service.endpoint_policy is False
         raise EC2ClientError(
-            "InvalidPolicyDocument",
-            "The specified policy document is not a valid JSON policy document.",
+            "UnsupportedOperation" if unsupported else "InvalidPolicyDocument", problem
         )
 
 

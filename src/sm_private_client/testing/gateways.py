@@ -10,8 +10,8 @@ from sm_private_client.testing.offers import GATEWAY_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-    from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.server import Listener, Server
 
 __all__ = ["GATEWAY_ADDRESSES", "Gateways"]
@@ -25,22 +25,20 @@ class Gateways:
     """The gateway VPC endpoints that stand.
 
     Args:
-        region: The region that calls come from.
-        control: Holds moto's EC2.
+        ec2: Gives moto's EC2 while nobody else uses it.
         server: Closes listeners.
-        listen: Opens what a gateway leads to, given its id and boto3's name of the service.
+        listen: Opens what a gateway leads to, given its id, its VPC and boto3's name of the
+            service.
     """
 
     def __init__(
         self,
         *,
-        region: str,
-        control: ControlPlane,
+        ec2: Callable[[], AbstractContextManager[Any]],
         server: Server,
-        listen: Callable[[str, str], Listener],
+        listen: Callable[[str, str, str], Listener],
     ) -> None:
-        self._region = region
-        self._control = control
+        self._ec2 = ec2
         self._server = server
         self._listen = listen
         self._lock = threading.Lock()
@@ -74,7 +72,7 @@ class Gateways:
         service_name = self.service_of(made.service_name, backend.region_name)
         with self._lock:
             if service_name is not None and made.id not in self._standing:
-                self._standing[made.id] = self._listen(made.id, service_name)
+                self._standing[made.id] = self._listen(made.id, made.vpc_id, service_name)
 
     def remove(self, vpc_endpoint_id: str) -> None:
         """Takes down what a gateway leads to."""
@@ -94,8 +92,7 @@ class Gateways:
             if not self._standing:
                 return None
         parsed = ipaddress.ip_address(address)
-        with self._control.locked():
-            backend = self._control.ec2_backend(self._region)
+        with self._ec2() as backend:
             for route in route_table_of(backend, subnet_id).routes:
                 entries = route.destination_prefix_list.entries if _is_to_list(route) else {}
                 cidrs = (entry["Cidr"] for version in entries.values() for entry in version)

@@ -70,11 +70,12 @@ class Listeners:
         self._faults = faults
         self._dialled = dialled
 
-    def behind_interface(self, name: VpceName, zone: str, address: str) -> Listener:
+    def behind_interface(self, name: VpceName, vpc_id: str, zone: str, address: str) -> Listener:
         """Opens the listener of an ENI.
 
         Args:
             name: The regional name of its VPC endpoint.
+            vpc_id: The VPC.
             zone: The ENI's zone.
             address: The ENI's address.
         """
@@ -90,6 +91,7 @@ class Listeners:
             address=lambda _connection: address,
             availability_zone=zone,
             vpc_endpoint_id=name.vpc_endpoint_id,
+            vpc_id=vpc_id,
         )
 
         def greet() -> None:
@@ -107,7 +109,7 @@ class Listeners:
             greet=greet,
         )
 
-    def behind_gateway(self, vpc_endpoint_id: str, service_name: str) -> Listener:
+    def behind_gateway(self, vpc_endpoint_id: str, vpc_id: str, service_name: str) -> Listener:
         """Opens what a gateway leads to: the service's public names, reached privately."""
         hosts = self._public.names_of(service_name)
 
@@ -119,6 +121,7 @@ class Listeners:
             region=self._region,
             address=self._dialled,
             vpc_endpoint_id=vpc_endpoint_id,
+            vpc_id=vpc_id,
         )
         return self._server.listen(
             functools.partial(self._siblings.answer, door),

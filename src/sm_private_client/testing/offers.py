@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.privatelink.hostnames import Partition
 
-__all__ = ["GATEWAY_SERVICES", "HostRule", "Offers", "signing_name"]
+__all__ = ["GATEWAY_SERVICES", "HostRule", "Offers", "policy_problem", "signing_name"]
 
 GATEWAY_SERVICES: Final = frozenset(row.service_name for row in SIBLINGS if row.has_gateway)
 
@@ -29,6 +30,9 @@ _SIGNING_NAMES: Final = {"cloudwatch": "monitoring", "stepfunctions": "states"}
 
 _GLOBAL_HOSTS: Final = {"s3": "s3.amazonaws.com", "sts": "sts.amazonaws.com"}
 """Host names without a region that botocore still uses in the partition ``aws``."""
+
+_LARGEST_POLICY: Final = 20_480
+"""Characters, white space included (AWS PrivateLink guide, "Endpoint policies")."""
 
 _SOURCE: Final = "privatelink.siblings"
 
@@ -127,6 +131,26 @@ class Offers:
     def is_offered_in(self, service: EndpointService, availability_zone: str) -> bool:
         """Says whether an endpoint service is offered in a zone."""
         return (service.name_suffix, availability_zone) not in self._withheld
+
+
+def policy_problem(document: str, service: EndpointService | None) -> str | None:
+    """Gives what EC2 has against an endpoint policy; ``None`` where it takes it.
+
+    Args:
+        document: The policy's text.
+        service: The endpoint service, if it is a known interface one.
+    """
+    if service is not None and service.endpoint_policy is False:
+        return f"The service {service.title} does not support VPC endpoint policies."
+    if len(document) > _LARGEST_POLICY:
+        return f"The policy document is longer than {_LARGEST_POLICY} characters."
+    try:
+        parsed = json.loads(document)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict) or "Statement" not in parsed:
+        return "The specified policy document is not a valid JSON policy document."
+    return None
 
 
 def signing_name(service_name: str) -> str:

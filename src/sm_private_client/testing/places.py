@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sm_private_client.testing.control_plane import ControlPlane
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 __all__ = ["Place", "Places", "is_on"]
 
@@ -48,13 +47,11 @@ class Places:
     """Moves the caller.
 
     Args:
-        region: The region.
-        control: Holds moto's EC2.
+        ec2: Gives moto's EC2 while nobody else uses it.
     """
 
-    def __init__(self, *, region: str, control: ControlPlane) -> None:
-        self._region = region
-        self._control = control
+    def __init__(self, *, ec2: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._ec2 = ec2
         self._current: Place | None = None
 
     @property
@@ -71,9 +68,8 @@ class Places:
             subnet_id: The subnet.
             security_group_ids: The groups of its ENI; the VPC's default group where empty.
         """
-        with self._control.locked():
-            self._leave()
-            backend = self._control.ec2_backend(self._region)
+        with self._ec2() as backend:
+            self._leave(backend)
             subnet = backend.get_subnet(subnet_id)
             groups = list(security_group_ids) or [
                 backend.get_default_security_group(subnet.vpc_id).id
@@ -97,8 +93,7 @@ class Places:
 
     def inside_vpc(self, vpc_id: str) -> Place:
         """Moves the caller into the first subnet of a VPC."""
-        with self._control.locked():
-            backend = self._control.ec2_backend(self._region)
+        with self._ec2() as backend:
             subnets = (s.id for s in backend.describe_subnets() if s.vpc_id == vpc_id)
             return self.inside(next(subnets))
 
@@ -110,8 +105,8 @@ class Places:
             inbound_resolver: Whether it asks the VPC's resolver.
         """
         vpc_id = self.current.vpc_id
-        with self._control.locked():
-            self._leave()
+        with self._ec2() as backend:
+            self._leave(backend)
         self._current = Place(vpc_id=vpc_id, address=address, asks_vpc_resolver=inbound_resolver)
         return self._current
 
@@ -123,13 +118,12 @@ class Places:
         place = self.current
         if not place.asks_vpc_resolver:
             return False
-        with self._control.locked():
-            vpc = self._control.ec2_backend(self._region).get_vpc(place.vpc_id)
+        with self._ec2() as backend:
+            vpc = backend.get_vpc(place.vpc_id)
             return is_on(vpc.enable_dns_support) and is_on(vpc.enable_dns_hostnames)
 
-    def _leave(self) -> None:
+    def _leave(self, backend: Any) -> None:  # noqa: ANN401 - moto's
         if self._current is not None and self._current.network_interface_id is not None:
-            backend = self._control.ec2_backend(self._region)
             backend.enis.pop(self._current.network_interface_id, None)
 
 

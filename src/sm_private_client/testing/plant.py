@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import random
 import tempfile
@@ -19,9 +20,11 @@ from sm_private_client.testing.certificates import Authorities
 from sm_private_client.testing.control_plane import ControlPlane
 from sm_private_client.testing.data_plane import DataPlane
 from sm_private_client.testing.deployment import Deployment
+from sm_private_client.testing.endpoint_policies import EndpointPolicies
 from sm_private_client.testing.faults import Faults
 from sm_private_client.testing.gateways import GATEWAY_ADDRESSES, Gateways
 from sm_private_client.testing.hosting import HostedModels
+from sm_private_client.testing.instance_metadata import METADATA_ADDRESS, InstanceMetadata
 from sm_private_client.testing.listeners import Listeners
 from sm_private_client.testing.network import PublicNames, SimulatedNetwork
 from sm_private_client.testing.offers import HostRule, Offers
@@ -29,7 +32,7 @@ from sm_private_client.testing.operations import Operations
 from sm_private_client.testing.packet_filters import lets_through
 from sm_private_client.testing.places import Places
 from sm_private_client.testing.runtime import RuntimeFront
-from sm_private_client.testing.server import Server
+from sm_private_client.testing.server import LOOPBACK, Server
 from sm_private_client.testing.sibling_front import SiblingFront
 from sm_private_client.testing.topology import Topology
 from sm_private_client.testing.vpc_endpoints import VpcEndpoints
@@ -64,6 +67,7 @@ class Plant:
         self._core.register_component("data_loader", create_loader())
         self._partition = partition_of(region, partitions(self._core))
         self._network: SimulatedNetwork | None = None
+        self.metadata: InstanceMetadata | None = None
         self._rule = HostRule(self._find_host)
         self._directory = tempfile.TemporaryDirectory(prefix="private-link-")
         self.files = AwsFiles(Path(self._directory.name))
@@ -79,6 +83,9 @@ class Plant:
             partition=self._partition.name,
             faults=self.faults,
         )
+        ec2 = functools.partial(self.control.ec2, region)
+        self.places = Places(ec2=ec2)
+        self.policies = EndpointPolicies(control=self.control, places=self.places)
         self.models = HostedModels()
         self.deployment = Deployment(
             models=self.models,
@@ -98,10 +105,11 @@ class Plant:
             operations=self._operations,
             control=self.control,
             runtime=self._runtime,
+            policies=self.policies,
             faults=self.faults,
             clock=clock,
         )
-        self.sibling_front = SiblingFront(control=self.control, clock=clock)
+        self.sibling_front = SiblingFront(control=self.control, policies=self.policies, clock=clock)
         self.offers = Offers(partition=self._partition, rule=self._rule)
         self._public = self._public_names()
         listeners = Listeners(
@@ -117,8 +125,7 @@ class Plant:
             dialled=lambda connection: self.network.address_dialled_from(connection.client_port),
         )
         self.gateways = Gateways(
-            region=region,
-            control=self.control,
+            ec2=ec2,
             server=self.server,
             listen=listeners.behind_gateway,
         )
@@ -137,7 +144,6 @@ class Plant:
             gateways=self.gateways,
             topology=self.topology,
         )
-        self.places = Places(region=region, control=self.control)
         self.siblings = self.server.listen(self.control.answer, begin=self.control.begin)
         self.internet = listeners.on_internet()
         self.files.write(
@@ -168,6 +174,19 @@ class Plant:
             wait=self.server.stopping.wait,
         )
 
+    def start_metadata(self, role_name: str | None) -> InstanceMetadata:
+        """Plays the instance metadata service from now on."""
+        made = InstanceMetadata(
+            root=Path(self._directory.name) / "root",
+            control=self.control,
+            place=lambda: self.places.current,
+            role_name=role_name,
+        )
+        listener = self.server.listen(made.answer)
+        self.network.map(METADATA_ADDRESS, 80, (LOOPBACK, listener.port))
+        self.metadata = made
+        return made
+
     def stop(self) -> None:
         """Ends every part."""
         self.server.stop()
@@ -179,8 +198,7 @@ class Plant:
         self._directory.cleanup()
 
     def _lets_through(self, interface: Interface) -> bool:
-        with self.control.locked():
-            backend = self.control.ec2_backend(self.region)
+        with self.control.ec2(self.region) as backend:
             return lets_through(backend, self.places.current, interface)
 
     def _public_names(self) -> PublicNames:

@@ -11,6 +11,7 @@ from sm_private_client.testing.messages import Response
 __all__ = [
     "UNKNOWN_OPERATION",
     "Refusal",
+    "denied",
     "json_error",
     "rest_error",
     "sibling_error",
@@ -60,6 +61,15 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not ou
             return ()
         value = self.retry_after
         return (("Retry-After", value if isinstance(value, str) else f"{value:g}"),)
+
+
+def denied(service: str, message: str) -> Refusal:
+    """Gives the error of a call that nobody allowed, under the name that a service has for it."""
+    if service == "ec2":
+        said = f"You are not authorized to perform this operation. {message}"
+        return Refusal("UnauthorizedOperation", said, 403)
+    short = service in ("sts", "iam", "s3")
+    return Refusal("AccessDenied" if short else "AccessDeniedException", message, 403)
 
 
 def json_error(refusal: Refusal) -> Response:

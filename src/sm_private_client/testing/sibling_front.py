@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.doors import Door
+    from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.messages import Request, Response
     from sm_private_client.testing.records import RequestRecord
     from sm_private_client.testing.wire import Connection
@@ -54,8 +55,15 @@ class SiblingFront:
         requests: What came in over the network; payloads are never kept.
     """
 
-    def __init__(self, *, control: ControlPlane, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        control: ControlPlane,
+        policies: EndpointPolicies,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
         self.requests: Log[RequestRecord] = Log()
+        self._policies = policies
         self._control = control
         self._clock = clock
 
@@ -85,9 +93,11 @@ class SiblingFront:
         service = signing_name(service_name)
         try:
             self._verify(door, service, request)
+            translated = _for_moto(service, request)
+            self._policies.check_sibling(door, service, operation_of(request), translated)
         except Refusal as refusal:
             return sibling_error(service, refusal, is_json=_is_json(request))
-        return self._control.answer(_for_moto(service, request), connection)
+        return self._control.answer(translated, connection)
 
     def _verify(self, door: Door, service: str, request: Request) -> None:
         is_signed = request.header("authorization") is not None

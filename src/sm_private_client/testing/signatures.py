@@ -41,11 +41,13 @@ class KnownCredentials:
         secret_access_key: The secret.
         session_token: The token that must come with it; ``None`` for a long-lived key.
         expiration: When it ends, UTC without a zone; ``None``: never.
+        principal_arn: Whose it is: a user's ARN, or that of an assumed role's session.
     """
 
     secret_access_key: str
     session_token: str | None = None
     expiration: dt.datetime | None = None
+    principal_arn: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

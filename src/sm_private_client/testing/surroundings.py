@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import abc
 import itertools
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.testing.offers import policy_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from sm_private_client.testing.instance_metadata import InstanceMetadata
     from sm_private_client.testing.places import Place
     from sm_private_client.testing.plant import Plant
 
@@ -99,6 +102,18 @@ class Surroundings(abc.ABC):
         """
         return self._running.places.outside(address, inbound_resolver=inbound_resolver)
 
+    def play_instance_metadata(self, *, role_name: str | None = None) -> InstanceMetadata:
+        """Plays the metadata service of an EC2 instance, which tells where the caller is.
+
+        It answers at 169.254.169.254 of ``network``. Sessions that ``session()`` makes from now on
+        know where they are; ``routing.location.locate`` finds it with the answer's ``root`` and
+        ``environment``.
+
+        Args:
+            role_name: A role whose credentials it gives out; none where not given.
+        """
+        return self._running.start_metadata(role_name)
+
     # Gateways
 
     def create_gateway(
@@ -143,8 +158,7 @@ class Surroundings(abc.ABC):
             The group's id.
         """
         running = self._running
-        with running.control.locked():
-            backend = running.control.ec2_backend(running.region)
+        with running.control.ec2(running.region) as backend:
             number = sum(len(groups) for groups in backend.groups.values())
             made = backend.create_security_group(
                 f"group-{number}", "made by a test", vpc_id=vpc_id or self.place.vpc_id
@@ -164,8 +178,7 @@ class Surroundings(abc.ABC):
             KeyError: There is no such VPC endpoint.
         """
         running = self._running
-        with running.control.locked():
-            backend = running.control.ec2_backend(running.region)
+        with running.control.ec2(running.region) as backend:
             made = backend.vpc_end_points[vpc_endpoint_id]
             made.security_group_ids = list(security_group_ids)
             running.vpcs.furnish_again(vpc_endpoint_id)
@@ -173,8 +186,7 @@ class Surroundings(abc.ABC):
     def close_https(self, vpc_endpoint_id: str) -> str:
         """Has a VPC endpoint's security groups let nobody in, and gives the new group's id."""
         running = self._running
-        with running.control.locked():
-            backend = running.control.ec2_backend(running.region)
+        with running.control.ec2(running.region) as backend:
             vpc_id = backend.vpc_end_points[vpc_endpoint_id].vpc_id
         group_id = self.create_security_group(vpc_id=vpc_id)
         self.set_security_groups(vpc_endpoint_id, group_id)
@@ -195,8 +207,7 @@ class Surroundings(abc.ABC):
         """
         running = self._running
         subnet_id = running.vpcs.vpc(self.place.vpc_id).subnet_ids[availability_zone]
-        with running.control.locked():
-            backend = running.control.ec2_backend(running.region)
+        with running.control.ec2(running.region) as backend:
             made = backend.create_network_acl(self.place.vpc_id, default=False)
             ports = (1024, 65535) if egress else (443, 443)
             rules = itertools.product((False, True), (("100", "deny"), ("200", "allow")))
@@ -230,11 +241,45 @@ class Surroundings(abc.ABC):
         Private DNS answers only while both are on; names are then looked up as in public DNS.
         """
         running = self._running
-        with running.control.locked():
-            backend = running.control.ec2_backend(running.region)
+        with running.control.ec2(running.region) as backend:
             vpc = vpc_id or self.place.vpc_id
             backend.modify_vpc_attribute(vpc, "enable_dns_support", str(support).lower())
             backend.modify_vpc_attribute(vpc, "enable_dns_hostnames", str(hostnames).lower())
+
+    # Endpoint policies
+
+    def set_policy(self, vpc_endpoint_id: str, document: Mapping[str, Any] | str | None) -> None:
+        """Attaches an endpoint policy, which is in force from the next request on.
+
+        Args:
+            vpc_endpoint_id: An interface or gateway VPC endpoint.
+            document: The policy; ``None`` for the one that allows everything.
+
+        Raises:
+            ConfigurationError: EC2 would refuse it.
+            KeyError: There is no such VPC endpoint.
+        """
+        running = self._running
+        text = document if isinstance(document, str) or document is None else json.dumps(document)
+        with running.control.ec2(running.region) as backend:
+            made = backend.vpc_end_points[vpc_endpoint_id]
+            row = running.offers.find(made.service_name, running.region)
+            problem = None if text is None else policy_problem(text, row)
+            if problem is not None:
+                raise ConfigurationError(
+                    f"The policy of {vpc_endpoint_id} cannot be set.", cause=problem
+                )
+            default = json.dumps(type(made).DEFAULT_POLICY)
+            made.policy_document = default if text is None else text
+
+    @property
+    def organization_id(self) -> str | None:
+        """What ``aws:PrincipalOrgID`` says to endpoint policies; ``None``: there is none."""
+        return self._running.policies.organization_id
+
+    @organization_id.setter
+    def organization_id(self, organization_id: str | None) -> None:
+        self._running.policies.organization_id = organization_id
 
     def withhold(self, service: str, availability_zone: str) -> None:
         """Stops offering an endpoint service in a zone: EC2 says so, and refuses subnets there.

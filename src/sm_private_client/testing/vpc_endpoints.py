@@ -32,7 +32,8 @@ class VpcEndpoints:
         offers: The endpoint services that there are, and their names.
         topology: What stands.
         server: Closes listeners.
-        listen: Opens the listener of an ENI, given its VPC endpoint's name, zone and address.
+        listen: Opens the listener of an ENI, given its VPC endpoint's name, VPC, zone and
+            address.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class VpcEndpoints:
         offers: Offers,
         topology: Topology,
         server: Server,
-        listen: Callable[[VpceName, str, str], Listener],
+        listen: Callable[[VpceName, str, str, str], Listener],
     ) -> None:
         self.offers = offers
         self._topology = topology
@@ -169,7 +170,7 @@ class VpcEndpoints:
             subnet_id=subnet.id,
             availability_zone=zone,
             address=address,
-            listener=self._listen(name, zone, address),
+            listener=self._listen(name, made.vpc_id, zone, address),
         )
 
     def _new_name(self, vpc_endpoint_id: str, service: EndpointService, region: str) -> VpceName:

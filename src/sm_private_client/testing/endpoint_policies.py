@@ -1,0 +1,164 @@
+"""Attached endpoint policies, in force on the listeners of their VPC endpoints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from sm_private_client.policy.actions import actions_of_operation, resource_types
+from sm_private_client.policy.evaluation import denial_message, evaluate
+from sm_private_client.policy.operations import evaluate_operation
+from sm_private_client.policy.request_context import endpoint_context
+from sm_private_client.testing.refusals import denied
+from sm_private_client.testing.signatures import scope_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sm_private_client.policy.request_context import ContextValue
+    from sm_private_client.testing.control_plane import ControlPlane
+    from sm_private_client.testing.doors import Door
+    from sm_private_client.testing.messages import Request
+    from sm_private_client.testing.places import Places
+
+__all__ = ["EndpointPolicies"]
+
+_S3_ACTIONS: Final = {
+    "DELETE": ("s3:DeleteBucket", "s3:DeleteObject"),
+    "GET": ("s3:ListBucket", "s3:GetObject"),
+    "HEAD": ("s3:ListBucket", "s3:GetObject"),
+    "POST": ("s3:DeleteObject", "s3:PutObject"),
+    "PUT": ("s3:CreateBucket", "s3:PutObject"),
+}
+"""By method: the usual action on a bucket, and on an object."""
+
+
+class EndpointPolicies:
+    """Judges requests that come through VPC endpoints.
+
+    Args:
+        control: Holds moto's VPC endpoints with their documents, and knows who calls.
+        places: Where calls come from.
+
+    Attributes:
+        organization_id: What ``aws:PrincipalOrgID`` says; ``None``: the account is in none.
+    """
+
+    def __init__(self, *, control: ControlPlane, places: Places) -> None:
+        self.organization_id: str | None = None
+        self._control = control
+        self._places = places
+
+    def check_family(
+        self, door: Door, operation: str, request: Request, parameters: Mapping[str, Any]
+    ) -> None:
+        """Judges a call of SageMaker's family.
+
+        Args:
+            door: Where it came in.
+            operation: The operation's name.
+            request: The request.
+            parameters: What its resources are named by.
+
+        Raises:
+            Refusal: The VPC endpoint's policy does not let it pass.
+        """
+        document = self._document(door)
+        caller = self._caller(request)
+        if document is None or caller is None:
+            return
+        action = _named_action(operation)
+        for resource in self._resources(action, parameters, door.region):
+            decision = evaluate_operation(
+                document,
+                operation_name=operation,
+                principal=caller,
+                resource=resource,
+                context=self._context(door),
+            )
+            if not decision.allowed:
+                raise denied(
+                    "sagemaker",
+                    denial_message(decision, principal=caller, action=action, resource=resource),
+                )
+
+    def check_sibling(self, door: Door, service: str, operation: str, request: Request) -> None:
+        """Judges a call of another service; resources are told apart for S3 only.
+
+        Raises:
+            Refusal: The VPC endpoint's policy does not let it pass.
+        """
+        document = self._document(door)
+        caller = self._caller(request)
+        if document is None or caller is None:
+            return
+        action, resource = f"{service}:{operation}", "*"
+        if service == "s3":
+            action, resource = _s3_call(request, self._control.partition)
+        decision = evaluate(
+            document,
+            principal=caller,
+            action=action,
+            resource=resource,
+            context=self._context(door),
+        )
+        if not decision.allowed:
+            message = denial_message(decision, principal=caller, action=action, resource=resource)
+            raise denied(service, message)
+
+    def _document(self, door: Door) -> str | None:
+        """Gives the attached document, unless it is the one that allows everything."""
+        if door.vpc_endpoint_id is None:
+            return None
+        with self._control.ec2(door.region) as backend:
+            made = backend.vpc_end_points.get(door.vpc_endpoint_id)
+            if made is None or made.policy_document == json.dumps(type(made).DEFAULT_POLICY):
+                return None
+            return str(made.policy_document)
+
+    def _caller(self, request: Request) -> str | None:
+        scope = scope_of(request)
+        known = self._control.find_credentials(scope.access_key_id) if scope is not None else None
+        return known.principal_arn if known is not None else None
+
+    def _context(self, door: Door) -> dict[str, ContextValue]:
+        place = self._places.current
+        context = endpoint_context(
+            vpc_endpoint_id=door.vpc_endpoint_id or "",
+            vpc_id=door.vpc_id,
+            source_ip=place.address,
+        )
+        if self.organization_id is not None:
+            context["aws:PrincipalOrgID"] = self.organization_id
+            context["aws:ResourceOrgID"] = self.organization_id
+        return context
+
+    def _resources(self, action: str, parameters: Mapping[str, Any], region: str) -> list[str]:
+        """Gives the ARNs of what a call names; ``*`` where that is nothing."""
+        found = []
+        for kind in resource_types(action) or ():
+            stem = "".join(word.capitalize() for word in kind.split("-"))
+            arn = parameters.get(f"{stem}Arn")
+            name = parameters.get(f"{stem}Name") or parameters.get(f"{stem}Id")
+            if isinstance(arn, str):
+                found.append(arn)
+            elif isinstance(name, str):
+                start = f"arn:{self._control.partition}:sagemaker:{region}"
+                found.append(f"{start}:{self._control.account_id}:{kind}/{name}")
+        return found or ["*"]
+
+
+def _named_action(operation: str) -> str:
+    """Gives the action that errors name; a response stream is authorized as InvokeEndpoint."""
+    return actions_of_operation(operation)[-1]
+
+
+def _s3_call(request: Request, partition: str) -> tuple[str, str]:
+    bucket, _, key = unquote(request.path).removeprefix("/").partition("/")
+    if not bucket:
+        return "s3:ListAllMyBuckets", "*"
+    on_bucket, on_object = _S3_ACTIONS.get(request.method, ("s3:ListBucket", "s3:GetObject"))
+    if key:
+        return on_object, f"arn:{partition}:s3:::{bucket}/{key}"
+    return on_bucket, f"arn:{partition}:s3:::{bucket}"
