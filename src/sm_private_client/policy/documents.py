@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 __all__ = [
     "CURRENT_VERSION",
+    "DEFAULT_ENDPOINT_POLICY",
     "PRINCIPAL_TYPES",
     "VERSIONS",
     "Condition",
@@ -129,6 +130,17 @@ class PolicyDocument:
             made["Id"] = self.id
         made["Statement"] = [_statement_as_dict(statement) for statement in self.statements]
         return made
+
+
+DEFAULT_ENDPOINT_POLICY: Final = PolicyDocument(
+    version=None,
+    statements=(
+        Statement(
+            effect="Allow", principal=Principals(anyone=True), actions=("*",), resources=("*",)
+        ),
+    ),
+)
+"""What a VPC endpoint has where none was given: everybody may do everything (PrivateLink guide)."""
 
 
 def to_json(document: PolicyDocument, *, indent: int | None = 2) -> str:

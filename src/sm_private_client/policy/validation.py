@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from sm_private_client.errors import PolicyError
-from sm_private_client.policy.actions import INVOKING
+from sm_private_client.policy.actions import INVOKING, resource_types
 from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
 from sm_private_client.policy.problems import Problem
@@ -206,7 +206,7 @@ def _way(place: str, statement: Statement, service: EndpointService) -> Iterator
         return
     is_runtime = service.service_name == "sagemaker-runtime"
     for here, action in placed(f"{place}.Action", statement.actions):
-        if "*" in action or "?" in action:
+        if resource_types(action) is None:  # a pattern, another service's, or unknown
             continue
         if (action.lower() in _INVOKING) != is_runtime:
             other = "sagemaker.api" if is_runtime else "sagemaker.runtime"
