@@ -1,4 +1,4 @@
-"""Which engine carries the direct path: pyreqwest where the extra ``fast`` is, else our own."""
+"""What carries the direct path: our own engine, and pyreqwest (extra ``fast``) under asyncio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
     from sm_private_client.transport.dialer import Dialer
-    from sm_private_client.transport.http import HttpTransport
     from sm_private_client.transport.signing import Credentials
 
 __all__ = ["HAS_FAST", "async_invoker", "direct_invoker"]
@@ -31,7 +30,6 @@ def direct_invoker(
     *,
     model: ServiceModel,
     exceptions: Callable[[], Any],
-    fast: bool = HAS_FAST,
     **options: Any,  # noqa: ANN401 - those of _transport_options
 ) -> DirectInvoker:
     """Makes what carries the Runtime's operations over one route.
@@ -40,19 +38,10 @@ def direct_invoker(
         dialer: Judges and connects; its route says where to.
         model: botocore's model of ``sagemaker-runtime``.
         exceptions: Gives the ``exceptions`` of a client when the first error comes.
-        fast: Whether pyreqwest is the engine.
         **options: See ``_transport_options``.
     """
-    given = _transport_options(dialer, model, **options)
-    transport: HttpTransport
-    if fast:
-        from sm_private_client.transport.fast import FastTransport  # noqa: PLC0415 - optional
-
-        transport = FastTransport(dialer, **given)
-    else:
-        transport = DirectTransport.to(dialer, **given)
-    runtime = RuntimeModel(model, exceptions)
-    return DirectInvoker(transport, runtime, name="fast" if fast else "direct")
+    transport = DirectTransport.to(dialer, **_transport_options(dialer, model, **options))
+    return DirectInvoker(transport, RuntimeModel(model, exceptions))
 
 
 def async_invoker(

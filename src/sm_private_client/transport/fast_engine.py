@@ -1,4 +1,4 @@
-"""FastEngine: what the synchronous and the asynchronous transport over pyreqwest share."""
+"""FastEngine: pyreqwest led to judged addresses, and its errors as botocore's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -33,15 +33,13 @@ from sm_private_client.transport.pool import IDLE_LIMIT
 from sm_private_client.transport.tls import explain
 
 try:
-    from pyreqwest.client import Client, SyncClient
+    from pyreqwest.client import Client, ClientBuilder
     from pyreqwest.exceptions import RequestError, RequestTimeoutError
 except ModuleNotFoundError as missing:
     raise MissingExtraError("The fast engine of the direct path", extra="fast") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pyreqwest.client import ClientBuilder, SyncClientBuilder
 
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http import HttpRequest
@@ -59,20 +57,16 @@ _CONNECTING: Final = "client error (Connect)"
 
 _SHORTEST_TIMEOUT: Final = 0.001  # seconds
 
-_Client = TypeVar("_Client", Client, SyncClient)
 
-
-class FastEngine(Generic[_Client]):
-    """What both transports are made of; see ``DirectTransport.to`` for the arguments.
+class FastEngine:
+    """What ``AsyncFastTransport`` is made of; see ``DirectTransport.to`` for the arguments.
 
     Attributes:
         origin: Where requests go.
         outgoing: Signs them.
-        direct: Carries sync streams, and everything where pyreqwest cannot run.
+        direct: Carries everything where pyreqwest cannot run.
         pins: The judged address and its clients.
     """
-
-    name: ClassVar[str]
 
     def __init__(
         self,
@@ -127,15 +121,12 @@ class FastEngine(Generic[_Client]):
         engine = "pyreqwest" if self._runs_here else "built-in"
         pin = self.pins.pin
         address = pin.address if pin is not None else None
-        return f"{self.name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
+        name = type(self).__name__
+        return f"{name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
 
-    def builder(self) -> ClientBuilder | SyncClientBuilder:
-        """Begins a client."""
-        raise NotImplementedError
-
-    def _build(self, target: tuple[str, int], timeout: float | None) -> _Client:
+    def _build(self, target: tuple[str, int], timeout: float | None) -> Client:
         builder = (
-            self.builder()
+            ClientBuilder()
             .http1_only()
             .no_proxy()
             .follow_redirects(False)
@@ -160,12 +151,12 @@ class FastEngine(Generic[_Client]):
             builder = builder.connect_timeout(timedelta(seconds=self._connect_timeout / 2))
         if timeout is not None:
             builder = builder.read_timeout(timedelta(seconds=max(timeout, _SHORTEST_TIMEOUT)))
-        built: _Client = builder.build()
+        built: Client = builder.build()
         return built
 
     def _begin(self) -> None:
         """Begins in this process: with pyreqwest, or without it where it cannot run."""
-        self.pins: Pins[_Client] = Pins(
+        self.pins: Pins = Pins(
             self._dialer,
             self.origin,
             self._connector,
@@ -174,7 +165,7 @@ class FastEngine(Generic[_Client]):
             clock=self._clock,
         )
         try:
-            self.builder().build()
+            ClientBuilder().build()
             self._runs_here = True
         except RuntimeError:  # "A pyreqwest runtime was initialized before fork()"
             self._runs_here = False
@@ -197,7 +188,7 @@ class FastEngine(Generic[_Client]):
         headers.append(("Content-Length", str(len(request.body))))
         return headers[1:]
 
-    def failed(self, error: RequestError, url: str, pin: Pin[_Client]) -> BotoCoreError:
+    def failed(self, error: RequestError, url: str, pin: Pin) -> BotoCoreError:
         """Makes botocore's error of pyreqwest's, and forgets a pin whose connection broke."""
         causes = [cause["message"] for cause in error.details["causes"] or ()]
         told = ConnectionError("; ".join(causes[1:]) or error.message)  # the first has the URL
