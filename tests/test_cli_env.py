@@ -198,7 +198,9 @@ def test_a_setting_that_passes_urls_over_is_refused(
 ) -> None:
     """Where every SDK would ignore the URLs, calls would go out publicly."""
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
-    assert main(["env"], make_session=link.session) == 1
+    named = ",".join(f"{s}={url(link, s)}" for s in ("sagemaker", "sagemaker-runtime"))
+    words = ["env", "--service", "sagemaker", "--vpc-endpoint", named]
+    assert main(words, make_session=link.session) == 1
     assert capsys.readouterr().err == (
         "No SDK would read the URLs, and calls would go out publicly.\n"
         "Cause: AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, or ignore_configured_endpoint_urls of the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,7 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize(
-    "argv", [[], ["routes"], ["env"], ["exec"], ["invoke"], ["map"], ["demo"]]
-)
+@pytest.mark.parametrize("argv", [[], ["routes"], ["env"], ["exec"], ["invoke"], ["map"], ["demo"]])
 def test_help_has_examples_and_exit_statuses(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +147,38 @@ def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, e
         f"Remedy: run: pip install 'sm-private-client[{extra}]'\n"
         "See docs/errors.md#missing-extra\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("sm-private-client ma", "map"), ("sm-private-client env --shell po", "powershell")],
+)
+def test_shells_complete_commands_options_and_values(words: str, completed: str) -> None:
+    """The script that --show-completion prints asks the program, which answers like this."""
+    asked = {
+        "_SM_PRIVATE_CLIENT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = subprocess.run(  # noqa: S603 - our own program
+        [SCRIPT], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{completed}\n", "")
+
+
+def test_completion_can_be_shown_and_installed(tmp_path: Path) -> None:
+    """Both are options of the program; what is installed goes to the home directory only."""
+    environ = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    for option in ("--show-completion", "--install-completion"):
+        done = subprocess.run(  # noqa: S603 - our own program
+            [SCRIPT, option, "bash"], env=environ, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert ("_SM_PRIVATE_CLIENT_COMPLETE=complete_bash" in done.stdout) == (
+            option == "--show-completion"
+        )
+    (script,) = (tmp_path / ".bash_completions").iterdir()
+    assert "complete_bash" in script.read_text(encoding="utf-8")
 
 
 def test_importing_the_command_line_imports_no_extra() -> None:
