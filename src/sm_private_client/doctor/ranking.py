@@ -76,8 +76,12 @@ def _path(facts: Facts, service: ServiceFacts, findings: Sequence[Finding]) -> P
             states[name] = "not-reached"
         elif name == broken:
             states[name] = "broken"
+        elif name in doubted:
+            states[name] = "not-reached"
         else:
-            states[name] = "not-reached" if name in doubted else _seen(name, service)
+            seen = _seen(name, service)
+            lost = "not-reached" in states.values()
+            states[name] = "not-reached" if lost and seen == "unknown" else seen
     labels = _labels(facts, service)
     hops = tuple(Hop(name=name, label=labels[name], state=states[name]) for name in HOPS)
     return Path(service_name=service.service_name, hops=hops)

@@ -37,17 +37,17 @@ def fine(subject: str, seen: str) -> Verdict:
     return Verdict(status="ok", subject=subject, seen=seen)
 
 
-def broken(subject: str, seen: str, **values: str) -> Verdict:
+def broken(subject: str, seen: str, /, **values: str) -> Verdict:
     """Says that a subject breaks the way."""
     return Verdict(status="failure", subject=subject, seen=seen, values=values)
 
 
-def doubtful(subject: str, seen: str, **values: str) -> Verdict:
+def doubtful(subject: str, seen: str, /, **values: str) -> Verdict:
     """Says that a subject is wrong without breaking the way."""
     return Verdict(status="warning", subject=subject, seen=seen, values=values)
 
 
-def worse(service: ServiceFacts, subject: str, seen: str, **values: str) -> Verdict:
+def worse(service: ServiceFacts, subject: str, seen: str, /, **values: str) -> Verdict:
     """Says that a subject is wrong: a failure where the service's way is broken, else a warning."""
     return (doubtful if service.works else broken)(subject, seen, **values)
 

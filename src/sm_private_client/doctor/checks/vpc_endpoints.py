@@ -235,11 +235,10 @@ def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     route = service.route
     regional = [n for n in service.names if n.kind == "regional"]
     resolves = all(n.addresses and not n.refused for n in regional)
-    stranded = (
-        isinstance(route, RouteFailure)
-        and route.reference in ("public-address", "no-private-route")
-        and resolves
-    )
+    if isinstance(route, RouteFailure):
+        stranded = route.reference in ("public-address", "no-private-route") and resolves
+    else:  # a setting may name the default host
+        stranded = not service.works and route.host == service.default_host
     yield (broken if stranded else doubtful)(
         standing.vpc_endpoint_id, seen, vpc_endpoint=standing.vpc_endpoint_id
     )
