@@ -214,6 +214,11 @@ REFUSED: list[tuple[Any, str, str]] = [
         "Statement[1].Condition.Bool.AWS:viaawsservice",
         "Statement[1].Condition.Bool.AWS:viaawsservice is there twice, as keys ignore case.",
     ),
+    (
+        with_statement(Condition={7: {"aws:SourceVpc": "vpc-1"}}),
+        "Statement[1].Condition.7",
+        "Statement[1].Condition.7 is no condition operator.",
+    ),
     ("{", "line 1 column 2", "The policy document is not JSON: Expecting property name enclosed"),
     (
         '{"Statement": [], "Statement": []}',

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sm_private_client.errors import ConfigurationError
 from sm_private_client.policy.building import EndpointPolicy, confine_to
 from sm_private_client.policy.conditions import OPERATORS
 from sm_private_client.policy.evaluation import evaluate
@@ -56,8 +57,12 @@ def told(document: Any, **options: Any) -> list[tuple[str, str, str]]:
         (HERE.allow("sagemaker:*", endpoint="${aws:username}").document, {}),
         (confine_to(vpc_endpoint_ids="vpce-1"), {"kind": "identity"}),
         (confine_to(vpc_id="vpc-1", effect="Deny"), {"kind": "scp"}),
-        # What only botocore knows is no mistake.
-        (HERE.allow("sagemaker:ListEndpoints", "sagemaker:DescribeEndpointConfig").document, {}),
+        (HERE.allow("sagemaker-mlflow:CreateExperiment").document, {}),
+        (
+            HERE.allow("s3:*", resource="arn:aws:s3:::b/*").document,
+            {"region": "eu-west-1", "account_id": ACCOUNT},
+        ),
+        (EXAMPLE, {"endpoint_service": "com.amazonaws.us-east-1.s3"}),
     ],
 )
 def test_what_is_well_has_no_problem(document: Any, options: dict[str, Any]) -> None:
@@ -87,7 +92,7 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
         {},
         "error",
         "Statement[0].Action",
-        "sagemaker-runtime:InvokeEndpoint is no action: SageMaker's services share the prefix "
+        "sagemaker-runtime:InvokeEndpoint is no action: boto3's services share the prefix "
         "sagemaker.",
     ),
     (
@@ -341,6 +346,13 @@ def test_each_problem_is_found_with_its_place(
     assert told(document, **options) == [(severity, place, message)]
     (problem,) = check(document, **options)
     assert problem.remedy.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", ["sagemaker-runtime", "com.amazonaws.us-east-1.sagemaker.runtme"])
+def test_an_endpoint_service_that_is_none_is_refused(name: str) -> None:
+    """A misspelt one does not silently take its checks away."""
+    with pytest.raises(ConfigurationError, match="is no endpoint service of SageMaker"):
+        check(EXAMPLE, endpoint_service=name)
 
 
 def test_a_misspelt_action_names_the_one_that_was_meant() -> None:

@@ -23,6 +23,7 @@ from sm_private_client.policy.wildcards import Pattern
 __all__ = [
     "INVOKING",
     "RESOURCE_TYPES",
+    "SERVICE_NAMES",
     "actions_of_operation",
     "is_known",
     "matching",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 _SERVICE: Final = "sagemaker"
-_MODELS: Final = (
+SERVICE_NAMES: Final = (
     "sagemaker",
     "sagemaker-a2i-runtime",
     "sagemaker-edge",
@@ -43,7 +44,7 @@ _MODELS: Final = (
     "sagemakerjobruntime",
     "sagemakertrainingsessionruntime",
 )
-"""botocore's models whose operations are authorized by ``sagemaker:`` actions."""
+"""boto3's services whose operations are authorized by ``sagemaker:`` actions."""
 
 _TYPES: Final = {
     f"{_SERVICE}:{name}": tuple(types.split())
@@ -114,7 +115,7 @@ def _operations() -> frozenset[str]:
     """Reads the operations' names of the installed botocore, in lower case, once."""
     loader = Loader()
     names: set[str] = set()
-    for service_name in _MODELS:
+    for service_name in SERVICE_NAMES:
         try:
             model = loader.load_service_model(service_name, "service-2")
         except DataNotFoundError:  # a botocore that is older or newer than this list

@@ -238,7 +238,7 @@ def _conditions(place: str, found: object) -> tuple[Condition, ...]:
     conditions = []
     for operator, keys in found.items():
         here = f"{place}.{operator}"
-        if read_operator(operator) is None:
+        if not isinstance(operator, str) or read_operator(operator) is None:
             bare = str(operator).rpartition(":")[2]
             meant = difflib.get_close_matches(bare, (*OPERATORS, "Null"), 1, 0.4)
             raise _wrong(
@@ -250,7 +250,7 @@ def _conditions(place: str, found: object) -> tuple[Condition, ...]:
             what = "is empty" if keys == {} else f"is {_kind(keys)}"
             raise _wrong(here, what, "make it an object of condition keys and values.")
         conditions += [
-            Condition(operator=operator, key=key, values=_values(f"{here}.{key}", values))
+            Condition(operator=operator, key=str(key), values=_values(f"{here}.{key}", values))
             for key, values in keys.items()
         ]
     _unique_keys(place, conditions)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.policy.actions import (
+    SERVICE_NAMES,
     is_known,
     matching,
     prefix_of,
@@ -37,6 +38,8 @@ _PERIMETER_KEYS: Final = frozenset(
         "aws:principalorgid",
         "aws:principalorgpaths",
         "aws:principalaccount",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
     }
 )
 """Keys that a call of an AWS service does not have, or has with a value of the service's own."""
@@ -55,14 +58,14 @@ def check_actions(place: str, statement: Statement) -> Iterator[Problem]:
     actions = statement.not_actions or statement.actions
     for here, action in placed(f"{place}.{name}", actions):
         service, _, verb = action.partition(":")
-        if service.lower().startswith("sagemaker-") and is_known(f"sagemaker:{verb}"):
-            yield Problem(
-                severity="error",
-                place=here,
-                message=f"{action} is no action: SageMaker's services share the prefix sagemaker.",
-                remedy=f"write sagemaker:{verb}.",
-            )
         if service.lower() != "sagemaker":
+            if service.lower() in SERVICE_NAMES:
+                yield Problem(
+                    severity="error",
+                    place=here,
+                    message=f"{action} is no action: boto3's services share the prefix sagemaker.",
+                    remedy=f"write sagemaker:{verb}.",
+                )
             continue
         if _WILD.search(verb):
             if not matching(action):
@@ -101,7 +104,8 @@ def check_resources(
                 remedy="write '*', or arn:PARTITION:sagemaker:REGION:ACCOUNT:TYPE/NAME.",
             )
             continue
-        yield from _place_of_arn(here, arn, region=region, account_id=account_id)
+        if Pattern.of(arn.service).matches("sagemaker"):
+            yield from _place_of_arn(here, arn, region=region, account_id=account_id)
     if statement.resources:
         yield from _types(place, statement, [(here, text, arn) for here, text, arn in read])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-from sm_private_client.errors import PolicyError
+from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy.actions import INVOKING, resource_types
 from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
@@ -62,6 +62,9 @@ def check(
     Returns:
         The problems in the document's order. For a document that breaks the grammar the first such
         place, because what follows cannot be read.
+
+    Raises:
+        ConfigurationError: SageMaker has no such endpoint service.
     """
     service = _service(endpoint_service)
     found = list(_support(service)) if kind == "endpoint" else []
@@ -89,7 +92,14 @@ def check(
 def _service(name: str | None) -> EndpointService | None:
     if name is None:
         return None
-    return by_endpoint_service_name(name) or by_endpoint_service_name(f".{name}")
+    found = by_endpoint_service_name(name) or by_endpoint_service_name(f".{name}")
+    if found is None and "sagemaker" in name:
+        raise ConfigurationError(
+            f"{name!r} is no endpoint service of SageMaker.",
+            possible_causes=("a typing error", "boto3's name of the service"),
+            remedy="give one such as 'com.amazonaws.us-east-1.sagemaker.runtime'.",
+        )
+    return found
 
 
 def _support(service: EndpointService | None) -> Iterator[Problem]:
