@@ -74,7 +74,61 @@ def test_defaults() -> None:
 
 def test_every_option_has_its_rows_here() -> None:
     """An option that is added is added to the tables of this file."""
-    assert set(VALUES) == set(RoutingOptions.__annotations__)
+    assert {*VALUES, "sealed"} == set(RoutingOptions.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("argument", "variable", "key", "sealed"),
+    [
+        (None, None, None, False),
+        (False, "false", "no", False),
+        (True, None, None, True),
+        (None, "true", None, True),
+        (None, "ON", None, True),
+        (None, None, "1", True),
+        (None, "", "", False),
+        (False, "true", None, True),
+        (False, None, "true", True),
+        (True, "false", "false", True),
+        (None, "false", "true", True),
+        (None, "true", "false", True),
+    ],
+)
+def test_what_seals_a_session_cannot_be_undone(
+    argument: bool | None, variable: str | None, key: str | None, sealed: bool
+) -> None:
+    """One of the three sources is enough; no other one, the environment above all, opens it."""
+    environ = {} if variable is None else {"SM_PRIVATE_SEALED": variable}
+    profile = {} if key is None else {"sm_private_sealed": key}
+    assert load({"sealed": argument}, environ, profile).sealed is sealed
+
+
+@pytest.mark.parametrize(
+    ("sources", "what"),
+    [
+        (({"sealed": "true"}, {}, {}), "sealed= has 'true'."),
+        (({"sealed": 1}, {}, {}), "sealed= has 1."),
+        (({}, {"SM_PRIVATE_SEALED": "maybe"}, {}), "the variable SM_PRIVATE_SEALED has 'maybe'."),
+        (({}, {}, {"sm_private_sealed": "x"}), "the profile key sm_private_sealed has 'x'."),
+        (
+            ({"sealed": True}, {"SM_PRIVATE_SEALED": "x"}, {}),
+            "the variable SM_PRIVATE_SEALED has 'x'.",
+        ),
+        (
+            ({"sealed": True, "on_public_route": "warn"}, {}, {}),
+            "The session is sealed and on_public_route is 'warn'.",
+        ),
+        (
+            ({}, {"SM_PRIVATE_SEALED": "on"}, {"sm_private_on_public_route": "warn"}),
+            "The session is sealed and on_public_route is 'warn'.",
+        ),
+    ],
+)
+def test_what_seals_by_half_is_refused(sources: tuple[Any, Any, Any], what: str) -> None:
+    """A word that is neither yes nor no, and a seal beside what breaks it."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(*sources)
+    assert caught.value.what == what
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -572,7 +626,7 @@ def test_cache_key() -> None:
     settings = load({"vpc_endpoint": "sagemaker=a", "route_cache": "/x"})
     key = settings.cache_key()
     fields = {field.name for field in dataclasses.fields(settings)}
-    assert set(key) == fields - {"route_cache"}
+    assert set(key) == fields - {"route_cache", "sealed", "vpc_id_from"}
     assert json.loads(json.dumps(key))
     assert key == load({"vpc_endpoint": "sagemaker=a", "route_cache": "/y"}).cache_key()
     assert key != load({"vpc_endpoint": "sagemaker=b", "route_cache": "/x"}).cache_key()

@@ -106,13 +106,16 @@ class RoutedConfig:
 def sealed_config(caller: Config | None, *, session_default: Config | None) -> Config:
     """Gives the configuration of a sealed session's client of a service outside the family.
 
-    boto3's defaults hold, but that an address that swallows what it is sent costs 5 s and not 60.
+    boto3's defaults hold, but that an address that swallows what it is sent costs 5 s and not 60,
+    and that S3 in us-east-1 has its regional host: private DNS does not answer for the global one.
 
     Raises:
         ConfigurationError: A proxy is asked for.
     """
     connect_timeout = _DEFAULTS["connect_timeout"]
-    return Config(**{"connect_timeout": connect_timeout, **_options(session_default, caller)})
+    options = {"connect_timeout": connect_timeout, **_options(session_default, caller)}
+    options["s3"] = {"us_east_1_regional_endpoint": "regional", **(options.get("s3") or {})}
+    return Config(**options)
 
 
 def _options(session_default: Config | None, caller: Config | None) -> dict[str, Any]:

@@ -1,0 +1,240 @@
+"""Specification of sealed sessions: credential providers that call out are covered, or named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import MetadataRetrievalError
+
+from sm_private_client.errors import NoPrivateRouteError, PublicAddressError
+from sm_private_client.testing import LocalPrivateLink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import botocore.session
+
+IMDS = "169.254.169.254"
+ECS = "169.254.170.2"
+POD_IDENTITY = "169.254.170.23"
+
+
+class _Metadata(BaseHTTPRequestHandler):
+    """Plays the instance metadata service and the container credentials service."""
+
+    server: Served
+
+    def do_PUT(self) -> None:
+        self._answer("token")
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/security-credentials/"):
+            return self._answer("role")
+        link = self.server.link
+        until = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=6)
+        return self._answer(
+            json.dumps(
+                {
+                    "Code": "Success",
+                    "AccessKeyId": link.access_key_id,
+                    "SecretAccessKey": link.secret_access_key,
+                    "Token": "",
+                    "Expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                }
+            )
+        )
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
+        """Says nothing."""
+
+
+class Served(ThreadingHTTPServer):
+    """A played metadata service."""
+
+    link: LocalPrivateLink
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[LocalPrivateLink]:
+    """A VPC with EC2 and STS, STS without private DNS, and a played metadata service."""
+    with LocalPrivateLink(services=()) as running, Served(("127.0.0.1", 0), _Metadata) as served:
+        running.create_vpc_endpoint("ec2", private_dns=True)
+        running.create_vpc_endpoint("sts")
+        served.link = running
+        thread = threading.Thread(target=served.serve_forever, args=(0.05,))
+        thread.start()
+        target = ("127.0.0.1", int(served.server_address[1]))
+        for address in (IMDS, ECS, POD_IDENTITY):
+            running.network.map(address, 80, target)
+        yield running
+        served.shutdown()
+        thread.join()
+        assert running.internet.connections == 0
+
+
+def core(link: LocalPrivateLink, tmp_path: Path, profile: str) -> botocore.session.Session:
+    """Gives a botocore session without keys but what a profile says."""
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nregion = us-east-1\n{profile}", encoding="utf-8")
+    made = link.botocore_session(siblings="network")
+    made.set_config_variable("config_file", str(config))
+    made.set_config_variable("credentials_file", str(tmp_path / "credentials"))
+    return made
+
+
+def sealed(link: LocalPrivateLink, made: botocore.session.Session) -> Any:
+    return link.session(botocore_session=made, sealed=True)
+
+
+def reached(session: Any) -> dict[str, tuple[str, str, bool]]:
+    return {r.service_name: (r.address, r.rule, r.private) for r in session.egress().records}
+
+
+def test_instance_metadata_is_a_rule_of_its_own(
+    link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reached at its link-local address, and not through a proxy that a variable names."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    session = sealed(link, core(link, tmp_path, ""))
+    assert session.client("sts").get_caller_identity()["Account"] == link.account_id
+    assert session.get_credentials().method == "iam-role"
+    assert reached(session)["instance metadata"] == (IMDS, "link-local credentials", True)
+    assert not session.egress().reached_public
+
+
+def test_metadata_at_a_public_host_is_refused(
+    link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable may name any host; only the platform's own are reached."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://52.46.128.77/")
+    session = sealed(link, core(link, tmp_path, ""))
+    with pytest.raises(PublicAddressError, match="is not where the platform gives credentials"):
+        session.get_credentials()
+    (record,) = session.egress().records
+    assert (record.address, record.refused, record.connections) == ("52.46.128.77", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "address"),
+    [
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/x", ECS),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            f"http://{POD_IDENTITY}/v1/credentials",
+            POD_IDENTITY,
+        ),
+    ],
+)
+def test_container_credentials_are_a_rule_of_their_own(
+    link: LocalPrivateLink,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    address: str,
+) -> None:
+    """ECS tasks and EKS Pod Identity."""
+    monkeypatch.setenv(variable, value)
+    session = sealed(link, core(link, tmp_path, ""))
+    assert session.client("sts").get_caller_identity()["Account"] == link.account_id
+    assert reached(session)["container credentials"] == (address, "link-local credentials", True)
+
+
+def test_container_credentials_at_a_public_host_are_refused(
+    link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore takes any https host here."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://52.46.128.77/credentials")
+    with pytest.raises((PublicAddressError, MetadataRetrievalError)) as caught:
+        sealed(link, core(link, tmp_path, "")).get_credentials()
+    assert isinstance(caught.value, PublicAddressError)
+
+
+def test_a_role_is_assumed_through_sts_own_endpoint(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """The provider's client is guarded; EC2 is asked for STS with the source's credentials."""
+    profile = (
+        f"role_arn = arn:aws:iam::{link.account_id}:role/ml\n"
+        "source_profile = keys\n\n"
+        "[profile keys]\n"
+        f"aws_access_key_id = {link.access_key_id}\n"
+        f"aws_secret_access_key = {link.secret_access_key}\n"
+    )
+    session = sealed(link, core(link, tmp_path, profile))
+    identity = session.client("sts").get_caller_identity()
+    assert ":assumed-role/ml/" in identity["Arn"]
+    records = session.egress().records
+    assert {r.service_name for r in records} == {"ec2", "sts"}
+    assert {r.rule for r in records if r.service_name == "sts"} == {"eni"}
+    assert sum(r.calls for r in records if r.service_name == "sts") == 2
+
+
+def test_a_web_identity_needs_private_dns_for_sts(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """EC2 cannot be asked with credentials that this very call fetches; the error says so."""
+    token = tmp_path / "token"
+    token.write_text("a token", encoding="utf-8")
+    profile = (
+        "role_arn = arn:aws:iam::123456789012:role/ml\n"
+        f"web_identity_token_file = {token}\nrole_session_name = session\n"
+    )
+    session = sealed(link, core(link, tmp_path, profile))
+    with pytest.raises(NoPrivateRouteError) as caught:
+        session.get_credentials().get_frozen_credentials()
+    assert "EC2 cannot be asked before this service is reached" in str(caught.value)
+    assert "create an interface endpoint of com.amazonaws.us-east-1.sts" in str(caught.value)
+    interface = link.vpc_endpoint("sts").interfaces[0].address
+    with link.faults.dns("sts.us-east-1.amazonaws.com", interface):
+        session = sealed(link, core(link, tmp_path, profile))
+        assert session.get_credentials().get_frozen_credentials().token
+    assert reached(session)["sts"] == (interface, "private-range", True)
+
+
+def test_sign_in_of_identity_center_is_refused_with_a_remedy(
+    link: LocalPrivateLink, tmp_path: Path
+) -> None:
+    """It has no interface endpoint."""
+    session = sealed(link, core(link, tmp_path, ""))
+    for service in ("sso", "sso-oidc"):
+        with pytest.raises(NoPrivateRouteError) as caught:
+            session.client(service)
+        assert str(caught.value) == (
+            f"No private route to {service} in us-east-1, and the session is sealed; nothing was "
+            "sent. Tried, in order:\n"
+            "  explicit (skipped): neither endpoint_url= nor AWS_ENDPOINT_URL* was given\n"
+            "Cause: IAM Identity Center's sign-in has no interface endpoint, so that a profile "
+            "with sso_session= needs the internet.\n"
+            "Remedies, in order:\n"
+            "  1. give this session credentials that need no sign-in: an instance, task or "
+            "notebook role, or a role_arn= with a source that has one.\n"
+            "  2. export the credentials where the internet is allowed (aws configure "
+            "export-credentials) and bring them here.\n"
+            "See docs/errors.md#no-private-route"
+        )
+
+
+def test_where_a_process_runs_is_asked_on_link_local_addresses_only(
+    link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that names another host tells nothing, and is counted as refused."""
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://52.46.128.77/v4/x")
+    keys = (
+        f"aws_access_key_id = {link.access_key_id}\n"
+        f"aws_secret_access_key = {link.secret_access_key}\n"
+    )
+    session = sealed(link, core(link, tmp_path, keys))
+    assert session.client("sts").get_caller_identity()["Account"] == link.account_id
+    (record,) = [r for r in session.egress().records if r.service_name == "instance metadata"]
+    assert (record.address, record.refused, record.connections) == ("52.46.128.77", 1, 0)
