@@ -23,6 +23,7 @@ from sm_private_client.policy.building import EndpointPolicy, confine_to
 from sm_private_client.policy.condition_keys import SAGEMAKER_KEYS
 from sm_private_client.policy.evaluation import evaluate
 from sm_private_client.policy.operations import evaluate_operation
+from sm_private_client.policy.parsing import parse
 from sm_private_client.policy.request_context import ContextValue
 
 ACCOUNT = "123456789012"
@@ -47,6 +48,7 @@ def test_the_sentence_gives_exactly_the_example_of_aws() -> None:
     }
     assert built.as_dict() == expected
     assert json.loads(built.to_json()) == expected
+    assert parse(built) is built.document
     assert HERE.as_dict() == {"Statement": []}
 
 

@@ -318,6 +318,87 @@ def test_denials_are_worded_as_aws_words_them() -> None:
     )
 
 
+# Examples that AWS documents, by the page they are of
+
+
+ORGANIZATION = {"StringEquals": {"aws:PrincipalOrgID": "o-1", "aws:ResourceOrgID": "o-1"}}
+SERVICES = {"Bool": {"aws:PrincipalIsAWSService": "true"}}
+PERIMETER = policy(statement(Condition=ORGANIZATION), statement(Condition=SERVICES))
+MFA = policy(
+    statement(Principal=None),
+    statement(
+        "Deny",
+        Principal=None,
+        Action=None,
+        NotAction="iam:*",
+        Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+    ),
+)
+TEAM = policy(
+    statement(),
+    statement(
+        "Deny",
+        Condition={"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}},
+    ),
+)
+MONTHS = policy(
+    statement(
+        Condition={
+            "DateGreaterThan": {"aws:CurrentTime": "2020-04-01T00:00:00Z"},
+            "DateLessThan": {"aws:CurrentTime": "2020-06-30T23:59:59Z"},
+        }
+    )
+)
+NETWORK = policy(
+    statement(),
+    statement(
+        "Deny",
+        Condition={
+            "NotIpAddressIfExists": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]},
+            "StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"},
+            "BoolIfExists": {"aws:ViaAWSService": "false"},
+        },
+    ),
+)
+DOCUMENTED: list[tuple[str, Any, dict[str, ContextValue], str]] = [
+    ("data perimeter: own on own", PERIMETER,
+     {"aws:PrincipalOrgID": "o-1", "aws:ResourceOrgID": "o-1"}, "allow"),
+    ("data perimeter: own on a stranger's", PERIMETER,
+     {"aws:PrincipalOrgID": "o-1", "aws:ResourceOrgID": "o-2"}, "implicit-deny"),
+    ("data perimeter: no organization", PERIMETER, {}, "implicit-deny"),
+    ("data perimeter: a service", PERIMETER, {"aws:PrincipalIsAWSService": True}, "allow"),
+    ("NotAction with Deny: without MFA", MFA, {"aws:MultiFactorAuthPresent": False},
+     "explicit-deny"),
+    ("NotAction with Deny: with MFA", MFA, {"aws:MultiFactorAuthPresent": True}, "allow"),
+    ("NotAction with Deny: IfExists denies long-term keys", MFA, {}, "explicit-deny"),
+    ("variables: same team", TEAM,
+     {"aws:ResourceTag/Team": "ml", "aws:PrincipalTag/Team": "ml"}, "allow"),
+    ("variables: another team", TEAM,
+     {"aws:ResourceTag/Team": "ml", "aws:PrincipalTag/Team": "web"}, "explicit-deny"),
+    ("variables: no value", TEAM, {"aws:ResourceTag/Team": "ml"}, "explicit-deny"),
+    ("dates: within", MONTHS, {"aws:CurrentTime": "2020-05-01T12:00:00Z"}, "allow"),
+    ("dates: after", MONTHS, {"aws:CurrentTime": "2020-07-01T12:00:00Z"}, "implicit-deny"),
+    ("network: expected address", NETWORK, {"aws:SourceIp": "203.0.113.7"}, "allow"),
+    ("network: expected VPC", NETWORK, {"aws:SourceVpc": "vpc-1"}, "allow"),
+    ("network: another address", NETWORK, {"aws:SourceIp": "198.51.100.7"}, "explicit-deny"),
+    ("network: another VPC", NETWORK, {"aws:SourceVpc": "vpc-2"}, "explicit-deny"),
+    ("network: a service for the caller", NETWORK,
+     {"aws:SourceIp": "198.51.100.7", "aws:ViaAWSService": True}, "allow"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("document", "context", "effect"),
+    [row[1:] for row in DOCUMENTED],
+    ids=[row[0] for row in DOCUMENTED],
+)
+def test_the_examples_that_aws_documents_decide_as_it_says(
+    document: Any, context: dict[str, ContextValue], effect: str
+) -> None:
+    """Data perimeter samples; NotAction, variables, dates and network pages of the IAM guide."""
+    assert judge(document, context=context).effect == effect
+
+
 # Laws
 
 

@@ -303,11 +303,11 @@ class PolicyError(PrivateClientError, ValueError):
         place: str = "",
         cause: str = "",
         possible_causes: Sequence[str] = (),
-        remedy: str = "",
+        remedy: str | Sequence[str] = (),
     ) -> None:
         self.place = place
-        self.remedy = remedy
-        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy or ())
+        self.remedy = remedy if isinstance(remedy, str) else " ".join(remedy)
+        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
 
 
 class MissingExtraError(PrivateClientError, ImportError):

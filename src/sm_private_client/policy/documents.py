@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 __all__ = [
     "CURRENT_VERSION",
     "DEFAULT_ENDPOINT_POLICY",
     "PRINCIPAL_TYPES",
     "VERSIONS",
+    "Built",
     "Condition",
     "Effect",
     "PolicyDocument",
@@ -141,6 +142,15 @@ DEFAULT_ENDPOINT_POLICY: Final = PolicyDocument(
     ),
 )
 """What a VPC endpoint has where none was given: everybody may do everything (PrivateLink guide)."""
+
+
+@runtime_checkable
+class Built(Protocol):
+    """What was built and has its document, as ``EndpointPolicy`` does."""
+
+    @property
+    def document(self) -> PolicyDocument:
+        """The document."""
 
 
 def to_json(document: PolicyDocument, *, indent: int | None = 2) -> str:

@@ -6,22 +6,24 @@ call that an endpoint policy allows still needs the caller's identity policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sm_private_client.policy.conditions import is_met, read_operator
-from sm_private_client.policy.documents import Condition, PolicyDocument, Statement
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.parsing import Policy, parse
 from sm_private_client.policy.principals import Caller, read_caller
 from sm_private_client.policy.request_context import GivenContext, call_context
 from sm_private_client.policy.variables import Context, expand
 from sm_private_client.policy.wildcards import Pattern
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sm_private_client.policy.documents import Condition, PolicyDocument, Statement
+
 __all__ = ["Decision", "denial_message", "evaluate", "evaluate_at_vpc_endpoint"]
 
 DecisionEffect = Literal["allow", "explicit-deny", "implicit-deny"]
-Policy = PolicyDocument | str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sm_private_client.policy.actions import actions_of_operation
-from sm_private_client.policy.evaluation import Decision, Policy, evaluate
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.evaluation import Decision, evaluate
+from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
     from sm_private_client.policy.request_context import GivenContext

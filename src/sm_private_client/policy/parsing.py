@@ -13,6 +13,7 @@ from sm_private_client.policy.conditions import OPERATORS, read_operator
 from sm_private_client.policy.documents import (
     PRINCIPAL_TYPES,
     VERSIONS,
+    Built,
     Condition,
     Effect,
     PolicyDocument,
@@ -20,7 +21,7 @@ from sm_private_client.policy.documents import (
     Statement,
 )
 
-__all__ = ["parse"]
+__all__ = ["Policy", "parse"]
 
 _DOCUMENT_KEYS: Final = ("Version", "Id", "Statement")
 _STATEMENT_KEYS: Final = (
@@ -37,12 +38,16 @@ _STATEMENT_KEYS: Final = (
 _ACTION: Final = re.compile(r"\*\Z|[\w*?-]+:[\w*?-]+\Z", re.ASCII)
 
 
-def parse(document: str | Mapping[str, Any] | PolicyDocument) -> PolicyDocument:
+Policy = PolicyDocument | Built | str | Mapping[str, Any]
+"""A policy in any form: read, built, JSON text, or what ``json.loads`` gives of it."""
+
+
+def parse(document: Policy) -> PolicyDocument:
     """Reads a policy document.
 
     Args:
         document: JSON text, or what ``json.loads`` gives of it; a document that was read already
-            is given back.
+            is given back, and that of an ``EndpointPolicy`` taken out.
 
     Raises:
         PolicyError: It is not JSON, or breaks the grammar. ``place`` is where, such as
@@ -50,6 +55,8 @@ def parse(document: str | Mapping[str, Any] | PolicyDocument) -> PolicyDocument:
     """
     if isinstance(document, PolicyDocument):
         return document
+    if isinstance(document, Built):
+        return document.document
     content = _loads(document) if isinstance(document, str) else document
     if not isinstance(content, Mapping):
         raise _wrong("", f"is {_kind(content)}", "make the document a JSON object.")

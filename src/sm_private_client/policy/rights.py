@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sm_private_client.policy.evaluation import Decision, Policy, evaluate
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.evaluation import Decision, evaluate
+from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy.actions import INVOKING, resource_types
 from sm_private_client.policy.documents import PolicyDocument, to_json
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.parsing import Policy, parse
 from sm_private_client.policy.problems import Problem
 from sm_private_client.policy.statement_checks import (
     check_actions,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sm_private_client.policy.documents import Statement
-    from sm_private_client.policy.evaluation import Policy
 
 __all__ = ["ENDPOINT_POLICY_SIZE", "PolicyKind", "check"]
 
