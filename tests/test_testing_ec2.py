@@ -154,7 +154,8 @@ def test_modify_adds_and_removes_subnets_and_private_dns(link: LocalPrivateLink)
 def test_modify_resets_the_policy(link: LocalPrivateLink) -> None:
     """ResetPolicy gives the default policy back."""
     ec2, wanted = ec2_of(link), link.vpc_endpoint("sagemaker").vpc_endpoint_id
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sagemaker:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     default = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"][0]
     for arguments, expected in (
         ({"PolicyDocument": policy}, policy),

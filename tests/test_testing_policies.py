@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -171,7 +172,7 @@ def test_fips_runtime_endpoints_take_no_policy() -> None:
         make: Any = boto3.Session(botocore_session=fips.botocore_session()).client
         ec2 = make("ec2")
         wanted = fips.vpc_endpoints[0].vpc_endpoint_id
-        text = '{"Statement": []}'
+        text = json.dumps(allow())
         for call, arguments in (
             (ec2.modify_vpc_endpoint, {"VpcEndpointId": wanted}),
             (
@@ -187,3 +188,17 @@ def test_fips_runtime_endpoints_take_no_policy() -> None:
                 call(PolicyDocument=text, **arguments)
         with pytest.raises(ConfigurationError, match="does not support VPC endpoint policies"):
             fips.set_policy(wanted, text)
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["not json", "{}", '{"Statement": []}', '{"Statement": [{"Effect": "Maybe"}]}', " " * 20_481],
+)
+def test_documents_that_are_no_policies_are_refused(link: LocalPrivateLink, document: str) -> None:
+    """By EC2 and by the simulator's own method; what was attached stays."""
+    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
+    with pytest.raises(ClientError, match="policy document") as caught:
+        make("ec2").modify_vpc_endpoint(VpcEndpointId=runtime_id(link), PolicyDocument=document)
+    assert caught.value.response["Error"]["Code"] == "InvalidPolicyDocument"
+    with pytest.raises(ConfigurationError, match="policy document"):
+        link.set_policy(runtime_id(link), document)

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs
 
@@ -137,7 +138,7 @@ class ControlPlane:
 
     def sagemaker(self, request: Request, *, host: str) -> Response:
         """Answers a call of SageMaker's API from moto."""
-        return self._family(SageMakerResponse(), request, host=host)
+        return _without_empty_capture(self._family(SageMakerResponse(), request, host=host))
 
     def sagemaker_metrics(self, request: Request, *, host: str) -> Response:
         """Answers a call of SageMaker Metrics from moto."""
@@ -310,6 +311,22 @@ class ControlPlane:
 
     def _iam(self) -> Any:  # noqa: ANN401 - moto's
         return iam_backends[self.account_id][self.partition]
+
+
+def _without_empty_capture(response: Response) -> Response:
+    """Leaves an empty DataCaptureConfig out, as SageMaker does; the SageMaker SDK stumbles over it.
+
+    Its fields are all required (botocore's model, DataCaptureConfigSummary).
+    """
+    body = response.body
+    if not isinstance(body, bytes) or b'"DataCaptureConfig"' not in body:
+        return response
+    document = json.loads(body)
+    if document["DataCaptureConfig"]:
+        return response
+    del document["DataCaptureConfig"]
+    kept = tuple((n, v) for n, v in response.headers if n.lower() != "content-length")
+    return replace(response, headers=kept, body=json.dumps(document).encode())
 
 
 def unplayed(operation: str) -> Refusal:

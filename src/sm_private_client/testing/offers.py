@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Final
 
+from sm_private_client.errors import PolicyError
+from sm_private_client.policy.parsing import parse
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.services import (
     BROWSER_DNS_DOMAIN,
@@ -145,10 +146,8 @@ def policy_problem(document: str, service: EndpointService | None) -> str | None
     if len(document) > _LARGEST_POLICY:
         return f"The policy document is longer than {_LARGEST_POLICY} characters."
     try:
-        parsed = json.loads(document)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict) or "Statement" not in parsed:
+        parse(document)
+    except PolicyError:
         return "The specified policy document is not a valid JSON policy document."
     return None
 
