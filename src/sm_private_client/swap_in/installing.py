@@ -20,7 +20,7 @@ from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.settings import RoutingOptions, load_settings
 from sm_private_client.session import Session, is_making, making
 from sm_private_client.swap_in.blocking import block
-from sm_private_client.transport.guarded import CLIENT_HOOK, is_guarded
+from sm_private_client.transport.guarded import CLIENT_HOOK, MadeClient, is_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,7 @@ class Installation:
     def take(self, botocore_session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
         """Guards a client that did not come through ``client``, or has its calls refused."""
         try:
+            MadeClient.of(client)  # raises: no guard fits, nor a session of ours on an async one
             self._session_over(botocore_session).adopt(client)
         except PrivateClientError as error:
             block(client, error)

@@ -322,11 +322,10 @@ def _without_empty_capture(response: Response) -> Response:
     if not isinstance(body, bytes) or b'"DataCaptureConfig"' not in body:
         return response
     document = json.loads(body)
-    if document["DataCaptureConfig"]:
+    if document.get("DataCaptureConfig") != {}:
         return response
     del document["DataCaptureConfig"]
-    kept = tuple((n, v) for n, v in response.headers if n.lower() != "content-length")
-    return replace(response, headers=kept, body=json.dumps(document).encode())
+    return replace(response, body=json.dumps(document).encode())
 
 
 def unplayed(operation: str) -> Refusal:

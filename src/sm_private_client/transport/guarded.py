@@ -260,11 +260,11 @@ class MadeClient:
                 f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
                 cause="only botocore's own HTTP session can; an asynchronous client has another.",
                 remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
-                "sm_private_client.swap_in.aio to create_client.",
+                "sm_private_client.swap_in to create_client.",
             )
         return cls(
             endpoint_url=made._ruleset_resolver._builtins[_SDK_ENDPOINT],  # noqa: SLF001 - see module
-            verify=carried._verify,  # noqa: SLF001 - see module
+            verify=made._endpoint.http_session._verify,  # noqa: SLF001 - see module
             credentials=made._get_credentials(),  # noqa: SLF001 - see module
         )
 

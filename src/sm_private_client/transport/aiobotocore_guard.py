@@ -1,0 +1,93 @@
+"""What guards an aiobotocore client: a resolver that judges, and a session with our errors.
+
+aiohttp connects to the very addresses that its resolver gives, so judging them there is a guard:
+there is no second look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp.abc import AbstractResolver
+from botocore.exceptions import HTTPClientError
+
+from sm_private_client.errors import PrivateClientError
+from sm_private_client.transport.client_config import RoutedConfig
+from sm_private_client.transport.guarded import user_provided_options
+
+if TYPE_CHECKING:
+    from sm_private_client.transport.dialer import Dialer
+
+__all__ = ["GuardedAIOHTTPSession", "GuardedResolver", "guarded_config"]
+
+_LOOKUP_TIMEOUT: Final = 5.0
+"""Seconds for a look-up, as for the connection after it."""
+
+
+class GuardedResolver(AbstractResolver):  # type: ignore[misc] # an extra, untyped here
+    """Resolves for aiohttp: every address is judged before one is connected to.
+
+    Attributes:
+        dialer: What judges.
+    """
+
+    def __init__(self, dialer: Dialer) -> None:
+        self.dialer = dialer
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        """Gives the addresses of a host, those of our own zone first.
+
+        Raises:
+            PublicAddressError: One of them is not private.
+            OSError: The name does not resolve in time.
+        """
+        found = await asyncio.to_thread(self.dialer.candidates, host, timeout=_LOOKUP_TIMEOUT)
+        families = [(a, socket.AF_INET6 if ":" in a else socket.AF_INET) for a in found]
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": its,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST,
+            }
+            for address, its in families
+            if family in (socket.AF_UNSPEC, its)
+        ]
+
+    async def close(self) -> None:
+        """Does nothing; there is nothing to close."""
+
+
+class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
+    """The HTTP session of aiobotocore, letting our errors out as they are."""
+
+    async def send(self, request: Any) -> Any:  # noqa: ANN401 - aiobotocore's
+        """Sends a request as aiobotocore does.
+
+        Raises:
+            PublicAddressError: The guard refused; it is not retried.
+        """
+        try:
+            return await super().send(request)
+        except HTTPClientError as error:
+            refused = error.kwargs.get("error")
+            if isinstance(refused, PrivateClientError):
+                raise refused from None
+            raise
+
+
+def guarded_config(dialer: Dialer) -> Any:  # noqa: ANN401 - an AioConfig
+    """Gives the configuration of a guarded client: ours as for boto3, and no proxies."""
+    routed = RoutedConfig.merged(None, session_default=None, retries_are_configured=False)
+    return AioConfig(
+        connector_args={"resolver": GuardedResolver(dialer)},
+        http_session_cls=GuardedAIOHTTPSession,
+        proxies={},
+        **user_provided_options(routed.config),
+    )
