@@ -171,7 +171,7 @@ class SimulatedNetwork:
         if forged := self._faults.take("dns", *subjects):
             return cast("tuple[str, ...]", forged.value)
         interfaces = self._topology.resolve(
-            name, vpc_id=self.vpc_id if self._places.is_own_name_server() else None
+            name, vpc_id=self.vpc_id if self._places.answers_private_names() else None
         )
         if interfaces:
             return tuple(interface.address for interface in interfaces)

@@ -110,7 +110,7 @@ class Places:
         self._current = Place(vpc_id=vpc_id, address=address, asks_vpc_resolver=inbound_resolver)
         return self._current
 
-    def is_own_name_server(self) -> bool:
+    def answers_private_names(self) -> bool:
         """Says whether the names of private DNS are answered where the caller is.
 
         They are while the VPC has both ``enableDnsSupport`` and ``enableDnsHostnames``.
