@@ -41,7 +41,8 @@ def config(tmp_path: Path) -> Path:
 
 
 def write(config: Path, profile: str = "prod", **changed: Any) -> Any:
-    arguments = {"region": "us-east-1", "urls": URLS, "served": {}, "merge": False, **changed}
+    arguments: dict[str, Any] = {"region": "us-east-1", "urls": URLS, "served": {}, "fips": False}
+    arguments |= {"merge": False, **changed}
     return write_profile(str(config), profile, **arguments)
 
 
@@ -191,6 +192,12 @@ REFUSED = [
         "[profile prod]\nregion = eu-west-1\n",
         "The profile 'prod' of {config} is of eu-west-1, the URLs are of us-east-1.\n"
         "Remedy: pass --region eu-west-1, or write to another profile.\n",
+    ),
+    (
+        "[profile prod]\nuse_fips_endpoint = True\n",
+        "The profile 'prod' of {config} asks for FIPS, and the URLs are not FIPS ones.\n"
+        "Cause: they were found without that profile, and a custom URL turns FIPS off.\n"
+        "Remedy: pass --profile prod too.\n",
     ),
     (
         "[profile prod]\nignore_configured_endpoint_urls = true\n",

@@ -51,6 +51,7 @@ def write_profile(
     region: str,
     urls: Mapping[str, str],
     served: Mapping[str, str],
+    fips: bool,
     merge: bool,
 ) -> ProfileChange:
     """Has a profile lead its services to URLs; running it again changes nothing.
@@ -61,6 +62,7 @@ def write_profile(
         region: The region that the URLs are of.
         urls: By boto3's name of the service.
         served: What private DNS serves: these URLs only replace others that stand there.
+        fips: Whether the URLs are FIPS ones.
         merge: Write into the ``services`` section that the profile has, if that is another one.
 
     Raises:
@@ -76,7 +78,9 @@ def write_profile(
     try:
         before = target.read_bytes() if target.exists() else None
         parsed = _parsed(target)
-        section = _section_for(parsed, profile, target, region=region, merge=merge)
+        section = _section_for(
+            parsed, profile, target, region=region, fips=fips or not urls, merge=merge
+        )
         wanted = {**_standing(parsed, section, served), **urls}
         text = ConfigText((before or b"").decode("utf-8", "surrogateescape"))
         expected = _edit(text, parsed, profile, section, region, wanted)
@@ -112,7 +116,13 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _section_for(
-    parsed: Mapping[str, Any], profile: str, path: Path, *, region: str, merge: bool
+    parsed: Mapping[str, Any],
+    profile: str,
+    path: Path,
+    *,
+    region: str,
+    fips: bool,
+    merge: bool,
 ) -> str:
     """Gives the section to write to, once nothing that stands there contradicts."""
     there: Mapping[str, Any] = parsed["profiles"].get(profile, {})
@@ -131,6 +141,12 @@ def _section_for(
         raise ConfigurationError(
             f"The profile {profile!r} of {path} is of {there['region']}, the URLs are of {region}.",
             remedy=f"pass --region {there['region']}, or write to another profile.",
+        )
+    if str(there.get("use_fips_endpoint", "")).lower() == "true" and not fips:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} asks for FIPS, and the URLs are not FIPS ones.",
+            cause="they were found without that profile, and a custom URL turns FIPS off.",
+            remedy=f"pass --profile {profile} too.",
         )
     if str(there.get(_IGNORED, "")).lower() == "true":
         raise ConfigurationError(

@@ -135,6 +135,7 @@ def _write(
         region=found.region,
         urls=found.urls,
         served=served,
+        fips=all(r.route.fips for r in reports if r.route and r.service_name in found.urls),
         merge=merge,
     )
     if as_json:
