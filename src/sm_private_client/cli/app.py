@@ -9,6 +9,7 @@ import typer
 from sm_private_client._version import __version__
 from sm_private_client.cli.commands import (
     demo,
+    doctor,
     env,
     exec,  # noqa: A004 - a module
     invoke,
@@ -48,6 +49,7 @@ _add("env", env.command)
 _add("exec", exec.command, epilog=exec.EXIT_STATUS, settings=_PASSED_ON)
 _add("invoke", invoke.command)
 _add("map", map.command)
+_add("doctor", doctor.command, epilog=doctor.EXIT_STATUS)
 _add("demo", demo.command)
 
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sm_private_client.doctor.lines import details_of, title_of, verdict
+from sm_private_client.doctor.lines import details_of, title_of, verdict, well
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,8 +42,10 @@ def drawn(report: Diagnosis) -> Group:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in report.findings:
-        style = _STATUSES[finding.status]
-        table.add_row(Text(finding.status, style=style), _finding(finding))
+        if finding.status != "ok":
+            style = _STATUSES[finding.status]
+            table.add_row(Text(finding.status, style=style), _finding(finding))
+    table.add_row(Text("ok", style=_STATUSES["ok"]), Text(well(report)))
     count = f"{len(report.findings)} findings in {report.seconds:.1f} s"
     return Group(*parts, Text(), table, Text(count, style="dim"))
 
@@ -57,8 +59,6 @@ def _path(path: Path) -> Text:
 
 
 def _finding(finding: Finding) -> Text:
-    if finding.status == "ok":
-        return Text.assemble((finding.subject, "bold"), f": {finding.seen}")
     text = Text(title_of(finding), style="bold")
     for word, said in details_of(finding):
         text.append(f"\n{word}: ", style="dim not bold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.doctor.records import Diagnosis, Finding
 
-__all__ = ["details_of", "report_lines", "title_of", "verdict"]
+__all__ = ["details_of", "report_lines", "title_of", "verdict", "well"]
 
 _INDENT: Final = "    "
 
@@ -44,8 +45,14 @@ def details_of(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "remedy", remedy
 
 
+def well(report: Diagnosis) -> str:
+    """Names the checks that found nothing wrong, with how often where that is more than once."""
+    counts = Counter(finding.check for finding in report.findings if finding.status == "ok")
+    return ", ".join(f"{check} ({n})" if n > 1 else check for check, n in counts.items())
+
+
 def report_lines(report: Diagnosis) -> Iterator[str]:
-    """Gives the report line by line, without colours; what is well takes one line each."""
+    """Gives the report line by line, without colours; what is well takes one line."""
     yield verdict(report)
     yield ""
     width = max((len(path.service_name) for path in report.paths), default=0)
@@ -54,10 +61,10 @@ def report_lines(report: Diagnosis) -> Iterator[str]:
     yield ""
     for finding in report.findings:
         if finding.status == "ok":
-            yield f"{finding.status:<7}  {title_of(finding)}: {finding.seen}"
             continue
         yield f"{finding.status:<7}  {title_of(finding)}"
         for word, text in details_of(finding):
             yield f"{_INDENT}{word + ':':<8} {text}"
+    yield f"{'ok':<7}  {well(report)}"
     yield ""
     yield f"{len(report.findings)} findings in {report.seconds:.1f} s, {report.created}"

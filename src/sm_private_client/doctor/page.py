@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.doctor.lines import details_of, title_of, verdict
+from sm_private_client.doctor.lines import details_of, title_of, verdict, well
 from sm_private_client.doctor.path_picture import picture
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _STYLE: Final = """
 .smp-doctor dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 10px; margin: 0; }
 .smp-doctor dt { color: var(--quiet); } .smp-doctor dd { margin: 0; }
 .smp-doctor code { font: 13px ui-monospace, monospace; }
+.smp-doctor details { margin-top: 12px; } .smp-doctor summary { color: var(--ok); }
 .smp-doctor .foot { color: var(--quiet); margin-top: 12px; }
 """
 _CLASSES: Final = {
@@ -55,10 +56,12 @@ _CLASSES: Final = {
 
 def fragment(report: Diagnosis) -> str:
     """Gives the report as an element that stands by itself in any page."""
-    rows = "".join(map(_row, report.findings))
+    wrong = "".join(_row(finding) for finding in report.findings if finding.status != "ok")
+    right = "".join(_row(finding) for finding in report.findings if finding.status == "ok")
     return (
         f'<div class="smp-doctor"><style>{_STYLE}</style><h1>{escape(verdict(report))}</h1>'
-        f'<div class="map">{picture(report.paths)}</div><table>{rows}</table>'
+        f'<div class="map">{picture(report.paths)}</div><table>{wrong}</table>'
+        f"<details><summary>ok: {escape(well(report))}</summary><table>{right}</table></details>"
         f'<p class="foot">{len(report.findings)} findings in {report.seconds:.1f} s, '
         f"{escape(report.created)}</p></div>"
     )

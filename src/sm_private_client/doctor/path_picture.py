@@ -28,7 +28,7 @@ _GAP: Final = 24
 _HEIGHT: Final = 104
 _HEAD: Final = 30
 _LINE: Final = 15
-_LETTERS: Final = 20
+_LETTERS: Final = 22
 """Letters of 11 units that fit into a box."""
 
 _LINES: Final = 4
