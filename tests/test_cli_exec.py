@@ -179,6 +179,25 @@ def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
     assert done.stdout == b"prod::sm_private_client=sm_private_client.plugin\n"
 
 
+def test_a_python_program_is_guarded(
+    link: LocalPrivateLink, in_other_processes: Environment
+) -> None:
+    """With --guard a boto3 client that nobody changed judges every address it dials."""
+    program = (
+        "import boto3; client = boto3.client('sagemaker-runtime');"
+        "body = client.invoke_endpoint(EndpointName='churn-xgb', Body=b'1')['Body'].read();"
+        "print(type(client._endpoint.http_session).__name__, body)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*PROGRAM, "exec", "--guard", "--", sys.executable, "-c", program],
+        env=in_other_processes(link),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("GuardedHTTPSession b'0.5;1'\n", "")
+
+
 @posix
 @pytest.mark.skipif(not AWS_CLI, reason="there is no AWS CLI; TEST_AWS_CLI names one")
 def test_the_aws_cli_needs_no_endpoint_url(
