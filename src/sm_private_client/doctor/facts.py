@@ -314,6 +314,7 @@ class NameAnswer:
         kind: Which name it is: the service's own, or one of the VPC endpoint's.
         addresses: The addresses; empty where it did not resolve.
         failure: Why it did not.
+        unanswered: Whether no resolver answered at all.
         refused: The addresses that the guard would refuse, each with the reason.
     """
 
@@ -321,6 +322,7 @@ class NameAnswer:
     kind: Literal["default", "regional", "zonal", "route"]
     addresses: tuple[str, ...] = ()
     failure: str | None = None
+    unanswered: bool = False
     refused: tuple[tuple[str, str], ...] = ()
 
 

@@ -58,10 +58,16 @@ def look_up(
     try:
         found = network.resolve(host, timeout=DNS_TIMEOUT)
     except socket.gaierror as error:
-        return NameAnswer(host=host, kind=kind, failure=f"does not resolve ({error.strerror})")
+        said = str(error.strerror)
+        return NameAnswer(
+            host=host,
+            kind=kind,
+            failure=f"does not resolve ({said})",
+            unanswered="temporary failure" in said.lower(),  # EAI_AGAIN, in the C library's words
+        )
     except TimeoutError:
         failure = f"was not answered within {DNS_TIMEOUT:g} s"
-        return NameAnswer(host=host, kind=kind, failure=failure)
+        return NameAnswer(host=host, kind=kind, failure=failure, unanswered=True)
     except OSError as error:
         return NameAnswer(host=host, kind=kind, failure=f"could not be looked up ({error})")
     verdicts = [policy.judge(address) for address in found]

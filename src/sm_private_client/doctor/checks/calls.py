@@ -43,6 +43,7 @@ _NO_WAY: Final = (
     "signature",
     "clock",
     "proxy",
+    "resolver",
     "custom-url-target",
     "custom-url",
     "fips",

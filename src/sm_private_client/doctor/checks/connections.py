@@ -27,6 +27,7 @@ __all__ = [
     "DNS",
     "GROUPS",
     "LATENCY",
+    "RESOLVER",
     "TLS_AUTHORITY",
     "TLS_EXPIRED",
     "TLS_HANDSHAKE",
@@ -46,6 +47,32 @@ _NO_ENDPOINT: Final = (
     "vpc-endpoint",
     "vpc-endpoint-state",
     "vpc-endpoint-vpc",
+)
+
+
+def _resolver(facts: Facts) -> Iterator[Verdict]:
+    names = [name for service in facts.services for name in service.names]
+    if not names:
+        return
+    if all(name.unanswered for name in names):
+        seen = f"No name was answered; asked was {facts.resolver}."
+        say = doubtful if any(s.works for s in facts.services) else broken
+        yield say(facts.resolver, seen, resolver=facts.resolver)
+    else:
+        yield fine(facts.resolver, f"{facts.resolver} answers.")
+
+
+RESOLVER = Check(
+    name="resolver",
+    looks_at="whether the resolver that this machine asks (/etc/resolv.conf) answers at all",
+    meaning="no name can be looked up, so neither SageMaker nor EC2 is found.",
+    remedies=(
+        "check the nameserver in /etc/resolv.conf ({resolver}): inside a VPC it is 169.254.169.253 "
+        "or the VPC's base address plus two",
+        "open UDP and TCP port 53 from this machine to it",
+    ),
+    hop="dns",
+    session=_resolver,
 )
 
 
@@ -93,7 +120,7 @@ DNS = Check(
     ),
     hop="dns",
     service=_dns,
-    explained_by=("vpc-attributes", "private-dns", *_NO_ENDPOINT),
+    explained_by=("resolver", "vpc-attributes", "private-dns", *_NO_ENDPOINT),
 )
 
 

@@ -25,6 +25,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     settings.CUSTOM_URL,
     settings.FIPS,
     settings.NAMED,
+    connections.RESOLVER,
     vpc_endpoints.DISCOVERY,
     vpc_endpoints.EXISTS,
     vpc_endpoints.STATE,

@@ -53,7 +53,14 @@ DISCOVERY = Check(
         "com.amazonaws.{region}.ec2 --vpc-id <vpc> --subnet-ids <subnets> --private-dns-enabled",
     ),
     session=_discovery,
-    explained_by=("credentials", "proxy", "signature", "clock", "credentials-expiry"),
+    explained_by=(
+        "credentials",
+        "credentials-expiry",
+        "clock",
+        "signature",
+        "proxy",
+        "resolver",
+    ),
 )
 
 
