@@ -33,6 +33,7 @@ from sm_private_client.inference.jobs import AsyncJob
 from sm_private_client.inference.requests import BODY_LIMITS
 from sm_private_client.policy.parsing import parse
 from sm_private_client.privatelink.services import routable_service_names
+from sm_private_client.provisioning import plan_vpc_endpoints
 from sm_private_client.routing import settings
 from sm_private_client.routing.botocore_rules import configured_url
 from sm_private_client.routing.discovery import Discovery
@@ -148,6 +149,21 @@ def raise_policy(_: LocalPrivateLink) -> None:
     parse({"Statement": [statement]})
 
 
+def raise_provisioning(link: LocalPrivateLink) -> None:
+    session = link.session()
+    groups = session.client("ec2").describe_security_groups(
+        Filters=[{"Name": "vpc-id", "Values": [link.vpc_id]}]
+    )["SecurityGroups"]
+    plan = plan_vpc_endpoints(
+        session,
+        vpc_id=link.vpc_id,
+        services=["sagemaker-metrics"],
+        security_groups=[g["GroupId"] for g in groups if g["GroupName"] == "default"],
+    )
+    link.faults.deny("ec2:CreateVpcEndpoint")
+    plan.apply()
+
+
 def raise_payload(link: LocalPrivateLink) -> None:
     link.session().predictor("churn-xgb").invoke(bytes(25 * 1024 * 1024 + 1))
 
@@ -218,6 +234,7 @@ RAISED: Final[dict[str, Callable[[LocalPrivateLink], None]]] = {
     "no-private-route": raise_no_private_route,
     "payload": raise_payload,
     "policy": raise_policy,
+    "provisioning": raise_provisioning,
     "public-address": raise_public_address,
     "routing": raise_routing,
     "stream": raise_stream,

@@ -25,6 +25,7 @@ from sm_private_client.errors import (
     PayloadError,
     PolicyError,
     PrivateClientError,
+    ProvisioningError,
     PublicAddressError,
     RoutingError,
     StreamError,
@@ -50,6 +51,7 @@ TREE: dict[type[PrivateClientError], tuple[type[BaseException], ...]] = {
     JobFailedError: (JobError,),
     JobTimeoutError: (JobError,),
     PolicyError: (PrivateClientError, ValueError),
+    ProvisioningError: (PrivateClientError,),
     MissingExtraError: (PrivateClientError, ImportError),
 }
 
@@ -137,6 +139,11 @@ ONE_OF_EACH: list[tuple[PrivateClientError, dict[str, object], str]] = [
         "Cut.\nCause: c.\nSee docs/errors.md#stream-interrupted",
     ),
     (MissingExtraError("The simulator", extra="testing"), {"extra": "testing"}, MISSING_EXTRA),
+    (
+        ProvisioningError("What.", made=iter(["vpce-1", "sg-1"]), left=["sg-1"], remedy="do."),
+        {"made": ("vpce-1", "sg-1"), "left": ("sg-1",)},
+        "What.\nRemedy: do.\nSee docs/errors.md#provisioning",
+    ),
     *[
         (
             cls("What.", cause="why.", remedy="do."),

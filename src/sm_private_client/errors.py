@@ -18,6 +18,7 @@
     │   ├── JobFailedError
     │   └── JobTimeoutError
     ├── PolicyError (also ValueError)            .place .remedy
+    ├── ProvisioningError                        .made .left
     └── MissingExtraError (also ImportError)     .extra
 
 Each is a ``botocore.exceptions.BotoCoreError``, so code that catches boto's errors keeps
@@ -48,6 +49,7 @@ __all__ = [
     "PayloadError",
     "PolicyError",
     "PrivateClientError",
+    "ProvisioningError",
     "PublicAddressError",
     "RoutingError",
     "StreamError",
@@ -307,6 +309,31 @@ class PolicyError(PrivateClientError, ValueError):
     ) -> None:
         self.place = place
         self.remedy = remedy if isinstance(remedy, str) else " ".join(remedy)
+        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
+
+
+class ProvisioningError(PrivateClientError):
+    """A VPC endpoint, or what it needs, could not be made, changed or removed.
+
+    Attributes:
+        made: The ids of what had been made until then.
+        left: The ids of what of it is still there, because undoing it failed too.
+    """
+
+    reference = "provisioning"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        made: Iterable[str] = (),
+        left: Iterable[str] = (),
+        cause: str = "",
+        possible_causes: Sequence[str] = (),
+        remedy: str | Sequence[str] = (),
+    ) -> None:
+        self.made = tuple(made)
+        self.left = tuple(left)
         super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
 
 

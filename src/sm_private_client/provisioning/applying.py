@@ -1,0 +1,303 @@
+"""Apply a plan: make what is missing, wait, connect to it; undo all of it where a step fails."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sm_private_client.errors import DiscoveryError, PrivateClientError, ProvisioningError
+from sm_private_client.provisioning.checks import refuse_problems
+from sm_private_client.provisioning.differences import standing_for
+from sm_private_client.provisioning.looking import GONE, Account, ec2_of, why
+from sm_private_client.provisioning.progress import Progress, ProgressState, Waiting
+from sm_private_client.provisioning.removing import Remover, left_behind
+from sm_private_client.provisioning.requests import (
+    group_request,
+    ingress_request,
+    vpc_endpoint_request,
+)
+from sm_private_client.provisioning.verifying import verify_vpc_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.provisioning.records import (
+        Blueprint,
+        FoundVpcEndpoint,
+        PlannedSecurityGroup,
+        PlannedVpcEndpoint,
+    )
+    from sm_private_client.session import Session
+
+__all__ = ["APPLY_TIMEOUT", "Applied", "apply_blueprint"]
+
+APPLY_TIMEOUT: Final = 600.0
+"""Seconds until every VPC endpoint is available; AWS takes one to a few minutes."""
+
+POLL_INTERVAL: Final = 5.0
+"""Seconds between two looks at what is being made."""
+
+_FAILED: Final = frozenset({"failed", "rejected", "expired", *GONE})
+_GENERATIONS: Final = 10
+"""How often a client token may turn out to be that of a VPC endpoint that is gone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """What there is after a plan was applied.
+
+    Attributes:
+        plan_id: The plan.
+        made: The ids of what was made now, in order.
+        vpc_endpoint_ids: The VPC endpoint of each service that was asked for.
+        security_group_id: The group that the plan made, now or before; empty where it has none.
+    """
+
+    plan_id: str
+    made: tuple[str, ...]
+    vpc_endpoint_ids: dict[str, str]
+    security_group_id: str = ""
+
+
+def apply_blueprint(
+    plan: Blueprint,
+    session: Session,
+    *,
+    progress: Callable[[Progress], None] | None,
+    timeout: float,
+    verify: bool,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Applied:
+    """Applies a plan; see ``Plan.apply``."""
+    refuse_problems(plan)
+    ec2 = ec2_of(session)
+    run = _Run(
+        plan=plan,
+        session=session,
+        ec2=ec2,
+        account=Account(ec2),
+        tell=progress or (lambda _: None),
+        waiting=Waiting(timeout, clock=clock, sleep=sleep),
+    )
+    run.look()
+    try:
+        run.make()
+        run.wait()
+        if verify:
+            run.verify()
+    except BaseException as error:
+        left = run.undo(Waiting(timeout, clock=clock, sleep=sleep))
+        session.forget_routes()
+        if not isinstance(error, Exception):
+            raise
+        raise run.failure(error, left) from error
+    session.forget_routes()  # what was looked up before knows nothing of what is there now
+    return run.applied()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Run:
+    plan: Blueprint
+    session: Session
+    ec2: Any
+    account: Account
+    tell: Callable[[Progress], None]
+    waiting: Waiting
+    before: dict[str, FoundVpcEndpoint] = field(default_factory=dict)
+    doing: str = ""
+    permission: str = ""
+    made: list[str] = field(default_factory=list)
+    group_id: str = ""
+    vpc_endpoint_ids: dict[str, str] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Notes what there is: the world may have changed since the plan."""
+        standing = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
+        self.before = {one.vpc_endpoint_id: one for one in standing}
+
+    def make(self) -> None:
+        standing = tuple(self.before.values())
+        missing = []
+        for planned in self.plan.vpc_endpoints:
+            found = standing_for(planned, standing)
+            if found is None:
+                missing.append(planned)
+                continue
+            self.vpc_endpoint_ids[planned.service] = found.vpc_endpoint_id
+            self._tell("found", _title(planned), found.vpc_endpoint_id)
+        group = self.plan.security_group
+        if group is not None and any(planned.kind == "Interface" for planned in missing):
+            self._make_group(group)
+        for planned in missing:
+            self._make_vpc_endpoint(planned)
+
+    def _make_group(self, group: PlannedSecurityGroup) -> None:
+        what = f"security group {group.name}"
+        self._begin("ec2:CreateSecurityGroup, ec2:CreateTags", what)
+        found = self.account.security_groups(vpc_id=[self.plan.vpc_id], group_name=[group.name])
+        if found:
+            self.group_id = str(found[0]["GroupId"])
+            self._tell("found", what, self.group_id)
+        else:
+            answer = self.ec2.create_security_group(**group_request(self.plan, group))
+            self.group_id = str(answer["GroupId"])
+            self.made.append(self.group_id)
+            self._tell("made", what, self.group_id)
+        self._begin("ec2:AuthorizeSecurityGroupIngress", f"TCP port 443 into {self.group_id}")
+        while True:
+            try:
+                self.ec2.authorize_security_group_ingress(
+                    GroupId=self.group_id, **ingress_request(group)
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "InvalidPermission.Duplicate":
+                    self._tell("found", self.doing)
+                    return
+                # A group that was just made is not known everywhere at once.
+                if code == "InvalidGroup.NotFound" and self.waiting.again(POLL_INTERVAL):
+                    continue
+                raise
+            self._tell("made", self.doing)
+            return
+
+    def _make_vpc_endpoint(self, planned: PlannedVpcEndpoint) -> None:
+        permissions = "ec2:CreateVpcEndpoint, ec2:CreateTags"
+        if planned.private_dns:
+            permissions += ", route53:AssociateVPCWithHostedZone"
+        self._begin(permissions, _title(planned))
+        groups = self.plan.security_group_ids or tuple(filter(None, [self.group_id]))
+        after, made = "", {}
+        for _ in range(_GENERATIONS):
+            request = vpc_endpoint_request(self.plan, planned, groups, after=after)
+            made = self.ec2.create_vpc_endpoint(**request)["VpcEndpoint"]
+            if str(made.get("State", "")).lower() not in GONE:
+                break
+            after = str(made["VpcEndpointId"])  # EC2 remembers tokens longer than what they made
+        made_id = str(made["VpcEndpointId"])
+        if made_id not in self.before:
+            self.made.append(made_id)
+        self.vpc_endpoint_ids[planned.service] = made_id
+        self._tell("made", self.doing, made_id)
+
+    def wait(self) -> None:
+        """Waits until every VPC endpoint is available."""
+        self._begin("ec2:DescribeVpcEndpoints", "waiting until all are available")
+        pending = dict(self.vpc_endpoint_ids)
+        while True:
+            standing = self._standing()
+            for service, vpc_endpoint_id in tuple(pending.items()):
+                state = standing[vpc_endpoint_id].state if vpc_endpoint_id in standing else ""
+                if state == "available":
+                    del pending[service]
+                    self._tell("available", service, vpc_endpoint_id)
+                elif state in _FAILED:
+                    raise ProvisioningError(
+                        f"{vpc_endpoint_id} for {service} is {state}.",
+                        remedy="see why: aws ec2 describe-vpc-endpoints --vpc-endpoint-ids "
+                        f"{vpc_endpoint_id}.",
+                    )
+                else:
+                    self._tell(
+                        "waiting", f"{service} is {state or 'not shown yet'}", vpc_endpoint_id
+                    )
+            if not pending:
+                return
+            if not self.waiting.again(POLL_INTERVAL):
+                raise ProvisioningError(
+                    f"Not available after {self.waiting.timeout:g} s: "
+                    + ", ".join(f"{i} for {s}" for s, i in pending.items())
+                    + ".",
+                    remedy="apply again with a longer timeout=.",
+                )
+
+    def verify(self) -> None:
+        """Connects to every interface VPC endpoint of the plan, as clients would."""
+        standing = self._standing()
+        for planned in self.plan.vpc_endpoints:
+            if planned.kind == "Interface":
+                found = standing[self.vpc_endpoint_ids[planned.service]]
+                self._begin("ec2:DescribeNetworkInterfaces", f"connecting to {_title(planned)}")
+                address = verify_vpc_endpoint(planned, found, self.session, self.account)
+                self._tell("verified", f"{_title(planned)} at {address}", found.vpc_endpoint_id)
+
+    def undo(self, waiting: Waiting) -> dict[str, str]:
+        """Removes what was made, the last first; gives what is left, with the reason."""
+        if not self.doing:
+            return {}
+        remover = Remover(
+            self.ec2, self.account, vpc_id=self.plan.vpc_id, tell=self.tell, waiting=waiting
+        )
+        groups = [one for one in self.made if one.startswith("sg-")]
+        made = [one for one in self.made if one not in groups]
+        try:  # a lost answer leaves what is not noted as made
+            tagged = self.account.made_by(self.plan.plan_id, self.plan.vpc_id)
+            made += [
+                one.vpc_endpoint_id
+                for one in tagged
+                if one.vpc_endpoint_id not in (*self.before, *made) and one.state not in GONE
+            ]
+            if groups or self.doing.startswith("security group"):
+                known = self.plan.security_group.found_id if self.plan.security_group else ""
+                tagged_groups = self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
+                groups += [one for one in tagged_groups if one not in (*groups, known)]
+        except DiscoveryError:
+            pass  # what is noted is removed
+        return remover.remove(made[::-1], groups[::-1])
+
+    def failure(self, error: Exception, left: dict[str, str]) -> ProvisioningError:
+        if isinstance(error, PrivateClientError):
+            cause, remedies = _retold(error)
+        elif isinstance(error, (BotoCoreError, ClientError)):
+            cause, remedy = why(error, self.permission)
+            remedies = (remedy,)
+        else:  # a bug, or the caller's own progress
+            cause, remedies = f"{type(error).__name__}: {error}", ()
+        undone, by_hand = left_behind(self.made, left)
+        return ProvisioningError(
+            f"The plan for {self.plan.vpc_id} failed at: {self.doing}. {undone}",
+            made=self.made,
+            left=left,
+            cause=cause,
+            remedy=(*by_hand, *remedies),
+        )
+
+    def applied(self) -> Applied:
+        return Applied(
+            plan_id=self.plan.plan_id,
+            made=tuple(self.made),
+            vpc_endpoint_ids=dict(self.vpc_endpoint_ids),
+            security_group_id=self.group_id,
+        )
+
+    def _standing(self) -> dict[str, FoundVpcEndpoint]:
+        found = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
+        return {one.vpc_endpoint_id: one for one in found}
+
+    def _begin(self, permission: str, what: str) -> None:
+        self.permission, self.doing = permission, what
+        self._tell("making" if "Create" in permission or "Auth" in permission else "waiting", what)
+
+    def _tell(self, state: ProgressState, what: str, resource_id: str = "") -> None:
+        self.tell(
+            Progress(state=state, what=what, resource_id=resource_id, seconds=self.waiting.seconds)
+        )
+
+
+def _retold(error: PrivateClientError) -> tuple[str, tuple[str, ...]]:
+    """Takes an error of ours apart: what happened and why, and its remedies."""
+    cause, remedies = error.what, []
+    for line in str(error).removeprefix(error.what).splitlines():
+        if line.startswith("Cause: "):
+            cause += f" {line.removeprefix('Cause: ')}"
+        elif match := re.match(r"Remedy: (.+)|  \d+\. (.+)", line):
+            remedies.append(match[1] or match[2])
+    return cause, tuple(remedies)
+
+
+def _title(planned: PlannedVpcEndpoint) -> str:
+    return f"{planned.kind.lower()} VPC endpoint {planned.endpoint_service}"
