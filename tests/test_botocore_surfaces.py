@@ -1,6 +1,7 @@
 """The private surfaces of botocore and urllib3 that we lean on, named; fails when they change.
 
-They are used in routing/botocore_rules.py and transport/guarded.py and nowhere else.
+They are used in routing/botocore_rules.py, transport/guarded.py and transport/sealing.py and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import boto3.session
 import botocore.awsrequest
+import botocore.client
 import botocore.config
 import botocore.configprovider
+import botocore.credentials
 import botocore.endpoint
 import botocore.endpoint_provider
 import botocore.httpsession
 import botocore.plugin
 import botocore.session
+import botocore.utils
 import pytest
 import urllib3.connection
 import urllib3.connectionpool
@@ -199,10 +204,67 @@ def test_partitions_have_the_fields_we_read() -> None:
         assert partition["outputs"]["dnsSuffix"]
 
 
+# Sealing
+
+
+def test_every_client_is_made_by_create_client_of_the_session() -> None:
+    """boto3 and the credential providers look ``create_client`` up on the session object."""
+    assert "self._session.create_client(" in inspect.getsource(boto3.session.Session.client)
+    source = inspect.getsource(botocore.credentials)
+    assert "session, service_name, **create_client_kwargs" in source
+    assert "client_creator=self._session.create_client" in source  # SSO; sign-in from 1.41 on
+    assert inspect.getsource(botocore.utils.create_nested_client).count(".create_client(") == 1
+    for name in ("create_client", "get_credentials"):
+        assert name not in vars(botocore.session.Session())  # so that ours can stand before it
+    assert parameters(botocore.session.Session().create_client)[:4] == [
+        "service_name",
+        "region_name",
+        "api_version",
+        "use_ssl",
+    ]
+
+
+def test_an_event_comes_before_every_client_is_made() -> None:
+    """``creating-client-class``, with the attributes of the class that is about to be made."""
+    session = botocore.session.Session()
+    seen: list[dict[str, Any]] = []
+    session.register("creating-client-class", lambda **given: seen.append(given))
+    keys: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    session.create_client("sts", region_name="us-east-1", **keys).close()
+    assert [set(given) >= {"class_attributes", "base_classes"} for given in seen] == [True]
+
+
+def test_credential_fetchers_keep_their_http_session_where_the_seal_replaces_it() -> None:
+    """``_session`` of the fetchers, asked for ``send``; no other provider has sockets."""
+    providers = botocore.session.Session().get_component("credential_provider").providers
+    by_class: dict[type, Any] = {type(provider): provider for provider in providers}
+    instance = by_class[botocore.credentials.InstanceMetadataProvider]._role_fetcher
+    container = by_class[botocore.credentials.ContainerProvider]._fetcher
+    for fetcher in (instance, container):
+        assert isinstance(fetcher._session, botocore.httpsession.URLLib3Session)
+    assert "self._session.send(" in inspect.getsource(botocore.utils.IMDSFetcher)
+    assert "self._session.send(" in inspect.getsource(botocore.utils.ContainerMetadataFetcher)
+    assert "URLLib3Session" not in inspect.getsource(botocore.credentials)
+
+
+def test_only_transfers_ask_a_client_for_its_credentials() -> None:
+    """``_get_credentials`` is what boto3 asks before the Common Runtime may carry a transfer."""
+    client = botocore.session.Session().create_client(
+        "s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    assert client._get_credentials() is not None  # type: ignore[attr-defined] # not in the stubs
+    client.close()
+    crt = (Path(boto3.__file__).parent / "crt.py").read_text(encoding="utf-8")
+    assert "boto3_creds = client._get_credentials()\n    if boto3_creds is None:" in crt
+    assert "self._get_credentials" not in inspect.getsource(botocore.client)
+
+
 def test_no_other_module_touches_private_attributes_of_botocore() -> None:
-    """Only the two modules above read a private name of something that is not their own."""
-    allowed = {"routing/botocore_rules.py", "transport/guarded.py"}
+    """Only the three modules above read a private name of something that is not their own."""
+    allowed = {"routing/botocore_rules.py", "transport/guarded.py", "transport/sealing.py"}
     surfaces = {
+        "_fetcher",
+        "_role_fetcher",
         "_builtins",
         "_endpoint",
         "_endpoint_url",

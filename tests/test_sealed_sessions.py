@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pickle
@@ -112,7 +113,7 @@ def test_jobs_of_a_predictor_use_the_sealed_s3(furnished: LocalPrivateLink) -> N
     """Submitting a job and reading its answer goes through S3's interface endpoint."""
     session = sealed(furnished)
     predictor = session.predictor("echo")
-    job = predictor.submit(b"7", content_type="text/csv")
+    job = predictor.submit(b"7", content_type="text/csv", s3_prefix="s3://answers/in/")
     assert job.result(timeout=20) is not None
     assert {"s3", "sagemaker-runtime"} <= {r.service_name for r in session.egress().records}
     assert not session.egress().reached_public
@@ -132,6 +133,21 @@ def test_every_engine_counts_its_calls(bare: LocalPrivateLink, engine: str) -> N
     assert record.connections == 1
     assert (record.private, record.rule) == (True, "eni")
     assert not session.egress().sealed
+
+
+def test_an_asynchronous_predictor_counts_its_calls(bare: LocalPrivateLink) -> None:
+    """Its engine opens connections itself: those that were judged are counted."""
+    pytest.importorskip("pyreqwest")
+    session: Any = bare.session()
+
+    async def work() -> None:
+        predictor = session.async_predictor("echo")
+        for _ in range(3):
+            await predictor.invoke(b"1", content_type="text/csv")
+
+    asyncio.run(work())
+    (record,) = session.egress().records
+    assert (record.calls, record.connections, record.rule) == (3, 1, "eni")
 
 
 # What is refused
