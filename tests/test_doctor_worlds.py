@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,11 +235,6 @@ def no_dns(site: Site) -> Session:
     return site.link.session()
 
 
-def late_dns(site: Site) -> Session:
-    site.fault(site.link.faults.dns_delay(5))
-    return site.link.session()
-
-
 def forged_dns(site: Site) -> Session:
     site.fault(site.link.faults.dns(API, "203.0.113.9"))
     return site.link.session()
@@ -375,7 +371,6 @@ BROKEN: list[tuple[Callable[[Site], Session], str, str | None, str]] = [
     (names_another_service, "named-vpc-endpoint", API, "Values=com.amazonaws.us-east-1.sagemaker"),
     (names_nothing, "named-vpc-endpoint", API, "unset SM_PRIVATE_VPC_ENDPOINT"),
     (no_dns, "dns", API, "dig +short {host}"),
-    (late_dns, "resolver", None, "check the nameserver in /etc/resolv.conf"),
     (forged_dns, "dns", API, "forward the name to the VPC's resolver"),
     (
         default_url_without_private_dns,
@@ -525,6 +520,16 @@ def test_a_network_acl_that_drops_is_told_with_the_entry_to_add(egress: bool, re
     assert first.remedy == (f"{command} --cidr-block 10.0.0.0/16 --rule-action allow",)
 
 
+def test_a_dead_world_is_told_within_fifteen_seconds(site: Site) -> None:
+    """No resolver answers, and EC2 and STS take connections and say nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for service in ("EC2", "STS"):
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            site.environ.setenv(f"AWS_ENDPOINT_URL_{service}", url)
+        site.fault(site.link.faults.dns_delay(30))
+        check(site, lambda s: s.link.session(), "resolver", None, "in /etc/resolv.conf")
+
+
 def test_what_merely_follows_is_marked_and_comes_after(site: Site) -> None:
     """No credentials, so no discovery, so no route: one root cause, the rest follows from it."""
     report = diagnose(without_credentials(site))
@@ -617,8 +622,10 @@ def no_failure(report: Report, link: LocalPrivateLink) -> None:
 
 
 def test_private_dns_is_healthy(site_with_dns: Site) -> None:
-    """Private DNS."""
+    """Private DNS, told in under three seconds."""
     no_failure(diagnose(site_with_dns.link.session()), site_with_dns.link)
+    again = diagnose(site_with_dns.link.session())
+    assert again.seconds < 3
 
 
 def test_discovery_is_healthy(site: Site) -> None:
@@ -631,6 +638,40 @@ def test_a_deep_look_is_healthy(site: Site) -> None:
     report = diagnose(site.link.session(), deep=True)
     no_failure(report, site.link)
     assert len([f for f in report.findings if f.check == "sibling"]) > 10
+
+
+def test_siblings_are_told_private_or_how_to_make_them_so() -> None:
+    """Private DNS, a gateway, an interface that DNS does not lead to, or none."""
+    with LocalPrivateLink(private_dns=True) as link:
+        for service in ("ec2", "sts"):
+            link.create_vpc_endpoint(service, private_dns=True)
+        gateway = link.create_gateway("s3")
+        logs = link.create_vpc_endpoint("logs").vpc_endpoint_id
+        report = diagnose(link.session(siblings="network", sealed=True))
+        no_failure(report, link)
+        assert link.internet.connections == 0
+    told = {f.subject: f for f in report.findings if f.check == "sibling"}
+    assert {name: f.status for name, f in told.items()} == {
+        "sts": "ok",
+        "s3": "ok",
+        "logs": "warning",
+        "ecr": "warning",
+        "kms": "warning",
+    }
+    assert told["s3"].seen.endswith(f"is private, through the gateway {gateway}.")
+    turn_on = f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {logs} --private-dns-enabled"
+    assert told["logs"].remedy == (turn_on,)
+    assert told["kms"].remedy[0].startswith(f"{CREATE} com.amazonaws.us-east-1.kms ")
+
+
+def test_a_sealed_session_without_a_way_to_ec2_says_so() -> None:
+    """Then VPC endpoints cannot be found; private DNS would do without."""
+    with LocalPrivateLink() as link:
+        report = diagnose(link.session(siblings="network", sealed=True))
+        assert link.internet.connections == 0
+    assert report.findings[0].check == "discovery"
+    assert "no private way to ec2" in report.findings[0].seen
+    assert f"{CREATE} com.amazonaws.us-east-1.ec2 " in report.findings[0].remedy[1]
 
 
 def test_a_vpce_url_is_healthy(site: Site) -> None:

@@ -517,6 +517,8 @@ class SiblingFacts:
         addresses: What the host resolves to.
         private: Whether all of these are private, or reached through a gateway.
         through: What makes it private, in words.
+        interface: An interface VPC endpoint of it that is available here, whether or not the host
+            leads to it; ``None`` where EC2 shows none.
         reached: Whether a connection stood; ``None`` where it was not tried.
         failure: Why it does not resolve or is not reached.
     """
@@ -528,6 +530,7 @@ class SiblingFacts:
     addresses: tuple[str, ...] = ()
     private: bool = False
     through: str = ""
+    interface: str | None = None
     reached: bool | None = None
     failure: str | None = None
 

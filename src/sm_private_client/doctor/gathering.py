@@ -8,7 +8,7 @@ one, its signed call, and its names and addresses. What is late is ``Unknown``.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -63,6 +63,7 @@ GATHERING_TIMEOUT: Final = 13.0
 """Seconds for everything, so that a dead world is told within fifteen."""
 
 _CREDENTIALS_TIMEOUT: Final = 4.0
+_CLIENT_TIMEOUT: Final = 3.0
 _MORE_TIME: Final = 2.5
 """Seconds kept for names and addresses behind a route that was late."""
 
@@ -96,12 +97,6 @@ def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Fac
     return _Gathering(session, region, partition, requests, deep=deep).facts()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Clients:
-    ec2: Any
-    sts: Any
-
-
 class _Gathering:
     def __init__(
         self,
@@ -128,10 +123,10 @@ class _Gathering:
             session, environ, fips=fips, dual_stack=".api.aws" in (request.default_url or "")
         )
         credentials = self._credentials()
-        clients = self._clients(credentials)
+        ec2, sts = (self._client(name, credentials) for name in ("ec2", "sts"))
         location = Started(session.routes.location, what="location")
-        identity = self._ask_identity(clients)
-        account = Started(lambda: self._account(clients, location), what="EC2")
+        identity = self._ask_identity(sts)
+        account = Started(lambda: self._account(ec2, location), what="EC2")
         siblings = Started(
             lambda: look_at_siblings(
                 session,
@@ -159,7 +154,7 @@ class _Gathering:
         own = tuple(
             sorted({p.source_address for s in seen for p in s.peers if _is_own(p.source_address)})
         )
-        groups = self._own_groups(clients, own)
+        groups = self._own_groups(ec2, own)
         vpc_id = self._vpc_id(location)
         used = next((s.serving for s in seen if s.serving), None)
         of_vpc = vpc_id or (used.vpc_endpoint.vpc_id if used else None)
@@ -190,27 +185,34 @@ class _Gathering:
         except TimeoutError:
             return Unknown(reason="the provider did not answer in time")
 
-    def _clients(self, credentials: Credentials | Unknown | None) -> _Clients | Unknown:
+    def _client(self, name: str, credentials: Credentials | Unknown | None) -> Any:  # noqa: ANN401 - boto3's, or Unknown
         if credentials is None:
             return Unknown(reason="there are no AWS credentials")
         if isinstance(credentials, Unknown):
             return Unknown(reason=f"there are no credentials: {credentials.reason}")
         make: Any = self._session.client
+        # A sealed session looks for a private way first, which may take seconds.
+        making = Started(lambda: make(name, self._region, config=_QUICK), what=f"client {name}")
         try:
-            ec2, sts = (make(n, self._region, config=_QUICK) for n in ("ec2", "sts"))
+            return making.result(time.monotonic() + _CLIENT_TIMEOUT)
+        except TimeoutError:
+            return Unknown(reason=f"no way to {name} was found in time", unreachable=True)
+        except PrivateClientError as error:
+            reason = f"this sealed session has no private way to {name} ({type(error).__name__})"
+            return Unknown(reason=reason, unreachable=True)
         except (BotoCoreError, ValueError) as error:
-            return Unknown(reason=f"no client could be made ({type(error).__name__})")
-        return _Clients(ec2=ec2, sts=sts)
+            return Unknown(reason=f"no client of {name} could be made ({type(error).__name__})")
 
-    def _ask_identity(self, clients: _Clients | Unknown) -> Started[Identity | Unknown]:
-        if isinstance(clients, Unknown):
-            return Started(lambda: clients, what="STS")
-        return Started(lambda: identity_of_caller(clients.sts), what="STS")
+    @staticmethod
+    def _ask_identity(sts: Any) -> Started[Identity | Unknown]:  # noqa: ANN401
+        return Started(
+            lambda: sts if isinstance(sts, Unknown) else identity_of_caller(sts), what="STS"
+        )
 
-    def _own_groups(self, clients: _Clients | Unknown, own: tuple[str, ...]) -> tuple[str, ...]:
-        if isinstance(clients, Unknown) or not own:
+    def _own_groups(self, ec2: Any, own: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ANN401
+        if isinstance(ec2, Unknown) or not own:
             return ()
-        asked = Started(lambda: groups_of(clients.ec2, own), what="own security groups")
+        asked = Started(lambda: groups_of(ec2, own), what="own security groups")
         return known(self._within(asked, Unknown(reason="late"))) or ()
 
     def _vpc_id(self, location: Started[Location]) -> str | None:
@@ -219,9 +221,9 @@ class _Gathering:
         place = self._within(location, None)
         return place.vpc_id if place else None
 
-    def _account(self, clients: _Clients | Unknown, location: Started[Location]) -> Account:
-        if isinstance(clients, Unknown):
-            return Account(vpc_endpoints=clients, vpcs={})
+    def _account(self, ec2: Any, location: Started[Location]) -> Account:  # noqa: ANN401
+        if isinstance(ec2, Unknown):
+            return Account(vpc_endpoints=ec2, vpcs={})
         rows = [row for row in catalogue.CATALOGUE if not row.is_browser_only]
         every = [
             endpoint_service_name(row, region=self._region, partition=self._partition)
@@ -229,7 +231,7 @@ class _Gathering:
         ]
         vpc_id = self._vpc_id(location)
         return look_at_account(
-            clients.ec2,
+            ec2,
             endpoint_services=[*every, *sibling_services(self._region, self._partition)],
             in_full=[name for n in self._requests for name in self._endpoint_services(n)],
             vpc_ids=(vpc_id,) if vpc_id else (),

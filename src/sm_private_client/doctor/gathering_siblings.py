@@ -74,18 +74,20 @@ def look_at_siblings(
             endpoint_service=names[0],
             purpose=row.purpose,
         )
-        return _reached(session, prober, seen, port=port, gateway=lambda: gateway(names))
+        return _reached(
+            session, prober, seen, port=port, standing=lambda kind: standing(kind, names)
+        )
 
-    def gateway(names: tuple[str, ...]) -> str | None:
+    def standing(kind: str, names: tuple[str, ...]) -> str | None:
         told = account().vpc_endpoints
         if isinstance(told, Unknown):
             return None
         here = vpc_id()
         for one in told:
-            standing = one.vpc_endpoint
-            is_gateway = one.kind == "gateway" and standing.endpoint_service in names
-            if is_gateway and standing.is_available and here in (None, standing.vpc_id):
-                return standing.vpc_endpoint_id
+            found = one.vpc_endpoint
+            right = one.kind == kind and found.endpoint_service in names
+            if right and found.is_available and here in (None, found.vpc_id):
+                return found.vpc_endpoint_id
         return None
 
     rows = [row for row in SIBLINGS if deep or row.service_name in _ALWAYS]
@@ -108,7 +110,7 @@ def _reached(
     seen: SiblingFacts,
     *,
     port: int,
-    gateway: Callable[[], str | None],
+    standing: Callable[[str], str | None],
 ) -> SiblingFacts:
     if is_loopback_host(seen.host):
         return replace(seen, private=True, reached=True, through="a stand-in on this machine")
@@ -118,8 +120,13 @@ def _reached(
         return replace(seen, failure=str(error.strerror or error))
     private = all(AddressPolicy().judge(address).private for address in found)
     through = "private addresses" if private else ""
-    if not private and (gateway_id := gateway()) is not None:
+    if not private and (gateway_id := standing("gateway")) is not None:
         private, through = True, f"the gateway {gateway_id}"
+    if not private:
+        seen = replace(seen, interface=standing("interface"))
+    if not private and session.sealed:
+        seen = replace(seen, addresses=found, reached=False)
+        return replace(seen, failure=f"{found[0]} is public, and this session is sealed")
     failure = prober.reach(found[0], port)
     return replace(
         seen,

@@ -23,6 +23,7 @@ from sm_private_client.doctor.facts import (
     Identity,
     RouteFailure,
     ServiceFacts,
+    SiblingFacts,
     Unknown,
     VpcEndpointFacts,
 )
@@ -267,7 +268,7 @@ CALL = Check(
 def _siblings(facts: Facts) -> Iterator[Verdict]:
     for sibling in facts.siblings:
         name = sibling.service_name
-        values = {"service": sibling.endpoint_service, "vpc": facts.vpc_id or "<vpc>"}
+        values = {"command": _sibling_command(facts, sibling)}
         about = f"{sibling.host} ({sibling.purpose})"
         if sibling.private and sibling.reached is not False:
             yield fine(name, f"{about} is private, through {sibling.through}.")
@@ -279,15 +280,23 @@ def _siblings(facts: Facts) -> Iterator[Verdict]:
             yield doubtful(name, f"{about} is not reached: {why}.", **values)
 
 
+def _sibling_command(facts: Facts, sibling: SiblingFacts) -> str:
+    if sibling.interface is not None:
+        turn = f"modify-vpc-endpoint --vpc-endpoint-id {sibling.interface} --private-dns-enabled"
+        return f"aws ec2 {turn}"
+    return (
+        f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name "
+        f"{sibling.endpoint_service} --vpc-id {facts.vpc_id or '<vpc>'} --subnet-ids <subnets> "
+        "--private-dns-enabled"
+    )
+
+
 SIBLINGS = Check(
     name="sibling",
     looks_at="the services that SageMaker code also calls (STS, S3, Logs, ECR, KMS; with --deep "
     "all of them): private, public or unreachable",
     meaning="code that calls it leaves the private network, or hangs until its time-outs are over.",
-    remedies=(
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
-        "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
-    ),
+    remedies=("{command}",),
     session=_siblings,
 )
 
