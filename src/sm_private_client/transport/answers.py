@@ -7,6 +7,7 @@ on a connection that is kept must all belong to one answer or the next.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -19,10 +20,14 @@ PIECE: Final = 64 * 1024
 
 _LONGEST_LINE: Final = 64 * 1024  # bytes; http.client's limit
 _MOST_LINES: Final = 100  # headers, or trailers; http.client's limit
+_MOST_INTERIM: Final = 100  # answers before the final one; a peer that has more has no final one
 _WITHOUT_PAYLOAD: Final = frozenset({204, 304})  # RFC 9112, 6.3
 _FIRST_FINAL: Final = 200
 _SWITCHING: Final = 101
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r\n]*)\r?\n")
+"""A name and a value (RFC 9110, 5.6.2 and 5.5). A CR within is a line end to some (9112, 2.2)."""
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
+"""A chunk's size and extensions, whose line no lone LF may end (RFC 9112, 7.1)."""
 _DIGITS: Final = 15  # of a length; more would be an exabyte
 _LARGE: Final = 32 * 1024 * 1024  # bytes; memory for more is not taken before it has come
 
@@ -61,12 +66,15 @@ class Answer:
             OSError: As the reader.
         """
         self._reader = reader
-        status = 0
-        while status < _FIRST_FINAL:
+        for _ in range(_MOST_INTERIM + 1):
             version, status = _status(_line(reader))
             if status == _SWITCHING:
                 raise _not_http("it switches protocols unasked")
             self.headers = _headers(reader)
+            if status >= _FIRST_FINAL:
+                break
+        else:
+            raise _not_http("it has too many interim answers")
         self.status = status
         self._is_chunked = self._find_chunked()
         self._length = self._find_length()
@@ -140,7 +148,7 @@ class Answer:
         told = self.headers.get("content-length")
         if told is None or self._is_chunked:
             return None
-        lengths = {text.strip() for text in told.split(",")}
+        lengths = {text.strip(" \t") for text in told.split(",")}
         length = lengths.pop()
         if lengths or not (length.isascii() and length.isdigit()) or len(length) > _DIGITS:
             raise _not_http("its length is not clear")
@@ -149,7 +157,7 @@ class Answer:
     def _find_will_close(self, version: bytes) -> bool:
         if self._length is None and not self._is_chunked:
             return True
-        if self._is_chunked and "content-length" in self.headers:
+        if self._is_chunked and (version == b"HTTP/1.0" or "content-length" in self.headers):
             return True  # RFC 9112, 6.1: somebody on the way may have been misled
         said = self.headers.get("connection", "").lower()
         return "close" in said or (version == b"HTTP/1.0" and "keep-alive" not in said)
@@ -170,6 +178,7 @@ def _status(line: bytes) -> tuple[bytes, int]:
         or not code.isdigit()
         or code < b"100"
         or rest[3:4].strip()
+        or b"\r" in line[:-2]
     ):
         raise _not_http("its first line is not a status")
     return version, int(code)
@@ -183,22 +192,23 @@ def _headers(reader: Reader) -> dict[str, str]:
         if line in {b"\r\n", b"\n"}:
             return headers
         text = line.decode("latin-1")
-        if text[0] in " \t" and name:  # folded, which RFC 9112, 5.2 lets a client mend
-            headers[name] = f"{headers[name]} {text.strip()}"
-            continue
-        name, colon, value = text.partition(":")
-        if not (colon and name) or name != name.strip():
+        is_folded = name and text[0] in " \t"  # RFC 9112, 5.2 lets a client mend it
+        field = _FIELD.fullmatch(f"{name}:{text}" if is_folded else text)
+        if field is None:
             raise _not_http("a header is not one")
-        name, value = name.lower(), value.strip(" \t\r\n")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        name, value = field[1].lower(), field[2].strip(" \t")
+        if is_folded:
+            headers[name] = f"{headers[name]} {value}"
+        else:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
     raise _not_http("it has too many headers")
 
 
 def _chunk_size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    if not digits or len(digits) > _DIGITS or not _HEX.issuperset(digits):
+    chunk = _CHUNK.fullmatch(line)
+    if chunk is None:
         raise _not_http("a chunk has no size")
-    return int(digits, 16)
+    return int(chunk[1], 16)
 
 
 def _cut() -> ConnectionError:
