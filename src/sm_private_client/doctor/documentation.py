@@ -46,7 +46,8 @@ is not known.
 
 What it sends: DNS look-ups, EC2 and STS calls that only read, connections that are closed again,
 and one signed call for each service that changes nothing. A public address of SageMaker is never
-dialled. Credentials are never shown, nor is any part of them.
+dialled; a sibling's is, without sending anything, unless the session is sealed. Credentials are
+never shown, nor is any part of them.
 
 Permissions that let it see everything: `ec2:DescribeVpcEndpoints`, `ec2:DescribeNetworkInterfaces`,
 `ec2:DescribeSecurityGroups`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSubnets`, `ec2:DescribeVpcs`,
