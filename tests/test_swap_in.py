@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,13 @@ from botocore.httpsession import URLLib3Session
 
 from sm_private_client import (
     ConfigurationError,
+    MissingExtraError,
     NoPrivateRouteError,
     PublicAddressError,
     Session,
+    swap_in,
 )
+from sm_private_client.swap_in import aiobotocore_arguments, httpx_transport
 from sm_private_client.swap_in.installing import Installation, install, uninstall
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.guarded import CLIENT_HOOK, GuardedHTTPSession, is_guarded
@@ -366,6 +370,8 @@ def test_a_bad_option_installs_nothing() -> None:
         install(vpc_id="10.0.0.0/16")
     with pytest.raises(TypeError, match="unexpected keyword argument 'vpc'"):
         install(vpc="vpc-0a1b2c3d")  # type: ignore[call-arg] # what is tested
+    with pytest.raises(ConfigurationError, match=r"sealed=True cannot be installed\."):
+        install(sealed=True)
     assert attributes() == before
 
 
@@ -415,3 +421,26 @@ def test_threads_may_install_and_make_clients_at_the_same_time(link: LocalPrivat
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+# What other libraries are given
+
+
+@pytest.mark.parametrize(
+    ("give", "module"),
+    [(aiobotocore_arguments, "aiobotocore_guard"), (httpx_transport, "httpx_transport")],
+)
+def test_without_the_library_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, give: Callable[[str], object], module: str
+) -> None:
+    """What is missing is an installation, so the command is told."""
+    monkeypatch.setitem(sys.modules, f"sm_private_client.transport.{module}", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sm-private-client\[libraries\]'"):
+        give("sagemaker-runtime")
+
+
+def test_the_room_names_what_it_has() -> None:
+    """Names are imported when they are used, and there are no others."""
+    assert swap_in.install is install
+    with pytest.raises(AttributeError, match="has no attribute 'x'"):
+        _ = swap_in.x

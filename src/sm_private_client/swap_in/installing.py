@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
 
-from sm_private_client.errors import PrivateClientError, PublicAddressError, RoutingError
+from sm_private_client.errors import (
+    ConfigurationError,
+    PrivateClientError,
+    PublicAddressError,
+    RoutingError,
+)
 from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.settings import RoutingOptions, load_settings
 from sm_private_client.session import Session, is_making, making
@@ -206,7 +211,7 @@ def install(
 
     Args:
         network: As for ``Session``.
-        **routing: As for ``Session``.
+        **routing: As for ``Session``; ``sealed`` is refused.
 
     Returns:
         The installation, to end it: by ``with``, or its ``uninstall``.
@@ -215,6 +220,12 @@ def install(
         ConfigurationError: An option cannot be used; nothing was installed.
     """
     load_settings(routing, environ={}, profile={})
+    if routing.get("sealed"):
+        raise ConfigurationError(
+            "sealed=True cannot be installed.",
+            cause="install() swaps the clients of the SageMaker family only.",
+            remedy="make a Session(sealed=True) and hand it, or its clients, to the library.",
+        )
     installation = Installation(network, routing)
     _swap.add(installation)
     return installation

@@ -39,7 +39,7 @@ def aiobotocore_arguments(
         RoutingError, PublicAddressError, ConfigurationError: As ``Session.client`` does.
     """
     try:
-        from sm_private_client.transport import aiobotocore_guard  # noqa: PLC0415 - an extra
+        from sm_private_client.transport.aiobotocore_guard import guarded_config  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise MissingExtraError("aiobotocore_arguments", extra="libraries") from error
     chosen = session or default_session()
@@ -48,7 +48,7 @@ def aiobotocore_arguments(
         "region_name": route.region,
         "endpoint_url": route.endpoint_url,
         "verify": chosen.ca_bundle,
-        "config": aiobotocore_guard.guarded_config(_dialer(chosen, route)),
+        "config": guarded_config(_dialer(chosen, route)),
     }
 
 
