@@ -685,9 +685,46 @@ def test_a_stream_gives_the_payload_as_it_arrives(
 
 def test_a_stream_up_to_the_end_of_the_connection_is_read(made: Made, peer: Peer) -> None:
     """Without a length the end is the end; nothing is kept."""
-    peer.script = writes(b"HTTP/1.1 200 OK\r\n\r\nabcde")
+
+    def script(_: Peer, talk: Talk) -> None:
+        if talk.read():
+            talk.write(b"HTTP/1.1 200 OK\r\n\r\nabcde")
+            talk.end()
+
+    peer.script = script
     assert b"".join(made.transport.stream(REQUEST, timeout=5).chunks()) == b"abcde"
     assert idle(made.transport) == 0
+
+
+def ends_without_a_word(_: Peer, talk: Talk) -> None:
+    """As a connection that somebody on the way cuts: the end, and nothing of TLS before it."""
+    if talk.read():
+        talk.write(b"HTTP/1.1 200 OK\r\n\r\nabcde")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_end_that_tls_does_not_vouch_for_is_a_cut(
+    made: Made, peer: Peer, *, streamed: bool
+) -> None:
+    """Without a length only the peer's own closing alert says that all has come (RFC 9112, 9.8)."""
+    peer.script = ends_without_a_word
+    with pytest.raises(ConnectionClosedError):
+        read(made.transport, streamed=streamed, timeout=5)
+
+
+def says_too_much_later(_: Peer, talk: Talk) -> None:
+    while talk.read():
+        talk.write(OK[:-5])
+        talk.write(OK[-5:] + OK.replace(b"hello", b"WRONG"))  # one record of TLS
+
+
+def test_surplus_that_tls_holds_is_not_the_next_answer(made: Made, peer: Peer) -> None:
+    """It is neither in our buffer nor in the socket's; the connection is not used again."""
+    peer.script = says_too_much_later
+    chunks = made.transport.stream(REQUEST, timeout=5).chunks()
+    assert b"".join(chunks) == b"hello"
+    assert idle(made.transport) == 0
+    assert made.transport.send(REQUEST, timeout=5).body == b"hello"
 
 
 def endless(_: Peer, talk: Talk) -> None:
@@ -935,6 +972,27 @@ def test_a_forked_child_makes_its_own_connections(made: Made, peer: Peer) -> Non
     peer.go_on.set()
     assert b"".join(held.chunks()) == b"abc"
     assert peer.connections == 3
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+def test_a_forked_child_does_not_go_on_with_a_stream(made: Made, peer: Peer) -> None:
+    """What it would read, its parent would miss."""
+    peer.script = in_pieces(CHUNKED + b"3\r\nabc\r\n", b"3\r\ndef\r\n", b"0\r\n\r\n")
+    chunks = made.transport.stream(REQUEST, timeout=5).chunks()
+    assert next(chunks) == b"abc"
+    peer.go_on.set()
+
+    def work() -> bool:
+        try:
+            next(chunks)
+        except ConnectionClosedError:
+            return True
+        return False
+
+    assert in_child(work)
+    assert next(chunks) == b"def"
+    peer.go_on.set()
+    assert list(chunks) == []
 
 
 def test_a_transport_that_is_dropped_closes_its_connections(peer: Peer, bundle: str) -> None:

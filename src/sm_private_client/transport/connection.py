@@ -33,7 +33,12 @@ class _Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int | None:
-        return None if self.paused else self._sock.recv_into(buffer)
+        if self.paused:
+            return None
+        try:
+            return self._sock.recv_into(buffer)
+        except ssl.SSLEOFError:  # whoever is on the way can end a connection so
+            raise ConnectionAbortedError("the connection ended without TLS's own end") from None
 
 
 class Connection:
@@ -101,7 +106,10 @@ class Connection:
         """Says whether it can carry another request after this answer."""
         if answer.will_close or not answer.is_whole or not self._is_whole:
             return False
-        # Whatever else came would be taken for the next one's answer.
+        # Whatever else came would be taken for the next one's answer. What TLS has decrypted and
+        # nobody has read yet is not seen by poll() either.
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return False
         self._incoming.paused = True
         surplus = self._reader.peek(1)
         self._incoming.paused = False

@@ -151,7 +151,10 @@ class Connector:
         if self._context is None:
             return sock
         secured = self._context.wrap_socket(
-            sock, server_hostname=self.origin.host, do_handshake_on_connect=False
+            sock,
+            server_hostname=self.origin.host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,  # an answer without a length could be cut unnoticed
         )
         try:
             secured.settimeout(None if timeout is None else max(timeout, 0.001))

@@ -205,7 +205,9 @@ class _DirectStream:
         connection = self._using()
         try:
             with _Failing(self._url, connection) as failing:
-                yield from self._answer.pieces()
+                for piece in self._answer.pieces():
+                    yield piece
+                    self._using()  # a forked child would read what is its parent's
                 self._end(connection)
                 return
         finally:
