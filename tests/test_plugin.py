@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
 import pytest
 from botocore.config import Config
+from botocore.exceptions import CredentialRetrievalError, ProfileNotFound
 from botocore.httpsession import URLLib3Session
 
 from sm_private_client import (
@@ -155,21 +157,35 @@ def test_what_cannot_be_guarded_is_blocked(
 class Broken:
     """A session whose every use fails in a way that nobody thought of."""
 
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def adopt(self, _client: Any) -> None:
-        raise LookupError("out of order")
+        raise self._error
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (LookupError("s3cret"), "LookupError."),
+        (CredentialRetrievalError(provider="p", error_msg="s3cret"), "CredentialRetrievalError."),
+        (
+            ProfileNotFound(profile="prod"),
+            "ProfileNotFound: The config profile (prod) could not be found.",
+        ),
+    ],
+)
 def test_what_nobody_thought_of_blocks_too(
-    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
 ) -> None:
-    """Any exception: botocore would swallow it and hand out a client that goes out publicly."""
-    monkeypatch.setattr(front, "_default_session", Broken())
+    """Any exception: botocore would swallow it and go out publicly. No text that may be secret."""
+    monkeypatch.setattr(front, "_default_session", Broken(error))
     with pytest.raises(RoutingError) as caught:
         client_of(link).list_endpoints()
     assert str(caught.value) == (
         "The plugin sm_private_client.plugin could not decide a private route for this client, so "
         "its calls are blocked.\n"
-        "Cause: LookupError: out of order\n"
+        f"Cause: {cause}\n"
         "Remedies, in order:\n"
         "  1. run: sm-private-client doctor\n"
         "  2. take sm-private-client=sm_private_client.plugin out of "
@@ -289,7 +305,7 @@ def test_the_doctor_learns_whether_the_hook_is_live(
 
 def test_a_variable_that_is_set_may_guard_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where routing is out of order the hook blocks, and the doctor is told so."""
-    monkeypatch.setattr(front, "_default_session", Broken())
+    monkeypatch.setattr(front, "_default_session", Broken(LookupError("s3cret")))
     assert plugin.hook_state().detail == (
         "BOTOCORE_EXPERIMENTAL__PLUGINS names the plugin, but a client made in this process was "
         "not guarded."
@@ -308,3 +324,9 @@ def test_a_process_without_sagemaker_loads_next_to_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_page_has_the_line_to_type() -> None:
+    """What docs/swap-in.md exports is the variable and the entry that the code knows."""
+    page = (Path(__file__).parents[1] / "docs" / "swap-in.md").read_text(encoding="utf-8")
+    assert f'export {plugin.VARIABLE}="{plugin.ENTRY}"' in page

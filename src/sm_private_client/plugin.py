@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+
 from sm_private_client.errors import PrivateClientError, RoutingError
 from sm_private_client.swap_in.blocking import block
 
@@ -64,12 +66,19 @@ def _failed(error: Exception) -> RoutingError:
     return RoutingError(
         "The plugin sm_private_client.plugin could not decide a private route for this client, "
         "so its calls are blocked.",
-        cause=f"{type(error).__name__}: {error}",
+        cause=f"{type(error).__name__}{_told(error)}.",
         remedy=(
             "run: sm-private-client doctor",
             f"take {ENTRY} out of {VARIABLE} only if these calls may go out publicly.",
         ),
     )
+
+
+def _told(error: Exception) -> str:
+    """Gives an error's text where it can hold no secret; that of a credential process may."""
+    safe = isinstance(error, (BotoCoreError, ImportError))
+    safe = safe and not isinstance(error, CredentialRetrievalError)
+    return f": {error}".rstrip(".") if safe else ""
 
 
 def with_entry(value: str | None) -> str:
