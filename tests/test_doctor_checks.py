@@ -10,35 +10,34 @@ from typing import Any
 import pytest
 
 from sm_private_client.doctor import documentation
-from sm_private_client.doctor.checks.firewalls import blocked_directions, lets_in
-from sm_private_client.doctor.checks.table import CHECKS, check_all
-from sm_private_client.doctor.facts import (
+from sm_private_client.doctor.account_facts import (
     AclEntry,
-    Call,
-    Certificate,
-    Credentials,
-    Environment,
-    Facts,
     GroupRule,
-    Hook,
-    Identity,
-    NameAnswer,
     NetworkAcl,
-    Peer,
-    RouteFailure,
     SecurityGroup,
-    ServiceFacts,
-    SiblingFacts,
     Subnet,
-    TlsResult,
-    Unknown,
-    UrlSetting,
     VpcEndpointFacts,
     VpcFacts,
 )
+from sm_private_client.doctor.checks.firewalls import blocked_directions, lets_in
+from sm_private_client.doctor.checks.table import CHECKS, check_all
+from sm_private_client.doctor.facts import (
+    Call,
+    Credentials,
+    Environment,
+    Facts,
+    Hook,
+    Identity,
+    RouteFailure,
+    ServiceFacts,
+    SiblingFacts,
+    UrlSetting,
+)
 from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host, redacted
+from sm_private_client.doctor.network_facts import Certificate, NameAnswer, Peer, TlsResult
 from sm_private_client.doctor.ranking import paths, ranked
 from sm_private_client.doctor.records import Finding
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import Partition
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "page"]
 
+_COMMANDS: Final = (
+    "aws ",
+    "date ",
+    "dig ",
+    "export ",
+    "nc ",
+    "openssl ",
+    "sudo ",
+    "unset ",
+    "cat ",
+)
+
 _HEAD: Final = """\
 # The doctor
 
@@ -75,12 +87,18 @@ def _section(check: Check) -> str:
     ]
     if check.remedies:
         lines += ["Remedies, the first first:", ""]
-        lines += [f"- `{_plain(remedy)}`" for remedy in check.remedies]
+        lines += [f"- {_shown(remedy)}" for remedy in check.remedies]
         lines.append("")
     if check.explained_by:
         names = ", ".join(f"[{name}](#{name})" for name in check.explained_by)
         lines += [f"Merely follows from: {names}.", ""]
     return "\n".join(lines)
+
+
+def _shown(remedy: str) -> str:
+    """Shows commands as code, and advice as text."""
+    text = _plain(remedy)
+    return f"`{text}`" if text.startswith(_COMMANDS) or "<" in text else text
 
 
 def _plain(template: str) -> str:

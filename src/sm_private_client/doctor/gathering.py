@@ -21,12 +21,8 @@ from sm_private_client.doctor.facts import (
     Environment,
     Facts,
     Identity,
-    Peer,
     RouteFailure,
     ServiceFacts,
-    Unknown,
-    VpcEndpointFacts,
-    known,
 )
 from sm_private_client.doctor.gathering_account import (
     Account,
@@ -39,8 +35,10 @@ from sm_private_client.doctor.gathering_network import Prober, look_up, name_ser
 from sm_private_client.doctor.gathering_session import credentials_of, environment_of, url_setting
 from sm_private_client.doctor.gathering_siblings import look_at_siblings, sibling_services
 from sm_private_client.doctor.hosts import redacted
+from sm_private_client.doctor.network_facts import Peer
 from sm_private_client.doctor.plugin_hook import look_at_hook
 from sm_private_client.doctor.started import Started
+from sm_private_client.doctor.unknown import Unknown, known
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.addresses import AddressPolicy
@@ -51,7 +49,8 @@ from sm_private_client.routing.settings import read_environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sm_private_client.doctor.facts import NameAnswer
+    from sm_private_client.doctor.account_facts import VpcEndpointFacts
+    from sm_private_client.doctor.network_facts import NameAnswer
     from sm_private_client.privatelink.hostnames import Partition
     from sm_private_client.routing.inquiry import RouteRequest
     from sm_private_client.routing.location import Location

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.doctor.facts import (
+from sm_private_client.doctor.account_facts import (
     AclEntry,
     GroupRule,
-    Identity,
     NetworkAcl,
     SecurityGroup,
     Subnet,
-    Unknown,
     VpcEndpointFacts,
     VpcFacts,
 )
+from sm_private_client.doctor.facts import Identity
 from sm_private_client.doctor.started import Started
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.doctor.facts import Certificate, NameAnswer, Peer, TlsResult
+from sm_private_client.doctor.network_facts import Certificate, NameAnswer, Peer, TlsResult
 from sm_private_client.routing.network import connect, failure_of
 from sm_private_client.transport.tls import verifying_context
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.doctor.facts import Credentials, Environment, Unknown, UrlSetting
+from sm_private_client.doctor.facts import Credentials, Environment, UrlSetting
 from sm_private_client.doctor.hosts import read_host, redacted
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import is_loopback_host
 from sm_private_client.routing.urls import parse_endpoint_url

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from sm_private_client.doctor.facts import SiblingFacts, Unknown
+from sm_private_client.doctor.facts import SiblingFacts
 from sm_private_client.doctor.gathering_network import CONNECT_TIMEOUT, DNS_TIMEOUT, Prober
 from sm_private_client.doctor.started import Started
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import AddressPolicy, is_loopback_host
 from sm_private_client.privatelink.siblings import SIBLINGS, sibling_service_names

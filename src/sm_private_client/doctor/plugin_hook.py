@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
-from sm_private_client.doctor.facts import Hook, Unknown
+from sm_private_client.doctor.facts import Hook
 from sm_private_client.doctor.gathering_session import PLUGINS
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.plugin import hook_state
 
 if TYPE_CHECKING:

@@ -18,20 +18,15 @@ from sm_private_client.doctor.checks.session import (
     SIGNATURE_CODES,
     UNKNOWN_KEY_CODES,
 )
-from sm_private_client.doctor.facts import (
-    Facts,
-    Identity,
-    RouteFailure,
-    ServiceFacts,
-    SiblingFacts,
-    Unknown,
-    VpcEndpointFacts,
-)
+from sm_private_client.doctor.facts import Facts, Identity, RouteFailure, ServiceFacts, SiblingFacts
+from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.evaluation import Decision, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sm_private_client.doctor.account_facts import VpcEndpointFacts
 
 __all__ = ["CALL", "HOOK", "PERMISSION", "POLICY", "ROUTE", "SIBLINGS"]
 

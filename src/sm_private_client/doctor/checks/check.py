@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.facts import Facts, ServiceFacts, Unknown
+from sm_private_client.doctor.facts import Facts, ServiceFacts
 from sm_private_client.doctor.records import Finding, HopName, Status
+
+if TYPE_CHECKING:
+    from sm_private_client.doctor.unknown import Unknown
 
 __all__ = ["Check", "Verdict", "broken", "could_not_look", "doubtful", "fine", "worse"]
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sm_private_client.doctor.facts import AclEntry, GroupRule, NetworkAcl, SecurityGroup
+    from sm_private_client.doctor.account_facts import (
+        AclEntry,
+        GroupRule,
+        NetworkAcl,
+        SecurityGroup,
+    )
 
 __all__ = ["blocked_directions", "lets_in"]
 

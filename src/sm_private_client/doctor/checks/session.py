@@ -12,8 +12,9 @@ from sm_private_client.doctor.checks.check import (
     doubtful,
     fine,
 )
-from sm_private_client.doctor.facts import Credentials, Facts, Unknown
+from sm_private_client.doctor.facts import Credentials, Facts
 from sm_private_client.doctor.hosts import covered_by_no_proxy
+from sm_private_client.doctor.unknown import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.doctor.checks import calls, connections, session, settings, vpc_endpoints
+from sm_private_client.doctor.checks import (
+    calls,
+    connections,
+    session,
+    settings,
+    tls,
+    vpc_endpoints,
+)
 
 if TYPE_CHECKING:
     from sm_private_client.doctor.checks.check import Check
@@ -38,11 +45,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     connections.GROUPS,
     connections.ACLS,
     connections.CONNECTION,
-    connections.TLS_NAME,
-    connections.TLS_EXPIRED,
-    connections.TLS_INSPECTION,
-    connections.TLS_AUTHORITY,
-    connections.TLS_HANDSHAKE,
+    tls.NAME,
+    tls.EXPIRED,
+    tls.INSPECTION,
+    tls.AUTHORITY,
+    tls.HANDSHAKE,
     calls.POLICY,
     calls.PERMISSION,
     calls.CALL,

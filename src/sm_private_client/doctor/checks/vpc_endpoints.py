@@ -13,17 +13,13 @@ from sm_private_client.doctor.checks.check import (
     fine,
     worse,
 )
-from sm_private_client.doctor.facts import (
-    Facts,
-    RouteFailure,
-    ServiceFacts,
-    Unknown,
-    VpcEndpointFacts,
-    known,
-)
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
+from sm_private_client.doctor.unknown import Unknown, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sm_private_client.doctor.account_facts import VpcEndpointFacts
 
 __all__ = ["ADDRESSES", "ATTRIBUTES", "DISCOVERY", "EXISTS", "PRIVATE_DNS", "STATE", "VPC", "ZONE"]
 
