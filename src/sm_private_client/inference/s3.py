@@ -1,6 +1,6 @@
 """S3 as asynchronous inference needs it: put an input, look for an object.
 
-These calls go where the S3 client that was given goes; the guard does not judge them.
+These calls go where the S3 client that was given goes; only a sealed session judges them.
 """
 
 from __future__ import annotations
