@@ -138,13 +138,11 @@ class _Run:
     def _make_group(self, group: PlannedSecurityGroup) -> None:
         what = f"security group {group.name}"
         self._begin("ec2:CreateSecurityGroup, ec2:CreateTags", what)
-        found = self.account.security_groups(vpc_id=[self.plan.vpc_id], group_name=[group.name])
-        if found:
-            self.group_id = str(found[0]["GroupId"])
+        self.group_id = self._group_named(group.name)
+        if self.group_id:
             self._tell("found", what, self.group_id)
         else:
-            answer = self.ec2.create_security_group(**group_request(self.plan, group))
-            self.group_id = str(answer["GroupId"])
+            self.group_id = self._new_group(group)
             self.made.append(self.group_id)
             self._tell("made", what, self.group_id)
         self._begin("ec2:AuthorizeSecurityGroupIngress", f"TCP port 443 into {self.group_id}")
@@ -164,6 +162,20 @@ class _Run:
                 raise
             self._tell("made", self.doing)
             return
+
+    def _group_named(self, name: str) -> str:
+        found = self.account.security_groups(vpc_id=[self.plan.vpc_id], group_name=[name])
+        return str(found[0]["GroupId"]) if found else ""
+
+    def _new_group(self, group: PlannedSecurityGroup) -> str:
+        try:
+            return str(self.ec2.create_security_group(**group_request(self.plan, group))["GroupId"])
+        except ClientError as error:
+            # The answer of a first attempt was lost: groups have no client token.
+            made = error.response["Error"]["Code"] == "InvalidGroup.Duplicate"
+            if made and (group_id := self._group_named(group.name)):
+                return group_id
+            raise
 
     def _make_vpc_endpoint(self, planned: PlannedVpcEndpoint) -> None:
         permissions = "ec2:CreateVpcEndpoint, ec2:CreateTags"
@@ -186,7 +198,7 @@ class _Run:
 
     def wait(self) -> None:
         """Waits until every VPC endpoint is available."""
-        self._begin("ec2:DescribeVpcEndpoints", "waiting until all are available")
+        self._begin("ec2:DescribeVpcEndpoints", "waiting until all are available", "waiting")
         pending = dict(self.vpc_endpoint_ids)
         while True:
             standing = self._standing()
@@ -221,7 +233,9 @@ class _Run:
         for planned in self.plan.vpc_endpoints:
             if planned.kind == "Interface":
                 found = standing[self.vpc_endpoint_ids[planned.service]]
-                self._begin("ec2:DescribeNetworkInterfaces", f"connecting to {_title(planned)}")
+                self._begin(
+                    "ec2:DescribeNetworkInterfaces", f"connecting to {_title(planned)}", "waiting"
+                )
                 address = verify_vpc_endpoint(planned, found, self.session, self.account)
                 self._tell("verified", f"{_title(planned)} at {address}", found.vpc_endpoint_id)
 
@@ -278,9 +292,9 @@ class _Run:
         found = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
         return {one.vpc_endpoint_id: one for one in found}
 
-    def _begin(self, permission: str, what: str) -> None:
+    def _begin(self, permission: str, what: str, state: ProgressState = "making") -> None:
         self.permission, self.doing = permission, what
-        self._tell("making" if "Create" in permission or "Auth" in permission else "waiting", what)
+        self._tell(state, what)
 
     def _tell(self, state: ProgressState, what: str, resource_id: str = "") -> None:
         self.tell(
