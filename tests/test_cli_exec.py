@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sm_private_client.cli import main
-from sm_private_client.cli.commands.exec import _with_guard
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -149,23 +148,6 @@ def test_what_cannot_be_run_has_a_status_of_its_own(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.parametrize(
-    ("known", "given"),
-    [
-        ("", "sm_private_client=sm_private_client.plugin"),
-        ("DISABLED", "sm_private_client=sm_private_client.plugin"),
-        ("a=b", "a=b,sm_private_client=sm_private_client.plugin"),
-        (
-            "sm_private_client=sm_private_client.plugin , a=b",
-            "sm_private_client=sm_private_client.plugin,a=b",
-        ),
-    ],
-)
-def test_the_guard_joins_other_plugins(known: str, given: str) -> None:
-    """The variable has ``name=module``, separated by commas, or one word that switches off."""
-    assert _with_guard(known) == given
-
-
 @posix
 def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
     """Keys in the environment come before a profile, so they are not passed on; --guard is."""
@@ -176,7 +158,7 @@ def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
         'echo "$AWS_PROFILE:$AWS_ACCESS_KEY_ID:$BOTOCORE_EXPERIMENTAL__PLUGINS"',
         AWS_CONFIG_FILE=str(config), AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE",
     )  # fmt: skip
-    assert done.stdout == b"prod::sm_private_client=sm_private_client.plugin\n"
+    assert done.stdout == b"prod::sm-private-client=sm_private_client.plugin\n"
 
 
 def test_a_python_program_is_guarded(

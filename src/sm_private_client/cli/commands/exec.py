@@ -24,6 +24,7 @@ from sm_private_client.cli.invocation import (
 )
 from sm_private_client.cli.private_variables import KEYS, reports_for, variables_for
 from sm_private_client.errors import PrivateClientError
+from sm_private_client.plugin import VARIABLE, with_entry
 from sm_private_client.routing.settings import read_environment
 
 if TYPE_CHECKING:
@@ -39,11 +40,6 @@ EXIT_STATUS: Final = (
 _NO_ROUTE: Final = 125  # as env, nohup and timeout give it for a failure of their own
 _CANNOT_RUN: Final = 126
 _NOT_FOUND: Final = 127
-
-PLUGINS: Final = "BOTOCORE_EXPERIMENTAL__PLUGINS"
-_GUARD: Final = "sm_private_client=sm_private_client.plugin"
-"""``name=module``, separated by commas: botocore's ``Session._register_client_plugins``."""
-_PLUGINS_OFF: Final = "DISABLED"
 
 
 def command(
@@ -85,7 +81,7 @@ def command(
         raise typer.Exit(_NO_ROUTE) from None
     variables = dict(found.variables)
     if guard:
-        variables[PLUGINS] = _with_guard(environ.get(PLUGINS, ""))
+        variables[VARIABLE] = with_entry(environ.get(VARIABLE))
     if as_json:
         record = {"region": found.region, "variables": variables, "notes": list(found.notes)}
         typer.echo(json.dumps(record), err=True)
@@ -102,13 +98,6 @@ def command(
             )
         )
         raise typer.Exit(_NOT_FOUND if missing else _CANNOT_RUN) from None
-
-
-def _with_guard(known: str) -> str:
-    if not known or known == _PLUGINS_OFF:
-        return _GUARD
-    plugins = [part.strip() for part in known.split(",")]
-    return ",".join(dict.fromkeys([*plugins, _GUARD]))
 
 
 def _become(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
