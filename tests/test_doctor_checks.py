@@ -33,6 +33,7 @@ from sm_private_client.doctor.facts import (
     SiblingFacts,
     UrlSetting,
 )
+from sm_private_client.doctor.gathering_calls import denied_by
 from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host, redacted
 from sm_private_client.doctor.network_facts import Certificate, NameAnswer, Peer, TlsResult
 from sm_private_client.doctor.ranking import paths, ranked
@@ -836,6 +837,34 @@ def test_what_a_host_name_says(host: str, told: tuple[str, str, bool] | None) ->
 def test_urls_are_shown_without_user_and_password(text: str, shown: str) -> None:
     """What stands before the host in a URL is a secret."""
     assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "kind"),
+    [
+        (
+            "User: arn:aws:iam::1:user/x is not authorized to perform: sagemaker:ListEndpoints "
+            "because no VPC endpoint policy allows the sagemaker:ListEndpoints action",
+            "AccessDeniedException",
+            "VPC endpoint policy",
+        ),
+        (
+            "User: x not authorized to perform: y with an explicit deny in a VPC endpoint policy",
+            "AccessDenied",
+            "VPC endpoint policy",
+        ),
+        (
+            "User: x is not authorized to perform: y because no identity-based policy allows y",
+            "AccessDeniedException",
+            "identity-based policy",
+        ),
+        ("User: x is not authorized to perform: y", "AccessDeniedException", ""),
+        ("because no VPC endpoint policy allows it", "ValidationException", ""),
+    ],
+)
+def test_who_refused_is_read_from_the_message(message: str, code: str, kind: str) -> None:
+    """AWS says which kind of policy refused; nothing else of the message is kept."""
+    assert denied_by(message, code) == kind
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import trustme
+from botocore.credentials import RefreshableCredentials
 
 from sm_private_client.doctor.diagnosis import diagnose
 from sm_private_client.doctor.report import Report
+from sm_private_client.errors import ConfigurationError
 from sm_private_client.plugin import ENTRY, VARIABLE
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
@@ -585,6 +587,33 @@ def test_the_plugin_hook_is_told_where_it_is_live(site: Site) -> None:
     (hook,) = [f for f in report.findings if f.check == "plugin-hook"]
     assert hook.status == "ok"
     assert hook.seen == "It names our plugin, and a plain client is routed."
+
+
+def test_credentials_that_end_soon_are_a_warning(site: Site) -> None:
+    """Expiry is seen of credentials that botocore renews; the session token is not shown."""
+    core = site.link.botocore_session()
+    ends = dt.datetime.now(dt.timezone.utc) + dt.timedelta(minutes=5)
+    core._credentials = RefreshableCredentials(  # type: ignore[attr-defined] # not in the stubs
+        site.link.access_key_id,
+        site.link.secret_access_key,
+        "",
+        ends,
+        refresh_using=dict,
+        method="played",
+        advisory_timeout=0,
+        mandatory_timeout=0,
+    )
+    report = diagnose(site.link.session(botocore_session=core))
+    (expiry,) = [f for f in report.findings if f.check == "credentials-expiry"]
+    assert (expiry.status, expiry.seen) == ("warning", "They expire in 4 minutes.")
+    hides_keys(report, site)
+
+
+def test_no_services_are_refused(site: Site) -> None:
+    """What is to be looked at must be named, and be of the family."""
+    for services, said in (([], "names no service"), (["s3"], "is not a service of")):
+        with pytest.raises(ConfigurationError, match=said):
+            diagnose(site.link.session(), services)
 
 
 def test_one_zone_down_is_a_warning(site: Site) -> None:

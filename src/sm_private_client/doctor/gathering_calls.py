@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.session import Session
 
-__all__ = ["PROBES", "Probe", "call"]
+__all__ = ["PROBES", "Probe", "call", "denied_by"]
 
 NOBODY: Final = "sm-private-client-doctor-probe"
 """The name of an inference endpoint, feature group or job that does not exist."""
@@ -86,11 +86,10 @@ def call(session: Session, service_name: str, region: str) -> Call | None:
     except ClientError as error:
         told: Mapping[str, Any] = error.response
         code = str(told.get("Error", {}).get("Code", ""))
-        denied = _DENIED_BY.search(str(told.get("Error", {}).get("Message", "")))
         return outcome(
             code=code,
             status=_status(told),
-            denied_by=denied[1] if denied and "Denied" in code else "",
+            denied_by=denied_by(str(told.get("Error", {}).get("Message", "")), code),
             expected=code in probe.proof,
             clock_skew=_skew(told),
         )
@@ -100,6 +99,12 @@ def call(session: Session, service_name: str, region: str) -> Call | None:
         said = str(error).splitlines()[0].partition(' ("')[0]
         return outcome(failure=f"{redacted(said).rstrip('.')}.")
     return outcome(status=_status(answer), expected=True, clock_skew=_skew(answer))
+
+
+def denied_by(message: str, code: str) -> str:
+    """Gives the kind of policy that refused, as AWS's message says; empty where it does not."""
+    found = _DENIED_BY.search(message) if "Denied" in code else None
+    return found[1] if found else ""
 
 
 def _status(answer: Mapping[str, Any]) -> int | None:

@@ -52,3 +52,14 @@ class Started(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._results[0]
+
+    def result_or(self, instead: T, deadline: float) -> T:
+        """Waits for the result; gives ``instead`` where it was not there in time.
+
+        Raises:
+            BaseException: Whatever the function raised.
+        """
+        try:
+            return self.result(deadline)
+        except TimeoutError:
+            return instead
