@@ -96,7 +96,7 @@ def call(session: Session, service_name: str, region: str) -> Call | None:
     except PrivateClientError as error:
         return outcome(failure=redacted(error.what))
     except BotoCoreError as error:
-        said = str(error).splitlines()[0].partition(' ("')[0]
+        said = re.split(r" \([\"']", str(error).splitlines()[0])[0]  # TLS is told by the probes
         return outcome(failure=f"{redacted(said).rstrip('.')}.")
     return outcome(status=_status(answer), expected=True, clock_skew=_skew(answer))
 
