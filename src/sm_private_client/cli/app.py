@@ -14,7 +14,9 @@ from sm_private_client.cli.commands import (
     exec,  # noqa: A004 - a module
     invoke,
     map,  # noqa: A004 - a module
+    policy,
     routes,
+    vpc_endpoints,
 )
 from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation, unforeseen
 
@@ -51,6 +53,8 @@ _add("invoke", invoke.command)
 _add("map", map.command)
 _add("doctor", doctor.command, epilog=doctor.EXIT_STATUS)
 _add("demo", demo.command)
+app.add_typer(policy.app, name="policy", help=policy.HELP)
+app.add_typer(vpc_endpoints.app, name="endpoints", help=vpc_endpoints.HELP)
 
 
 @app.callback(invoke_without_command=True)
