@@ -8,7 +8,12 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
-from sm_private_client.provisioning import Plan, list_vpc_endpoints, plan_vpc_endpoints
+from sm_private_client.provisioning import (
+    Plan,
+    list_vpc_endpoints,
+    made_by_plan,
+    plan_vpc_endpoints,
+)
 from sm_private_client.provisioning.records import PLAN_TAG
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
@@ -279,6 +284,29 @@ def test_a_failed_step_leaves_nothing_behind(
     assert clock.now <= 600
 
 
+class NoSleep:
+    """Stands for the module ``time`` where botocore waits before it tries again."""
+
+    @staticmethod
+    def sleep(_: float) -> None:
+        return
+
+
+@pytest.mark.parametrize("action", CHANGES[:3])
+def test_throttling_that_does_not_end_leaves_nothing_behind(
+    link: LocalPrivateLink, plan: Plan, ec2: Any, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 throttles accounts and whole organizations."""
+    monkeypatch.setattr("botocore.endpoint.time", NoSleep)
+    link.faults.throttle(f"ec2:{action}")
+    before = link.calls[f"ec2:{action}"]
+    with pytest.raises(ProvisioningError) as caught:
+        plan.apply()
+    assert link.calls[f"ec2:{action}"] - before == 4
+    assert (groups(ec2), vpc_endpoint_ids(ec2), caught.value.left) == ([], [], ())
+    assert "EC2 throttles this account (RequestLimitExceeded)." in str(caught.value)
+
+
 def test_the_refusal_names_step_and_permission(link: LocalPrivateLink, plan: Plan) -> None:
     """What failed, why, and what to allow."""
     link.faults.deny("ec2:CreateVpcEndpoint")
@@ -377,7 +405,9 @@ def test_destroy_removes_what_the_plan_made_and_nothing_else(
     other = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=["sts"]).apply()
     applied = plan.apply()
     again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, tags={"team": "risk"})
-    assert sorted(again.destroy()) == sorted(applied.made)
+    made = made_by_plan(session, plan_id=plan.plan_id, vpc_id=link.vpc_id)
+    assert made == applied.made[:0:-1] + applied.made[:1]
+    assert again.destroy() == made
     assert vpc_endpoint_ids(ec2) == [there.vpc_endpoint_id, other.vpc_endpoint_ids["sts"]]
     assert groups(ec2) == [other.security_group_id]
     assert plan.destroy() == ()

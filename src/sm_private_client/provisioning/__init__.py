@@ -13,13 +13,16 @@ from sm_private_client.provisioning.policy_changes import (
     compare_policy,
     restore_policy,
 )
+from sm_private_client.provisioning.removing import destroy_plan, made_by_plan
 
 __all__ = [
     "Plan",
     "PolicyChange",
     "apply_policy",
     "compare_policy",
+    "destroy_plan",
     "list_vpc_endpoints",
+    "made_by_plan",
     "plan_vpc_endpoints",
     "restore_policy",
 ]

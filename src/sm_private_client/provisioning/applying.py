@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError, ProvisioningError
+from sm_private_client.provisioning.causes import retold, why
 from sm_private_client.provisioning.checks import refuse_problems
 from sm_private_client.provisioning.differences import standing_for
-from sm_private_client.provisioning.looking import GONE, Account, ec2_of, why
+from sm_private_client.provisioning.looking import GONE, Account, ec2_of
 from sm_private_client.provisioning.progress import Progress, ProgressState, Waiting
 from sm_private_client.provisioning.removing import Remover, left_behind
 from sm_private_client.provisioning.requests import (
@@ -265,7 +265,7 @@ class _Run:
 
     def failure(self, error: Exception, left: dict[str, str]) -> ProvisioningError:
         if isinstance(error, PrivateClientError):
-            cause, remedies = _retold(error)
+            cause, remedies = retold(error)
         elif isinstance(error, (BotoCoreError, ClientError)):
             cause, remedy = why(error, self.permission)
             remedies = (remedy,)
@@ -300,17 +300,6 @@ class _Run:
         self.tell(
             Progress(state=state, what=what, resource_id=resource_id, seconds=self.waiting.seconds)
         )
-
-
-def _retold(error: PrivateClientError) -> tuple[str, tuple[str, ...]]:
-    """Takes an error of ours apart: what happened and why, and its remedies."""
-    cause, remedies = error.what, []
-    for line in str(error).removeprefix(error.what).splitlines():
-        if line.startswith("Cause: "):
-            cause += f" {line.removeprefix('Cause: ')}"
-        elif match := re.match(r"Remedy: (.+)|  \d+\. (.+)", line):
-            remedies.append(match[1] or match[2])
-    return cause, tuple(remedies)
 
 
 def _title(planned: PlannedVpcEndpoint) -> str:

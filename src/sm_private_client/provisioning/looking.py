@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.errors import DiscoveryError, PrivateClientError
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.provisioning.causes import why
 from sm_private_client.provisioning.records import PLAN_TAG, FoundVpcEndpoint
 
 if TYPE_CHECKING:
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
     from sm_private_client.session import Session
 
-__all__ = ["DENIED", "GONE", "Account", "Offer", "VpcSubnet", "ec2_of", "why"]
+__all__ = ["GONE", "Account", "Offer", "VpcSubnet", "ec2_of"]
 
-DENIED: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
 GONE: Final = frozenset({"deleting", "deleted"})
 """States of a VPC endpoint that is on its way out; EC2 shows it for minutes."""
 
@@ -30,7 +27,6 @@ _CALLS: Final = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
 )
 
-_PERFORM: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 T = TypeVar("T")
 
@@ -38,26 +34,6 @@ T = TypeVar("T")
 def ec2_of(session: Session) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
     """Makes an EC2 client: boto3's own, or a guarded one where the session is sealed."""
     return session.client("ec2", config=_CALLS)
-
-
-def why(error: Exception, permission: str) -> tuple[str, str]:
-    """Gives the cause of a failed EC2 call, and the remedy, each as a sentence."""
-    if isinstance(error, ClientError):
-        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in DENIED:
-            named = _PERFORM.search(said)  # EC2 names the action that was missing, mostly
-            missing = named[1] if named else permission
-            return f"this identity is not allowed to ({code}).", f"allow {missing} for it."
-        told = f": {said.rstrip('.')}" if said else ""
-        return f"EC2 answered {code}{told}.", "correct what EC2 names, and try again."
-    if isinstance(error, NoCredentialsError):
-        return "there are no AWS credentials.", "give credentials as for boto3."
-    if isinstance(error, PrivateClientError):
-        return error.what.partition("\n")[0], "see that error's own remedy."
-    return (
-        f"{type(error).__name__}: {str(error).rstrip('.')}.",
-        "make EC2 reachable from here: by an interface endpoint for EC2, or from another network.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from sm_private_client.provisioning.cloudformation import cloudformation_templat
 from sm_private_client.provisioning.commands import cli_script
 from sm_private_client.provisioning.records import Blueprint
 from sm_private_client.provisioning.rehearsal import Rehearsal, rehearse
-from sm_private_client.provisioning.removing import REMOVE_TIMEOUT, remove_plan
+from sm_private_client.provisioning.removing import REMOVE_TIMEOUT, destroy_plan
 from sm_private_client.provisioning.terraform import terraform_configuration
 from sm_private_client.provisioning.views import as_html, as_text
 
@@ -124,8 +124,14 @@ class Plan(Blueprint):
             ProvisioningError: Something could not be removed; ``left`` has it.
             DiscoveryError: EC2 could not be asked what there is.
         """
-        return remove_plan(
-            self, self.session, progress=progress, timeout=timeout, clock=clock, sleep=sleep
+        return destroy_plan(
+            self.session,
+            plan_id=self.plan_id,
+            vpc_id=self.vpc_id,
+            progress=progress,
+            timeout=timeout,
+            clock=clock,
+            sleep=sleep,
         )
 
     def to_cloudformation(self) -> str:

@@ -19,7 +19,8 @@ from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
 from sm_private_client.policy.rights import Change, diff
 from sm_private_client.provisioning.attached_policies import AnyPolicy, accepted
-from sm_private_client.provisioning.looking import Account, ec2_of, why
+from sm_private_client.provisioning.causes import why
+from sm_private_client.provisioning.looking import Account, ec2_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from sm_private_client.provisioning.causes import DENIED
 from sm_private_client.provisioning.checks import refuse_problems
-from sm_private_client.provisioning.looking import DENIED, Account, ec2_of
+from sm_private_client.provisioning.looking import Account, ec2_of
 from sm_private_client.provisioning.requests import (
     group_request,
     ingress_request,

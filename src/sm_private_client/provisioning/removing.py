@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
-from sm_private_client.provisioning.looking import GONE, Account, ec2_of, why
+from sm_private_client.provisioning.causes import why
+from sm_private_client.provisioning.looking import GONE, Account, ec2_of
 from sm_private_client.provisioning.progress import Progress, ProgressState, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sm_private_client.provisioning.records import Blueprint
     from sm_private_client.session import Session
 
-__all__ = ["REMOVE_TIMEOUT", "Remover", "left_behind", "remove_plan"]
+__all__ = ["REMOVE_TIMEOUT", "Remover", "destroy_plan", "left_behind", "made_by_plan"]
 
 REMOVE_TIMEOUT: Final = 600.0
 """Seconds until everything is gone; AWS takes a few minutes for a VPC endpoint."""
@@ -154,32 +155,65 @@ def _by_hand(left: Iterable[str]) -> list[str]:
     return remedies
 
 
-def remove_plan(
-    plan: Blueprint,
+def made_by_plan(session: Session, *, plan_id: str, vpc_id: str) -> tuple[str, ...]:
+    """Lists the ids of what a plan made and is still there, in the order it is removed in.
+
+    Args:
+        session: Whose account and region.
+        plan_id: The plan's id.
+        vpc_id: The plan's VPC.
+
+    Raises:
+        DiscoveryError: EC2 could not be asked; the permission is named.
+    """
+    return _made(Account(ec2_of(session)), plan_id, vpc_id)
+
+
+def destroy_plan(
     session: Session,
     *,
-    progress: Callable[[Progress], None] | None,
-    timeout: float,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
+    plan_id: str,
+    vpc_id: str,
+    progress: Callable[[Progress], None] | None = None,
+    timeout: float = REMOVE_TIMEOUT,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
-    """Removes what a plan made; see ``Plan.destroy``."""
+    """Removes what a plan made; see ``Plan.destroy``, which this does without the plan itself.
+
+    Args:
+        session: Whose account and region.
+        plan_id: The plan's id: the value of the tag ``sm-private-client:plan``.
+        vpc_id: The plan's VPC.
+        progress: As for ``Plan.destroy``.
+        timeout: As for ``Plan.destroy``.
+        clock: Monotonic seconds.
+        sleep: Waits seconds.
+
+    Raises:
+        ProvisioningError, DiscoveryError: As for ``Plan.destroy``.
+    """
     ec2 = ec2_of(session)
     account = Account(ec2)
-    found = account.made_by(plan.plan_id, plan.vpc_id)
-    made = [one.vpc_endpoint_id for one in found if one.state not in GONE][::-1]
-    groups = account.groups_made_by(plan.plan_id, plan.vpc_id)
+    found = _made(account, plan_id, vpc_id)
+    vpc_endpoints = [one for one in found if one.startswith("vpce-")]
     waiting = Waiting(timeout, clock=clock, sleep=sleep)
     tell = progress or (lambda _: None)
-    remover = Remover(ec2, account, vpc_id=plan.vpc_id, tell=tell, waiting=waiting)
-    left = remover.remove(made, groups)
+    remover = Remover(ec2, account, vpc_id=vpc_id, tell=tell, waiting=waiting)
+    left = remover.remove(vpc_endpoints, found[len(vpc_endpoints) :])
     session.forget_routes()
     if left:
         undone, remedies = left_behind((), left)
         raise ProvisioningError(
-            f"What the plan made in {plan.vpc_id} could not all be removed. {undone}",
-            made=(*made, *groups),
+            f"What the plan made in {vpc_id} could not all be removed. {undone}",
+            made=found,
             left=left,
             remedy=remedies,
         )
-    return (*made, *groups)
+    return found
+
+
+def _made(account: Account, plan_id: str, vpc_id: str) -> tuple[str, ...]:
+    found = account.made_by(plan_id, vpc_id)
+    vpc_endpoints = [one.vpc_endpoint_id for one in found if one.state not in GONE]
+    return (*vpc_endpoints[::-1], *account.groups_made_by(plan_id, vpc_id))
