@@ -352,7 +352,7 @@ BROKEN: list[tuple[Callable[[Site], Session], str, str | None, str]] = [
     (slow_clock, "clock", None, "sudo chronyc makestep"),
     (fast_clock, "clock", None, "sudo chronyc makestep"),
     (no_bundle, "ca-bundle", None, "unset AWS_CA_BUNDLE"),
-    (foreign_bundle, "tls-inspection", API, "have what inspects TLS let {host} pass it by"),
+    (foreign_bundle, "tls-authority", API, "unset AWS_CA_BUNDLE REQUESTS_CA_BUNDLE"),
     (bad_region, "settings", None, "set the region: export AWS_DEFAULT_REGION=us-east-1"),
     (bad_setting, "settings", None, "correct or unset the setting that is named"),
     (pending, "vpc-endpoint-state", API, "have the owner accept it: aws ec2 accept-vpc-endpoint"),
@@ -538,7 +538,7 @@ def test_what_merely_follows_is_marked_and_comes_after(site: Site) -> None:
     failures = [f for f in report.findings if f.status == "failure"]
     assert [f.follows_from for f in failures] == [None, "credentials", "credentials"]
     assert all(f.remedy == () for f in failures[1:])
-    line = "you → · DNS → · network interface → · TLS → ✗ SigV4 → · endpoint policy → · SageMaker"
+    line = "you → ? DNS → ? network interface → ? TLS → ✗ SigV4 → · endpoint policy → · SageMaker"
     assert report.paths[0].line == line
 
 

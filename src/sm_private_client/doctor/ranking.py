@@ -77,7 +77,7 @@ def _path(facts: Facts, service: ServiceFacts, findings: Sequence[Finding]) -> P
         elif name == broken:
             states[name] = "broken"
         elif name in doubted:
-            states[name] = "not-reached"
+            states[name] = "unknown"
         else:
             seen = _seen(name, service)
             lost = "not-reached" in states.values()

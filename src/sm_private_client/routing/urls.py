@@ -18,6 +18,9 @@ _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*\.?\Z")
 """A host name as DNS carries it (RFC 1035); underscores occur in private zones."""
 
+_USER: Final = re.compile(r"[^/@\s]*@")
+"""A user and a password, which no message repeats."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointUrl:
@@ -48,7 +51,7 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
 
     def refused(cause: str) -> ConfigurationError:
         return ConfigurationError(
-            f"{origin} has {text!r}, which cannot be used as an endpoint URL.",
+            f"{origin} has {_USER.sub('…@', text)!r}, which cannot be used as an endpoint URL.",
             cause=cause,
             remedy="give https:// and a host, or the DNS name of a VPC endpoint alone.",
         )

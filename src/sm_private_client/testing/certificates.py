@@ -80,7 +80,7 @@ class Authorities:
     """
 
     def __init__(self, bundle: Path, corporate_bundle: Path) -> None:
-        self.own = Authority("sm_private_client simulator")
+        self.own = Authority("Amazon, played by sm_private_client")
         bundle.write_bytes(self.own.certificate)
         self._corporate_bundle = corporate_bundle
         self._lock = threading.Lock()

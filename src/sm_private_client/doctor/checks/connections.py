@@ -84,7 +84,7 @@ def _dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             seen = f"{name.host} resolves to {address}, which {why}; asked was {facts.resolver}."
             if used and not service.works and service.serving is not None:
                 yield broken(name.host, seen, **values)
-            elif name.kind == "default":
+            elif name.kind == "default" and not _has_private_dns(service):
                 yield fine(name.host, seen)
             else:
                 yield doubtful(name.host, seen, **values)
@@ -93,12 +93,17 @@ def _dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             yield fine(name.host, f"{name.host} resolves to {listed}; asked was {facts.resolver}.")
 
 
+def _has_private_dns(service: ServiceFacts) -> bool:
+    used = service.serving
+    return used is not None and used.vpc_endpoint.private_dns_enabled
+
+
 def _is_used(service: ServiceFacts, name: NameAnswer) -> bool:
     """Says whether calls go to a name; without a route, the default and the regional one could."""
     if isinstance(service.route, RouteFailure):
         used = service.serving
         if name.kind == "default":
-            return used is None or used.vpc_endpoint.private_dns_enabled
+            return used is None or _has_private_dns(service)
         return name.kind == "regional"
     return name.host == service.route.host
 
