@@ -257,9 +257,27 @@ def test_leaving_an_async_stream_ends_its_span(link: LocalPrivateLink) -> None:
 
 
 def test_the_items_of_a_map_are_calls(link: LocalPrivateLink) -> None:
-    """Each has a span."""
-    list(link.session().predictor("chat").map(range(5), concurrency=2))
+    """Each has a span, a child of the caller's though threads carry it."""
+    with trace.get_tracer("tests").start_as_current_span("caller") as caller:
+        list(link.session().predictor("chat").map(range(5), concurrency=2))
     assert [span.name for span in ours()] == ["SageMakerRuntime.InvokeEndpoint"] * 5
+    assert {span.parent and span.parent.span_id for span in ours()} == {
+        caller.get_span_context().span_id
+    }
+
+
+@needs_fast
+def test_the_items_of_an_async_map_are_calls(link: LocalPrivateLink) -> None:
+    """The same where tasks carry them."""
+
+    async def use(p: AsyncPredictor) -> None:
+        with trace.get_tracer("tests").start_as_current_span("caller"):
+            assert [item async for item in p.map(range(3), concurrency=2)]
+
+    use_async(link, use)
+    (caller,) = [span for span in EXPORTER.get_finished_spans() if span.name == "caller"]
+    assert caller.context is not None
+    assert [span.parent and span.parent.span_id for span in ours()] == [caller.context.span_id] * 3
 
 
 def test_without_opentelemetry_there_is_nothing(

@@ -11,6 +11,7 @@ of the program waits for more than the calls under way.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import logging
 import os
@@ -260,6 +261,7 @@ class _Crew(Generic[R]):
         self._work_there = threading.Condition(self.lock)
         self._call = call
         self._combine = combine
+        self._context = contextvars.copy_context()  # the caller's: its span is the calls' parent
         self._workers: set[threading.Thread] = set()
         self._hired = 0
         self._idle = 0
@@ -275,7 +277,10 @@ class _Crew(Generic[R]):
         for _ in range(min(startable - self._idle, room)):
             self._hired += 1
             worker = threading.Thread(
-                target=self._work, name=f"{self.name}-{self._hired}", daemon=False
+                target=self._context.copy().run,  # one context is entered by one thread only
+                args=(self._work,),
+                name=f"{self.name}-{self._hired}",
+                daemon=False,
             )
             worker.start()
             self._workers.add(worker)
