@@ -224,6 +224,14 @@ def test_where_nothing_is_reached_from_here_nothing_need_be_verified(
     assert len(plan.apply(verify=False).made) == 3
 
 
+def test_a_name_that_dns_learns_late_is_tried_again(link: LocalPrivateLink, plan: Plan) -> None:
+    """For a while; see the certificate and the closed zones below for when it never works."""
+    link.faults.dns_failure(times=2)
+    clock = Clock()
+    assert len(plan.apply(clock=clock, sleep=clock.sleep).made) == 3
+    assert 0 < len(clock.slept) <= 2
+
+
 # What fails
 
 
@@ -342,6 +350,26 @@ def test_what_was_there_before_is_not_undone(link: LocalPrivateLink, plan: Plan,
     assert vpc_endpoint_ids(ec2) == [there.vpc_endpoint_id]
 
 
+def test_a_group_that_an_earlier_run_left_is_found_and_not_undone(
+    link: LocalPrivateLink, plan: Plan, ec2: Any
+) -> None:
+    """It was not made by the run that failed; the next one uses it."""
+    for action in CHANGES[2:]:
+        link.faults.deny(f"ec2:{action}")
+    with pytest.raises(ProvisioningError) as first:
+        plan.apply()
+    link.faults.clear()
+    link.faults.deny("ec2:CreateVpcEndpoint")
+    with pytest.raises(ProvisioningError) as second:
+        plan.apply()
+    assert list(first.value.left) == groups(ec2)
+    assert (second.value.made, second.value.left) == ((), ())
+    link.faults.clear()
+    applied = plan.apply()
+    assert [applied.security_group_id] == groups(ec2)
+    assert len(applied.made) == 2
+
+
 def test_where_nothing_can_be_asked_nothing_is_made(link: LocalPrivateLink, plan: Plan) -> None:
     """The look before the first step is not allowed."""
     link.faults.deny("ec2:DescribeVpcEndpoints")
@@ -406,7 +434,8 @@ def test_destroy_removes_what_the_plan_made_and_nothing_else(
     applied = plan.apply()
     again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, tags={"team": "risk"})
     made = made_by_plan(session, plan_id=plan.plan_id, vpc_id=link.vpc_id)
-    assert made == applied.made[:0:-1] + applied.made[:1]
+    assert sorted(made) == sorted(applied.made)
+    assert made[-1] == applied.security_group_id
     assert again.destroy() == made
     assert vpc_endpoint_ids(ec2) == [there.vpc_endpoint_id, other.vpc_endpoint_ids["sts"]]
     assert groups(ec2) == [other.security_group_id]

@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PLACEHOLDER = "vpc-0f1e2d3c4b5a69788"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def link() -> Iterator[LocalPrivateLink]:
     with LocalPrivateLink(services=()) as running:
         yield running

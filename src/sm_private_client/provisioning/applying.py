@@ -40,6 +40,9 @@ APPLY_TIMEOUT: Final = 600.0
 POLL_INTERVAL: Final = 5.0
 """Seconds between two looks at what is being made."""
 
+SETTLING_TIME: Final = 60.0
+"""Seconds that connections are tried again for: a new name takes a while to be known to DNS."""
+
 _FAILED: Final = frozenset({"failed", "rejected", "expired", *GONE})
 _GENERATIONS: Final = 10
 """How often a client token may turn out to be that of a VPC endpoint that is gone."""
@@ -108,6 +111,7 @@ class _Run:
     tell: Callable[[Progress], None]
     waiting: Waiting
     before: dict[str, FoundVpcEndpoint] = field(default_factory=dict)
+    groups_before: tuple[str, ...] = ()
     doing: str = ""
     permission: str = ""
     made: list[str] = field(default_factory=list)
@@ -118,6 +122,7 @@ class _Run:
         """Notes what there is: the world may have changed since the plan."""
         standing = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
         self.before = {one.vpc_endpoint_id: one for one in standing}
+        self.groups_before = self._tagged_groups()
 
     def make(self) -> None:
         standing = tuple(self.before.values())
@@ -230,14 +235,22 @@ class _Run:
     def verify(self) -> None:
         """Connects to every interface VPC endpoint of the plan, as clients would."""
         standing = self._standing()
+        until = self.waiting.seconds + SETTLING_TIME
         for planned in self.plan.vpc_endpoints:
             if planned.kind == "Interface":
                 found = standing[self.vpc_endpoint_ids[planned.service]]
-                self._begin(
-                    "ec2:DescribeNetworkInterfaces", f"connecting to {_title(planned)}", "waiting"
-                )
-                address = verify_vpc_endpoint(planned, found, self.session, self.account)
+                what = f"connecting to {_title(planned)}"
+                self._begin("ec2:DescribeNetworkInterfaces", what, "waiting")
+                address = self._connect(planned, found, until)
                 self._tell("verified", f"{_title(planned)} at {address}", found.vpc_endpoint_id)
+
+    def _connect(self, planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, until: float) -> str:
+        while True:
+            try:
+                return verify_vpc_endpoint(planned, found, self.session, self.account)
+            except ProvisioningError:
+                if self.waiting.seconds >= until or not self.waiting.again(POLL_INTERVAL):
+                    raise
 
     def undo(self, waiting: Waiting) -> dict[str, str]:
         """Removes what was made, the last first; gives what is left, with the reason."""
@@ -255,10 +268,8 @@ class _Run:
                 for one in tagged
                 if one.vpc_endpoint_id not in (*self.before, *made) and one.state not in GONE
             ]
-            if groups or self.doing.startswith("security group"):
-                known = self.plan.security_group.found_id if self.plan.security_group else ""
-                tagged_groups = self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
-                groups += [one for one in tagged_groups if one not in (*groups, known)]
+            known = (*groups, *self.groups_before)
+            groups += [one for one in self._tagged_groups() if one not in known]
         except DiscoveryError:
             pass  # what is noted is removed
         return remover.remove(made[::-1], groups[::-1])
@@ -287,6 +298,11 @@ class _Run:
             vpc_endpoint_ids=dict(self.vpc_endpoint_ids),
             security_group_id=self.group_id,
         )
+
+    def _tagged_groups(self) -> tuple[str, ...]:
+        if self.plan.security_group is None:
+            return ()
+        return self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
 
     def _standing(self) -> dict[str, FoundVpcEndpoint]:
         found = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
