@@ -217,6 +217,17 @@ def test_aiobotocore_at_a_public_address(inside: LocalPrivateLink, asynchronous:
     assert len(inside.network.looked_up) == asked + 1
 
 
+@pytest.mark.parametrize("address", ["52.46.128.5", "[2600:1f18::5]"])
+def test_aiobotocore_at_a_public_address_without_a_name(asynchronous: Any, address: str) -> None:
+    """Nothing is looked up for it, so it is judged when its socket is made."""
+    arguments = aiobotocore_arguments("sagemaker-runtime")
+    arguments["endpoint_url"] = f"https://{address}"
+    with pytest.raises(PublicAddressError, match="is not the VPC endpoint's"):
+        asyncio.run(
+            invoke(asynchronous.get_session().create_client("sagemaker-runtime", **arguments))
+        )
+
+
 @pytest.mark.usefixtures("asynchronous", "cut_off")
 def test_aiobotocore_without_a_route() -> None:
     """There are no arguments to give it."""

@@ -1,7 +1,8 @@
-"""What guards an aiobotocore client: a resolver that judges, and a session with our errors.
+"""What guards an aiobotocore client: a resolver and sockets that judge, a session with our errors.
 
 aiohttp connects to the very addresses that its resolver gives, so judging them there is a guard:
-there is no second look-up.
+there is no second look-up. An address that a URL or a redirect names by itself is not resolved;
+that one is judged when its socket is made.
 """
 
 from __future__ import annotations
@@ -63,6 +64,16 @@ class GuardedResolver(AbstractResolver):  # type: ignore[misc] # an extra, untyp
     async def close(self) -> None:
         """Does nothing; there is nothing to close."""
 
+    def make_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """Makes the socket for one address, as ``socket.getaddrinfo`` describes it.
+
+        Raises:
+            PublicAddressError: It is not private; nothing was sent.
+        """
+        family, kind, protocol, _, place = info
+        self.dialer.judge(str(place[0]))
+        return socket.socket(family, kind, protocol)
+
 
 class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
     """The HTTP session of aiobotocore, letting our errors out as they are."""
@@ -85,8 +96,9 @@ class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
 def guarded_config(dialer: Dialer) -> Any:  # noqa: ANN401 - an AioConfig
     """Gives the configuration of a guarded client: ours as for boto3, and no proxies."""
     routed = RoutedConfig.merged(None, session_default=None, retries_are_configured=False)
+    resolver = GuardedResolver(dialer)
     return AioConfig(
-        connector_args={"resolver": GuardedResolver(dialer)},
+        connector_args={"resolver": resolver, "socket_factory": resolver.make_socket},
         http_session_cls=GuardedAIOHTTPSession,
         proxies={},
         **user_provided_options(routed.config),

@@ -192,6 +192,14 @@ class Dialer:
         self._judge(host, found)
         return sorted(found, key=self.rank)
 
+    def judge(self, address: str) -> None:
+        """Refuses an address that no look-up came before.
+
+        Raises:
+            PublicAddressError: It is not private.
+        """
+        self._judge(address, (address,))
+
     def rank(self, address: str) -> tuple[bool, bool]:
         """Gives a key to sort addresses by: zones that did not fail first, then our own zone."""
         zone = self._zone(address)
