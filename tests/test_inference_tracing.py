@@ -240,6 +240,20 @@ def test_an_interrupted_stream_is_an_error(link: LocalPrivateLink, path: str, ki
 
 
 @needs_fast
+def test_an_async_stream_that_is_dropped_ends_its_span(link: LocalPrivateLink) -> None:
+    """Nobody closed it, and no loop is asked to."""
+
+    async def use(p: AsyncPredictor) -> None:
+        stream = await p.stream(b"")
+        assert ours() == []
+        del stream
+        gc.collect()
+
+    use_async(link, use)
+    assert only()[1]["parts_received"] == 0
+
+
+@needs_fast
 def test_leaving_an_async_stream_ends_its_span(link: LocalPrivateLink) -> None:
     """A reader that has enough is no error there either."""
 

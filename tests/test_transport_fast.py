@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import importlib
 import importlib.util
 import socket
@@ -592,6 +593,32 @@ def test_leaving_a_stream_early_closes_its_connection(
         calls.end(stream)
     assert ended.wait(10)
     assert list(calls.chunks(stream)) == []
+
+
+@needs_pyreqwest
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_stream_that_is_dropped_closes_its_connection(
+    make: Make, net: Net, peer: Peer, *, begun: bool
+) -> None:
+    """Unclosed, and though the peer is silent: it learns that nobody listens."""
+    ended = threading.Event()
+
+    def script(_: Peer, talk: Talk) -> None:
+        if talk.read():
+            talk.write(CHUNKED + b"3\r\nabc\r\n")
+            talk.read_bytes(1)  # until the end
+            ended.set()
+
+    peer.script = script
+    calls = make(net)
+    stream = calls.stream()
+    if begun:
+        chunks = calls.chunks(stream)
+        assert next(chunks) == b"abc"
+        del chunks
+    del stream
+    gc.collect()
+    assert ended.wait(10)
 
 
 @needs_pyreqwest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sm_private_client._version import __version__
@@ -217,6 +218,8 @@ class _FollowedAsyncStream:
         self.availability_zone = stream.availability_zone
         self._stream = stream
         self._span = span
+        self._end = weakref.finalize(self, span.end)  # once; also where nobody closes it
+        self._end.atexit = False
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -234,4 +237,4 @@ class _FollowedAsyncStream:
         try:
             await self._stream.close()
         finally:
-            self._span.end()
+            self._end()

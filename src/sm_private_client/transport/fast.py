@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -155,6 +157,8 @@ class _AsyncStream:
         self._answer = answer
         self._sending: StreamRequest | None = sending
         self._pid = os.getpid()
+        self._dropped = weakref.finalize(self, _leave, sending, self._pid)
+        self._dropped.atexit = False  # the process's end closes its connections itself
 
     @property
     def _is_inherited(self) -> bool:
@@ -191,8 +195,22 @@ class _AsyncStream:
     async def close(self) -> None:
         """Ends it; the connection is closed unless the payload was read to its end."""
         sending, self._sending = self._sending, None
+        self._dropped.detach()
         if sending is not None and not self._is_inherited:
             await sending.__aexit__(None, None, None)
+
+
+def _leave(sending: StreamRequest, pid: int) -> None:
+    """Closes the connection of a stream that nobody holds any more.
+
+    Until the peer says something pyreqwest keeps it. It is closed within the first step of the
+    coroutine, for which no loop need run.
+    """
+    if pid == os.getpid():
+        leaving = sending.__aexit__(None, None, None)
+        with suppress(StopIteration):
+            leaving.send(None)
+        leaving.close()
 
 
 class _ThreadedStream:
