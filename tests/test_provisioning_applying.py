@@ -341,6 +341,21 @@ def test_an_interrupt_undoes_too(plan: Plan, ec2: Any) -> None:
     assert (groups(ec2), vpc_endpoint_ids(ec2)) == ([], [])
 
 
+def test_a_progress_that_fails_for_good_does_not_stop_the_undoing(plan: Plan, ec2: Any) -> None:
+    """As where a pipe was closed that it prints to."""
+    told: list[Progress] = []
+
+    def broken(one: Progress) -> None:
+        told.append(one)
+        if len(told) > 5:
+            raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(ProvisioningError) as caught:
+        plan.apply(progress=broken)
+    assert "BrokenPipeError: nobody reads" in str(caught.value)
+    assert (groups(ec2), vpc_endpoint_ids(ec2), caught.value.left) == ([], [], ())
+
+
 def test_what_was_there_before_is_not_undone(link: LocalPrivateLink, plan: Plan, ec2: Any) -> None:
     """A VPC endpoint that was found stays."""
     there = link.create_vpc_endpoint("sagemaker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -257,7 +258,7 @@ class _Run:
         if not self.doing:
             return {}
         remover = Remover(
-            self.ec2, self.account, vpc_id=self.plan.vpc_id, tell=self.tell, waiting=waiting
+            self.ec2, self.account, vpc_id=self.plan.vpc_id, tell=self._try_to_tell, waiting=waiting
         )
         groups = [one for one in self.made if one.startswith("sg-")]
         made = [one for one in self.made if one not in groups]
@@ -298,6 +299,11 @@ class _Run:
             vpc_endpoint_ids=dict(self.vpc_endpoint_ids),
             security_group_id=self.group_id,
         )
+
+    def _try_to_tell(self, told: Progress) -> None:
+        """While undoing, what the caller's progress raises is in nobody's way."""
+        with contextlib.suppress(Exception):
+            self.tell(told)
 
     def _tagged_groups(self) -> tuple[str, ...]:
         if self.plan.security_group is None:
