@@ -101,6 +101,22 @@ def test_leaving_a_stream_early_closes_it(link: LocalPrivateLink) -> None:
     run(link.session(), "talk", use)
 
 
+def test_an_error_in_a_stream_says_how_much_had_arrived(link: LocalPrivateLink) -> None:
+    """The client's own ModelStreamError, after one part of two bytes."""
+    link.deploy("talk", lambda _, __: iter([b"ab", b"cd"]))
+
+    async def use(p: AsyncPredictor) -> None:
+        async with await p.stream(b"") as stream:
+            with pytest.raises(ClientError) as caught:
+                _ = [part async for part in stream.bytes()]
+        assert type(caught.value).__name__ == "ModelStreamError"
+        assert vars(caught.value)["parts_received"] == 1
+        assert vars(caught.value)["bytes_received"] == 2
+
+    with link.faults.stream_error("ModelStreamError", "talk", after_parts=1):
+        run(link.session(), "talk", use)
+
+
 def test_errors_are_the_clients_own(link: LocalPrivateLink) -> None:
     """The very classes of the client's exceptions, from calls and streams."""
     session: Any = link.session()

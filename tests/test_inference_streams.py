@@ -410,7 +410,7 @@ def model_stream_error() -> ClientError:
 def test_what_arrived_comes_before_the_error(
     method: str, items: list[Any], error: Exception
 ) -> None:
-    """Whole items are given, a piece of one is not, the error is the invoker's own."""
+    """Whole items are given, a piece of one is not; the invoker's own error counts what came."""
     answer = Answer(b'{"a":1}\n', b"12", error=error)
     got: list[Any] = []
 
@@ -421,6 +421,8 @@ def test_what_arrived_comes_before_the_error(
     with pytest.raises(type(error)) as caught:
         read()
     assert caught.value is error
+    assert vars(error)["parts_received"] == 2
+    assert vars(error)["bytes_received"] == 10
     assert (got, answer.closes) == (items, 1)
 
 

@@ -154,6 +154,9 @@ class AsyncResponseStream(StreamRecord):
             async for part in self._answer.parts():
                 self._count(part)
                 yield part
+        except Exception as error:
+            self._tell(error)
+            raise
         finally:
             await self.close()
 

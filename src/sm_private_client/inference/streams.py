@@ -125,6 +125,10 @@ class StreamRecord:
         self._parts_received += 1
         self._bytes_received += len(part)
 
+    def _tell(self, error: Exception) -> None:
+        """Has an error that ends the stream carry how much had arrived."""
+        vars(error).update(parts_received=self._parts_received, bytes_received=self._bytes_received)
+
     def _claim(self, reader: str) -> None:
         """Notes who reads the stream: it can be read once.
 
@@ -150,7 +154,8 @@ class ResponseStream(StreamRecord):
     Whole items that arrived are given before an error is raised: the client's own
     ``ModelStreamError`` and ``InternalStreamFailure`` for what broke at the service,
     ``StreamInterruptedError`` for a connection that was cut, ``PayloadError`` for bytes that are
-    not what was asked for; a piece of an item is dropped then.
+    not what was asked for; a piece of an item is dropped then. The first three carry
+    ``parts_received`` and ``bytes_received``.
 
     Args:
         answer: The stream as an invoker gives it.
@@ -241,6 +246,9 @@ class ResponseStream(StreamRecord):
                 self._count(part)
                 yield part
                 self._check_open()
+        except Exception as error:
+            self._tell(error)
+            raise
         finally:
             self.close()
 
