@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
@@ -301,6 +302,36 @@ def test_a_client_made_past_the_seal_is_stopped(bare: LocalPrivateLink) -> None:
     assert session.client("ec2").describe_vpcs()["Vpcs"]
 
 
+class MineOfBotocore(botocore.session.Session):
+    """A botocore session as users write them."""
+
+    def create_client(self, *args: Any, **kwargs: Any) -> Any:
+        return super().create_client(*args, **kwargs)
+
+
+def test_a_subclass_of_botocores_session_is_sealed(
+    bare: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it calls its arguments."""
+    for name, value in bare.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    session: Any = smp.Session(botocore_session=MineOfBotocore(), network=bare.network, sealed=True)
+    assert session.client("ec2").describe_vpcs()["Vpcs"]
+    with pytest.raises(NoPrivateRouteError):
+        session.client("sqs")
+
+
+def test_a_name_that_a_handler_translates_is_refused(bare: LocalPrivateLink) -> None:
+    """Botocore asks handlers what a service is really called; only its own names are known here."""
+    core = bare.botocore_session(siblings="network")
+    core.get_component("event_emitter").register_first(
+        "choose-service-name", lambda service_name, **_: {"queues": "sqs"}.get(service_name)
+    )
+    with pytest.raises(UnknownServiceError, match="queues"):
+        sealed(bare, botocore_session=core).client("queues")
+
+
 def test_a_stand_in_on_loopback_stays_local(bare: LocalPrivateLink) -> None:
     """From the argument or the config file, as for the family; the record says local."""
     port = int(bare.control_url.rpartition(":")[2])
@@ -382,6 +413,14 @@ def test_a_pickled_session_stays_sealed() -> None:
     assert not pickle.loads(pickle.dumps(smp.Session(region_name="us-east-1"))).sealed  # noqa: S301 - our own
 
 
+def test_a_session_that_a_variable_sealed_stays_sealed_where_it_is_not_set() -> None:
+    """A worker on another machine has another environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SM_PRIVATE_SEALED", "true")
+        pickled = pickle.dumps(smp.Session(region_name="us-east-1"))
+    assert pickle.loads(pickled).sealed  # noqa: S301 - our own
+
+
 def test_the_profile_seals(bare: LocalPrivateLink, tmp_path: Path) -> None:
     """``sm_private_sealed`` counts for the first client already."""
     config = tmp_path / "config"
@@ -391,6 +430,28 @@ def test_the_profile_seals(bare: LocalPrivateLink, tmp_path: Path) -> None:
     session: Any = bare.session(botocore_session=core)
     with pytest.raises(NoPrivateRouteError):
         session.client("sqs")
+    assert session.sealed
+
+
+@pytest.mark.parametrize("source", ["profile", "variable"])
+def test_what_seals_later_counts_for_the_botocore_session_too(
+    bare: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Libraries take ``_session`` of a session and make clients by it; the first one is sealed."""
+    core = bare.botocore_session(siblings="network")
+    if source == "profile":
+        config = tmp_path / "config"
+        config.write_text("[default]\nsm_private_sealed = true\n", encoding="utf-8")
+        core.set_config_variable("config_file", str(config))
+    session: Any = bare.session(botocore_session=core)
+    kept = session._session.create_client
+    if source == "variable":
+        assert not session.sealed
+        monkeypatch.setenv("SM_PRIVATE_SEALED", "true")
+    for make in (kept, session._session.create_client, kept):
+        with pytest.raises(NoPrivateRouteError):
+            make("sqs")
+        assert make("ec2", "us-east-1").describe_vpcs()["Vpcs"]
     assert session.sealed
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import boto3.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import NoRegionError, UnknownServiceError
 
 from sm_private_client.errors import ConfigurationError, PublicAddressError, RoutingError
 from sm_private_client.inference.quota import RetryQuota
@@ -37,7 +37,7 @@ from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
 from sm_private_client.transport.guarded import MadeClient, guard, redirect
 from sm_private_client.transport.own_vpc import own_vpc
 from sm_private_client.transport.presigned import PresignedUrlNotice
-from sm_private_client.transport.sealing import Seal, without_common_runtime
+from sm_private_client.transport.sealing import Seal, seal_when_asked, without_common_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +135,7 @@ class Session(boto3.session.Session):
             **routing,
         }
         self._sealable = routing
+        seal_when_asked(self._session, self._sealing)
         if is_sealed(routing, environ=read_environment(), profile={}):
             self._sealed_now()
 
@@ -489,7 +490,8 @@ class Session(boto3.session.Session):
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _session_again, (self._recipe,)
+        sealed = {"sealed": True} if self.sealed else {}  # whatever sealed it, wherever it goes
+        return _session_again, ({**self._recipe, **sealed},)
 
     @property
     def network(self) -> NetworkBackend:
@@ -676,8 +678,11 @@ class Session(boto3.session.Session):
         if self._is_routed(service_name):
             make: Any = self.client
             return make(service_name, **arguments)
-        if service_name not in self.get_available_services():
-            return create(service_name, **arguments)  # botocore's own error, with the list
+        known = self.get_available_services()
+        if service_name not in known:  # before a handler of somebody's makes another name of it
+            raise UnknownServiceError(
+                service_name=service_name, known_service_names=", ".join(sorted(known))
+            )
         endpoint_url, caller = arguments.get("endpoint_url"), arguments.get("config")
         bundle = self._checked_bundle(
             service_name, arguments.get("use_ssl", True), arguments.get("verify"), endpoint_url
@@ -696,7 +701,7 @@ class Session(boto3.session.Session):
         arguments |= {"config": config, "verify": bundle, "endpoint_url": route.endpoint_url}
         if route.source in _KEEP_BOTOCORES_URL:
             del arguments["endpoint_url"]
-        with self._making:
+        with self._making, making():
             made = create(service_name, **arguments)
         read_timeout = made.meta.config.read_timeout
         guard(made, self._dialer(route), verify=bundle, stream_timeout=read_timeout)

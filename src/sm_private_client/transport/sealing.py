@@ -10,10 +10,12 @@ before, is stopped by the event that botocore emits for every client it makes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import botocore.session
 from botocore.credentials import ContainerProvider, InstanceMetadataProvider
 
 from sm_private_client.errors import ConfigurationError
@@ -21,10 +23,11 @@ from sm_private_client.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import botocore.session
     from botocore.client import BaseClient
 
-__all__ = ["Seal", "without_common_runtime"]
+__all__ = ["Seal", "seal_when_asked", "without_common_runtime"]
+
+_SIGNATURE: Final = inspect.signature(botocore.session.Session.create_client)
 
 
 class Seal:
@@ -49,12 +52,11 @@ class Seal:
         self._session = owned
         self._create: Callable[..., Any] = owned.create_client
         self._get_credentials: Callable[..., Any] = owned.get_credentials
-        self._signature = inspect.signature(self._create)
         self._make = make
         self._fetch = fetch
         self._local = threading.local()
         self._fetchers_are_guarded = False
-        owned.create_client = self._create_client
+        owned.create_client = self.create_client
         owned.get_credentials = self._get_guarded_credentials
         owned.register("creating-client-class", self._look, unique_id=f"sealed-{id(self)}")
 
@@ -67,8 +69,15 @@ class Seal:
         finally:
             self._local.lifted = False
 
-    def _create_client(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
-        bound = self._signature.bind(*args, **kwargs).arguments
+    @property
+    def is_permitting(self) -> bool:
+        """Whether this thread is making a client that was asked of ``create_client``."""
+        return bool(getattr(self._local, "permits", 0))
+
+    def create_client(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
+        """Stands in for the botocore session's."""
+        bound = _SIGNATURE.bind(self._session, *args, **kwargs).arguments
+        del bound["self"]
         service_name = bound.pop("service_name")
         if getattr(self._local, "lifted", False):
             self._local.lifted = False
@@ -85,7 +94,7 @@ class Seal:
             self._local.permits = before
 
     def _look(self, class_attributes: dict[str, Any], **_: Any) -> None:  # noqa: ANN401, ARG002
-        if not getattr(self._local, "permits", 0):
+        if not self.is_permitting:
             raise ConfigurationError(
                 "A client was about to be made past the seal of its session; nothing was sent.",
                 cause="something kept botocore's create_client from before the session was sealed.",
@@ -105,6 +114,29 @@ class Seal:
                     fetcher._session = self._fetch("container credentials")  # noqa: SLF001
             self._fetchers_are_guarded = True
         return self._get_credentials(*args, **kwargs)
+
+
+def seal_when_asked(session: botocore.session.Session, sealing: Callable[[], Seal | None]) -> None:
+    """Has each client of a botocore session wait for the answer whether it is to be sealed.
+
+    A profile is read, and a variable may be set, after the session was made.
+
+    Args:
+        session: The botocore session.
+        sealing: Gives the seal, which it makes when it is asked for first; ``None`` where nothing
+            asks for one.
+    """
+    owned: Any = session
+    create = owned.create_client
+
+    @functools.wraps(create)
+    def create_client(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
+        seal = sealing()
+        if seal is None or seal.is_permitting:
+            return create(*args, **kwargs)
+        return seal.create_client(*args, **kwargs)
+
+    owned.create_client = create_client
 
 
 def without_common_runtime(client: BaseClient) -> None:
