@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def answered(
         assert process.stdin is not None
         assert process.stdout is not None
         shown = b""
-        while _QUESTION not in shown and (part := process.stdout.read1(4096)):
+        while _QUESTION not in shown and (part := os.read(process.stdout.fileno(), 4096)):
             shown += part
         if _QUESTION in shown:
             process.stdin.write(answer)
