@@ -202,6 +202,23 @@ def test_map_takes_iterables_of_both_kinds(link: LocalPrivateLink) -> None:
     run(link.session(), "echo", use)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"on_error": "retrun"}, {"concurrency": 0}, {"batch_size": 0}, {"combine": 1}]
+)
+def test_what_map_cannot_use_is_refused(
+    link: LocalPrivateLink, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    """As Predictor.map does; nothing is called, and the journal is free for the next run."""
+
+    async def use(p: AsyncPredictor) -> None:
+        journal = tmp_path / "run.journal"
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            _ = [item async for item in p.map([1], journal=journal, **wrong)]
+        assert [item async for item in p.map([1], journal=journal)] == [1]
+
+    run(link.session(), "echo", use)
+
+
 def test_map_goes_on_from_its_journal(link: LocalPrivateLink, tmp_path: Path) -> None:
     """The journal is Predictor.map's own: either goes on where the other stopped."""
     session = link.session()

@@ -20,7 +20,6 @@ import weakref
 from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
-from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.batching import (
     Combine,
     check_batch_size,
@@ -103,12 +102,6 @@ def map_calls(
         ConfigurationError: An argument cannot be used, or the journal is not this run's.
     """
     check_batch_size(batch_size)
-    if on_error not in ("raise", "return"):
-        raise ConfigurationError(
-            f"on_error={on_error!r} cannot be used.",
-            cause="it is neither 'raise' nor 'return'.",
-            remedy="pass on_error='raise' or on_error='return'.",
-        )
     joined = None if batch_size == 1 and combine is None else combine_from(combine)
     window: Window[Any, R] = Window(
         limit_for(concurrency), ordered=ordered, on_error=on_error, batch_size=batch_size

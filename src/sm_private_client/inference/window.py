@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
+from sm_private_client.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from sm_private_client.inference.concurrency import Limit
 
@@ -106,9 +108,18 @@ class Window(Generic[T, R]):
         ordered: Give results in the order of the items, else as they come.
         on_error: ``raise`` ends the run at an error, ``return`` gives it in place of a result.
         batch_size: Items a call.
+
+    Raises:
+        ConfigurationError: ``on_error`` is neither.
     """
 
     def __init__(self, limit: Limit, *, ordered: bool, on_error: OnError, batch_size: int) -> None:
+        if on_error not in ("raise", "return"):
+            raise ConfigurationError(
+                f"on_error={on_error!r} cannot be used.",
+                cause="it is neither 'raise' nor 'return'.",
+                remedy="pass on_error='raise' or on_error='return'.",
+            )
         self.limit = limit
         self.running = 0
         self.is_failing = False
