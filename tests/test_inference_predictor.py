@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import pickle
@@ -14,6 +15,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 
@@ -356,6 +358,35 @@ def test_16_threads_share_a_predictor(link: LocalPrivateLink) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(made.predict, range(400)))
     assert answers == list(range(400))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_credentials_that_expire_are_refreshed_once_for_all_threads(
+    link: LocalPrivateLink, path: str
+) -> None:
+    """By botocore's own rules: a predictor signs with what the session's credentials are then."""
+    session: Any = link.session()
+    keys = session.get_credentials().get_frozen_credentials()
+    expired = dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=1)
+    asked: list[str] = []
+
+    def refresh() -> dict[str, str | None]:
+        asked.append("once")
+        expiry = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)
+        return {
+            "access_key": keys.access_key,
+            "secret_key": keys.secret_key,
+            "token": keys.token,
+            "expiry_time": expiry.isoformat(),
+        }
+
+    session._session._credentials = RefreshableCredentials(
+        "AKIDEXPIRED", "expired", "expired", expired, refresh, "test"
+    )
+    made = predictor(session, "echo", path)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(made.predict, range(40))) == list(range(40))
+    assert len(asked) == 1
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
