@@ -51,6 +51,8 @@ SAME_FLOOR_BUT_BELOW = {
 }
 """Where a room of the same floor may be imported: the front door opens sessions, policies are
 judged by whoever meets them, and the plugin routes clients as ``install`` does."""
+VERBS_OF_ROOMS_ABOVE = {("session", "provisioning")}
+"""Where a session has a verb whose work is done in a room above: imported when it is called."""
 
 PURE = {"privatelink"}
 IMPURE_MODULES = {
@@ -173,7 +175,8 @@ def breaks_floors(module: Module) -> Iterator[str]:
         room = name.partition(".")[0]
         if room not in FLOORS:  # a name that the package's __init__ gives
             room = ""
-        if room == module.room or (module.room, room) in SAME_FLOOR_BUT_BELOW:
+        pair = (module.room, room)
+        if room == module.room or pair in SAME_FLOOR_BUT_BELOW | VERBS_OF_ROOMS_ABOVE:
             continue
         if FLOORS[room] >= FLOORS[module.room]:
             yield f"{module.name}:{line} imports {name or PACKAGE}, which is not below it"
@@ -336,7 +339,9 @@ def circles(needs: dict[str, set[str]]) -> list[list[str]]:
 
 def needs_of(module: Module) -> set[str]:
     """The modules that a module imports, importing at function level and for types included."""
-    return {home_of(name) for _, name in own_imports(module)} - {module.name, ""}
+    homes = {home_of(name) for _, name in own_imports(module)} - {module.name, ""}
+    rooms_above = {above for below, above in VERBS_OF_ROOMS_ABOVE if below == module.room}
+    return {home for home in homes if home.partition(".")[0] not in rooms_above}
 
 
 # The house

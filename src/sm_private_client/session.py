@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from sm_private_client.inference.invoking import Invoker
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.privatelink.records import Route
+    from sm_private_client.provisioning.plan import Plan
+    from sm_private_client.provisioning.planning import PlanOptions
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
     from sm_private_client.transport.egress import Egress
@@ -434,6 +436,20 @@ class Session(boto3.session.Session):
             recipe=(_predictor_again, (self, "async_predictor", endpoint_name, again)),
             **options,
         )
+
+    def plan_vpc_endpoints(self, *, vpc_id: str, **options: Unpack[PlanOptions]) -> Plan:
+        """Plans the VPC endpoints of a VPC; looks, and changes nothing.
+
+        Args:
+            vpc_id: The VPC.
+            **options: See ``provisioning.plan_vpc_endpoints``.
+
+        Raises:
+            Exception: As ``provisioning.plan_vpc_endpoints``.
+        """
+        from sm_private_client.provisioning.planning import plan_vpc_endpoints  # noqa: PLC0415
+
+        return plan_vpc_endpoints(self, vpc_id=vpc_id, **options)
 
     def _direct_invoker(self, region: str) -> DirectInvoker:
         from sm_private_client.inference.engines import direct_invoker  # noqa: PLC0415
