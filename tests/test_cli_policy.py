@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +21,6 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
-    from pathlib import Path
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint"
@@ -723,3 +724,20 @@ def test_a_built_document_is_what_is_attached(
     assert main(argv, make_session=link.session) == 0
     meant = EndpointPolicy(region="us-east-1").allow_invoking("a")
     assert attached(link, vpce) == json.loads(to_json(meant.document))["Statement"]
+
+
+# the page
+
+
+@pytest.mark.parametrize(("command", "status"), [("build", 0), ("simulate", 1)])
+def test_the_page_shows_what_is_printed(
+    command: str, status: int, example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands below an example on the command line page is what it prints."""
+    assert example == "policy.json"
+    page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    section = page.partition(f"## sm-private-client policy {command}\n")[2].partition("\n## ")[0]
+    typed_in = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
+    printed = section.partition("```text\n")[2].partition("```")[0]
+    assert main(shlex.split(typed_in)[1:]) == status
+    assert capsys.readouterr().out == printed

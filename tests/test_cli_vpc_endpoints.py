@@ -348,28 +348,27 @@ def test_a_dry_run_names_missing_permissions(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("ec2:CreateVpcEndpoint", "ec2:CreateVpcEndpoint"),
-        ("unreachable", "No connection to vpce-"),
+        ("ec2:CreateVpcEndpoint", "Remedy: allow ec2:CreateVpcEndpoint for it."),
+        ("unverified", "No connection to vpce-"),
     ],
 )
 def test_a_failed_create_leaves_nothing_behind(
-    fault: str, said: str, link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
+    fault: str, said: str, link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 1, the three-part text, and what was made is removed again."""
-    argv = ["create", "--vpc-id", vpc.vpc_id, "--service", "sagemaker-runtime", "--yes"]
+    before = described(link, link.vpc_id)
+    argv = ["create", "--vpc-id", link.vpc_id, "--service", "sagemaker-metrics", "--yes"]
     argv += ["--timeout", "1"]  # or it would try to connect for a minute
-    if fault == "unreachable":
-        with link.faults.zone("us-east-1a", "refuse"), link.faults.zone("us-east-1b", "refuse"):
-            assert run(link, *argv) == 1
-    else:
-        with link.faults.deny(fault):
-            assert run(link, *argv) == 1
+    faults = link.faults
+    with faults.certificate("other.example") if fault == "unverified" else faults.deny(fault):
+        assert run(link, *argv) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert said in shown.err
     assert "What it had made was removed again." in shown.err
     assert "Traceback" not in shown.err
-    assert described(link, vpc.vpc_id) == groups(link, vpc.vpc_id) == []
+    assert described(link, link.vpc_id) == before
+    assert groups(link, link.vpc_id) == []
 
 
 @pytest.mark.parametrize(

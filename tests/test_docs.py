@@ -55,6 +55,15 @@ NEVER_RAISED: Final = "This version never raises it itself."
 ERRORS: Final[dict[str, type[errors.PrivateClientError]]] = {
     cls.reference: cls for cls in (getattr(errors, name) for name in errors.__all__)
 }
+COMMANDS: Final = (
+    *(str(command.name) for command in app.app.registered_commands),
+    *(
+        f"{group.name} {command.name}"
+        for group in app.app.registered_groups
+        if group.typer_instance is not None
+        for command in group.typer_instance.registered_commands
+    ),
+)
 
 
 def text_of(page: Path) -> str:
@@ -601,19 +610,18 @@ def test_the_readme_is_short_and_has_the_two_commands() -> None:
 
 def test_every_command_has_a_section_on_the_command_line_page() -> None:
     """``sm-private-client X`` is documented under that very heading, and nothing else is."""
-    commands = {command.name for command in app.app.registered_commands}
     titles = headings(ROOT / "docs" / "command-line.md")
     assert {title for title in titles if title.startswith("sm-private-client ")} == {
-        f"sm-private-client {command}" for command in commands
+        f"sm-private-client {command}" for command in COMMANDS
     }
 
 
-@pytest.mark.parametrize("command", [command.name for command in app.app.registered_commands])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_on_the_command_line_page(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What ``--help`` lists, the page lists; and the page lists no more."""
-    app.run([str(command), "--help"], make_session=None)
+    app.run([*command.split(), "--help"], make_session=None)
     offered = set(re.findall(r"^\s+(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     page = text_of(ROOT / "docs" / "command-line.md")
     section = page.partition(f"## sm-private-client {command}\n")[2].partition("\n## ")[0]
