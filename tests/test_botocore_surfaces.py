@@ -88,6 +88,7 @@ def test_a_made_client_tells_what_it_was_made_with_and_can_be_redirected() -> No
     )
     made = MadeClient.of(client)
     assert (made.endpoint_url, made.verify) == ("https://first.internal", "bundle.pem")
+    assert made.use_ssl is True
     assert made.credentials.access_key == "a"
     builtins = client._ruleset_resolver._builtins
     assert {"SDK::Endpoint", "AWS::UseFIPS", "AWS::UseDualStack"} <= set(builtins)
@@ -271,6 +272,7 @@ def test_no_other_module_touches_private_attributes_of_botocore() -> None:
         "_manager",
         "_new_conn",
         "_ruleset_resolver",
+        "_use_ssl",
         "_user_provided_options",
         "_verify",
     }

@@ -154,6 +154,51 @@ def test_what_cannot_be_guarded_is_blocked(
         assert said in str(caught.value)
 
 
+def test_what_would_not_be_encrypted_is_blocked() -> None:
+    """With private DNS the URL stays botocore's own, and so would http."""
+    with LocalPrivateLink(private_dns=True) as link, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(front, "_default_session", link.session())
+        with pytest.raises(ConfigurationError, match="use_ssl=False asks for an unencrypted"):
+            client_of(link, use_ssl=False).list_endpoints()
+        given = client_of(link, use_ssl=False, endpoint_url="https://10.0.1.7")
+        assert given.generate_presigned_url("list_endpoints").startswith("https://10.0.1.7/")
+
+
+@pytest.mark.parametrize("source", ["variable", "profile"])
+def test_where_sealing_is_asked_for_other_services_are_blocked(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """The plugin cannot seal them, and they must not go out as if nobody had asked."""
+    if source == "variable":
+        monkeypatch.setenv("SM_PRIVATE_SEALED", "true")
+    else:
+        config = tmp_path / "config"
+        config.write_text("[profile p]\nsm_private_sealed = true\n", encoding="utf-8")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("AWS_PROFILE", "p")
+    session: Any = link.session(siblings="network", sealed=True, vpc_endpoint="https://10.0.1.7")
+    monkeypatch.setattr(front, "_default_session", session)
+    with pytest.raises(ConfigurationError) as caught:
+        client_of(link, "s3").list_buckets()
+    assert str(caught.value) == (
+        "A client of s3 was made in a process that is to be sealed, and it is not; its calls are "
+        "blocked.\n"
+        "Cause: SM_PRIVATE_SEALED, or sm_private_sealed of the profile, is set, and install() and "
+        "the plugin seal no clients: they route those of the SageMaker family.\n"
+        "Remedies, in order:\n"
+        "  1. make a Session(sealed=True) and hand it, or its clients, to the code.\n"
+        "  2. unset it if these calls may go out publicly.\n"
+        "See docs/errors.md#configuration"
+    )
+    assert is_guarded(client_of(link))
+    assert is_guarded(session.client("s3", endpoint_url="https://10.0.1.8"))  # sealed, and ours
+    assert plugin.hook_state().is_live
+    assert plugin.hook_state().detail == (
+        "a client that botocore made in this process was guarded; sealing is asked for, so that "
+        "clients of services outside the SageMaker family are blocked."
+    )
+
+
 class Broken:
     """A session whose every use fails in a way that nobody thought of."""
 

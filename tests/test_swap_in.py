@@ -31,6 +31,7 @@ from sm_private_client.transport.guarded import CLIENT_HOOK, GuardedHTTPSession,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PATCHED = ("create_client", CLIENT_HOOK)
 
@@ -340,7 +341,7 @@ def test_they_may_end_in_any_order(link: LocalPrivateLink) -> None:
 def test_what_somebody_else_wrapped_around_ours_is_left_alone(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tracer's wrapper survives, and ours below it only hands on, until both are gone."""
+    """A tracer's wrapper survives, and ours below it only hands on; a new one is put on top."""
     calls: list[str] = []
     before = attributes()
     with install(network=link.network):
@@ -356,7 +357,7 @@ def test_what_somebody_else_wrapped_around_ours_is_left_alone(
     assert not is_guarded(session.client("sagemaker"))
     with install(network=link.network):
         assert is_guarded(session.client("sagemaker"))
-    assert calls == ["sagemaker", "sagemaker", "ec2", "sagemaker"]  # asked; EC2; made
+    assert calls == ["sagemaker", "ec2", "sagemaker"]  # before; EC2; made
     monkeypatch.undo()
     with install(network=link.network):
         pass
@@ -373,6 +374,69 @@ def test_a_bad_option_installs_nothing() -> None:
     with pytest.raises(ConfigurationError, match=r"sealed=True cannot be installed\."):
         install(sealed=True)
     assert attributes() == before
+
+
+@pytest.mark.parametrize("source", ["variable", "profile"])
+def test_where_sealing_is_asked_for_nothing_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """It promises what covers every service; installing would keep it for one family."""
+    ask_for_sealing(monkeypatch, tmp_path, source)
+    before = attributes()
+    with pytest.raises(ConfigurationError) as caught:
+        install()
+    assert str(caught.value) == (
+        "A sealed session is asked for, and cannot be installed.\n"
+        "Cause: SM_PRIVATE_SEALED, or sm_private_sealed of the profile, is set, and install() "
+        "swaps the clients of the SageMaker family only.\n"
+        "Remedies, in order:\n"
+        "  1. make a Session(sealed=True) and hand it, or its clients, to the library.\n"
+        "  2. unset it if clients of other services may go out publicly.\n"
+        "See docs/errors.md#configuration"
+    )
+    assert attributes() == before
+
+
+@pytest.mark.parametrize("source", ["variable", "profile"])
+def test_where_sealing_is_asked_for_later_other_services_are_blocked(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """By a variable that is set afterwards, or by the profile of one session; ours are sealed."""
+    with install(network=link.network):
+        ask_for_sealing(monkeypatch, tmp_path, source)
+        core = botocore.session.Session()
+        client: Any = core.create_client("sqs", region_name="us-east-1")
+        with pytest.raises(ConfigurationError, match="A client of sqs was made in a process that"):
+            client.list_queues()
+        session: Any = link.session(siblings="network", sealed=True)
+        assert is_guarded(session.client("s3", endpoint_url="https://10.0.1.8"))
+
+
+def ask_for_sealing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> None:
+    if source == "variable":
+        monkeypatch.setenv("SM_PRIVATE_SEALED", "true")
+        return
+    config = tmp_path / "config"
+    config.write_text("[default]\nsm_private_sealed = true\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+
+def test_a_tracer_that_takes_ours_away_does_not_end_later_installations(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was there before and puts back what it had found; the next ``install`` counts."""
+    before: Any = vars(botocore.session.Session)["create_client"]
+
+    def traced(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return before(self, *args, **kwargs)
+
+    monkeypatch.setattr(botocore.session.Session, "create_client", functools.wraps(before)(traced))
+    with install(network=link.network):
+        monkeypatch.undo()
+    session = boto3_session(link)
+    with install(network=link.network):
+        assert is_guarded(session.client("sagemaker"))
+    assert vars(botocore.session.Session)["create_client"] is before
 
 
 def test_a_session_is_not_kept_alive(link: LocalPrivateLink) -> None:

@@ -50,7 +50,9 @@ def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - boto3's or 
 def _guard(client: Any) -> None:  # noqa: ANN401
     from sm_private_client.privatelink.services import is_family  # noqa: PLC0415 - see below
 
-    if not is_family(client.meta.service_model.service_name):
+    service_name = client.meta.service_model.service_name
+    if not is_family(service_name):
+        _check_not_to_be_sealed(service_name)
         return
     # Here, so that a process without SageMaker clients loads none of it, and so that what cannot
     # be loaded blocks the client rather than being swallowed.
@@ -60,6 +62,21 @@ def _guard(client: Any) -> None:  # noqa: ANN401
 
     if not is_making() and not is_guarded(client):
         default_session().adopt(client)
+
+
+def _check_not_to_be_sealed(service_name: str) -> None:
+    """Refuses a client of another service where the settings promise that it is sealed."""
+    from sm_private_client.swap_in.sealed_settings import (  # noqa: PLC0415 - as above
+        is_sealing_asked_for,
+        unsealed,
+    )
+
+    if not is_sealing_asked_for():
+        return
+    from sm_private_client.session import is_making  # noqa: PLC0415 - as above
+
+    if not is_making():  # a sealed session guards its own
+        raise unsealed(service_name)
 
 
 def _failed(error: Exception) -> RoutingError:
@@ -118,6 +135,7 @@ class HookState:
 def hook_state() -> HookState:
     """Looks whether botocore loads the plugin in this process; nothing is sent."""
     from sm_private_client.routing.settings import read_environment  # noqa: PLC0415
+    from sm_private_client.swap_in.sealed_settings import is_sealing_asked_for  # noqa: PLC0415
 
     value = read_environment().get(VARIABLE)
     named = value is not None and __name__ in _modules(value)
@@ -125,8 +143,13 @@ def hook_state() -> HookState:
         detail = f"{VARIABLE} {'does not name the plugin' if value else 'is not set'}."
         return HookState(value=value, is_named=False, is_live=False, detail=detail)
     live = _guards_a_client()
+    blocked = (
+        "; sealing is asked for, so that clients of services outside the SageMaker family are "
+        "blocked"
+    )
     detail = (
-        "a client that botocore made in this process was guarded."
+        "a client that botocore made in this process was guarded"
+        f"{blocked if is_sealing_asked_for() else ''}."
         if live
         else f"{VARIABLE} names the plugin, but a client made in this process was not guarded."
     )

@@ -295,7 +295,7 @@ class Session(boto3.session.Session):
         given = made.endpoint_url
         if configured is not None and given == configured.url:
             given = None  # the book knows what comes before it
-        bundle = verified_by(made.verify, session=self._session, environ=read_environment())
+        bundle = self._checked_bundle(service_name, made.use_ssl, made.verify, made.endpoint_url)
         route = self._decided(
             service_name,
             client.meta.region_name,
@@ -425,7 +425,12 @@ class Session(boto3.session.Session):
         region = self._region(region_name, None)
         with self._lock:
             if region not in self._async:
-                self._async[region] = async_invoker(**self._carrier_options(region))
+                credentials: Any = self.get_credentials()
+                self._async[region] = async_invoker(
+                    **self._carrier_options(region),
+                    # Only credentials that expire have it.
+                    refresh_is_due=getattr(credentials, "refresh_needed", lambda: False),
+                )
             invoker = self._async[region]
         again = {**options, "region_name": region}
         return AsyncPredictor(

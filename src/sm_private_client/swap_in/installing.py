@@ -8,7 +8,6 @@ replaced; nothing else is touched, so sessions that exist already, and subclasse
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +24,9 @@ from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.settings import RoutingOptions, load_settings
 from sm_private_client.session import Session, is_making, making
 from sm_private_client.swap_in.blocking import block
+from sm_private_client.swap_in.sealed_settings import ORIGIN, is_sealing_asked_for, unsealed
 from sm_private_client.transport.guarded import CLIENT_HOOK, MadeClient, is_guarded
+from sm_private_client.transport.sealing import CREATE_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,20 +124,22 @@ class Installation:
 
 
 class _Swap:
-    """The two attributes of botocore's session class, and who wants them replaced."""
+    """The two attributes of botocore's session class, and who wants them replaced.
+
+    Others may wrap them too, and put back what they had found, in any order. So what is ours is
+    looked for each time: it is put on top where it is not, and taken off where it is.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._installations: list[Installation] = []
-        self._originals: dict[str, Any] = {}
-        self._ours: dict[str, Any] = {}
+        self._below: dict[Any, Any] = {}  # of what is ours: what it was put on
 
     def add(self, installation: Installation) -> None:
         with self._lock:
             self._installations.append(installation)
-            if not self._originals:
-                self._replace("create_client", _creating)
-                self._replace(CLIENT_HOOK, _taking)
+            self._replace("create_client", _creating)
+            self._replace(CLIENT_HOOK, _taking)
 
     def has(self, installation: Installation) -> bool:
         return installation in self._installations
@@ -146,37 +149,33 @@ class _Swap:
             if installation in self._installations:
                 self._installations.remove(installation)
             if not self._installations:
-                self._put_back()
+                self._put_back("create_client")
+                self._put_back(CLIENT_HOOK)
 
     def newest(self) -> Installation | None:
         with self._lock:
             return self._installations[-1] if self._installations else None
 
     def _replace(self, name: str, make: Callable[[Any], Any]) -> None:
-        original = vars(botocore.session.Session)[name]
-        self._originals[name] = original
-        self._ours[name] = functools.wraps(original)(make(original))
-        setattr(botocore.session.Session, name, self._ours[name])
+        found = vars(botocore.session.Session)[name]
+        if found not in self._below:
+            ours = functools.wraps(found)(make(found))
+            self._below[ours] = found
+            setattr(botocore.session.Session, name, ours)
 
-    def _put_back(self) -> None:
-        owner = botocore.session.Session
-        # Where somebody has wrapped ours since, ours stays and hands everything on.
-        if all(vars(owner)[name] is ours for name, ours in self._ours.items()):
-            for name, original in self._originals.items():
-                setattr(owner, name, original)
-            self._originals.clear()
-            self._ours.clear()
+    def _put_back(self, name: str) -> None:
+        # Where somebody has wrapped ours since, ours stays below it and hands everything on.
+        while (found := vars(botocore.session.Session)[name]) in self._below:
+            setattr(botocore.session.Session, name, self._below.pop(found))
 
 
 _swap: Final = _Swap()
 
 
 def _creating(original: Any) -> Any:  # noqa: ANN401 - botocore's create_client
-    signature = inspect.signature(original)
-
     def create_client(self: botocore.session.Session, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         installation = _swap.newest()
-        arguments = signature.bind(self, *args, **kwargs).arguments
+        arguments = CREATE_CLIENT.bind(self, *args, **kwargs).arguments
         del arguments["self"]
         if installation is None or is_making() or not is_family(str(arguments["service_name"])):
             return original(self, *args, **kwargs)
@@ -191,7 +190,11 @@ def _taking(original: Any) -> Any:  # noqa: ANN401 - botocore's hook
         installation = _swap.newest()
         if installation is None or is_making():
             return
-        if is_family(client.meta.service_model.service_name) and not is_guarded(client):
+        service_name = client.meta.service_model.service_name
+        if not is_family(service_name):
+            if is_sealing_asked_for(self):
+                block(client, unsealed(service_name))
+        elif not is_guarded(client):
             installation.take(self, client)
 
     return take
@@ -217,7 +220,8 @@ def install(
         The installation, to end it: by ``with``, or its ``uninstall``.
 
     Raises:
-        ConfigurationError: An option cannot be used; nothing was installed.
+        ConfigurationError: An option cannot be used, or a variable or the profile asks for a
+            sealed session; nothing was installed.
     """
     load_settings(routing, environ={}, profile={})
     if routing.get("sealed"):
@@ -225,6 +229,15 @@ def install(
             "sealed=True cannot be installed.",
             cause="install() swaps the clients of the SageMaker family only.",
             remedy="make a Session(sealed=True) and hand it, or its clients, to the library.",
+        )
+    if is_sealing_asked_for():
+        raise ConfigurationError(
+            "A sealed session is asked for, and cannot be installed.",
+            cause=f"{ORIGIN}, and install() swaps the clients of the SageMaker family only.",
+            remedy=(
+                "make a Session(sealed=True) and hand it, or its clients, to the library.",
+                "unset it if clients of other services may go out publicly.",
+            ),
         )
     installation = Installation(network, routing)
     _swap.add(installation)

@@ -238,11 +238,13 @@ class MadeClient:
         endpoint_url: The URL that was given by argument, variable or profile; ``None`` where
             botocore's own rules give it.
         verify: As botocore decided it: a boolean, or the path of a CA bundle.
+        use_ssl: Whether the URL that botocore's rules give is an https one.
         credentials: botocore's, ``None`` for a client that does not sign.
     """
 
     endpoint_url: str | None
     verify: bool | str
+    use_ssl: bool
     credentials: Any
 
     @classmethod
@@ -265,6 +267,7 @@ class MadeClient:
         return cls(
             endpoint_url=made._ruleset_resolver._builtins[_SDK_ENDPOINT],  # noqa: SLF001 - see module
             verify=made._endpoint.http_session._verify,  # noqa: SLF001 - see module
+            use_ssl=made._ruleset_resolver._use_ssl,  # noqa: SLF001 - see module
             credentials=made._get_credentials(),  # noqa: SLF001 - see module
         )
 

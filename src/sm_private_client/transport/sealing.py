@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-__all__ = ["Seal", "seal_when_asked", "without_common_runtime"]
+__all__ = ["CREATE_CLIENT", "Seal", "seal_when_asked", "without_common_runtime"]
 
-_SIGNATURE: Final = inspect.signature(botocore.session.Session.create_client)
+CREATE_CLIENT: Final = inspect.signature(botocore.session.Session.create_client)
+"""The arguments of botocore's ``create_client``, whatever a subclass or a wrapper calls them."""
 
 
 class Seal:
@@ -76,7 +77,7 @@ class Seal:
 
     def create_client(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
         """Stands in for the botocore session's."""
-        bound = _SIGNATURE.bind(self._session, *args, **kwargs).arguments
+        bound = CREATE_CLIENT.bind(self._session, *args, **kwargs).arguments
         del bound["self"]
         service_name = bound.pop("service_name")
         if getattr(self._local, "lifted", False):
