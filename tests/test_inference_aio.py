@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import pickle
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError, PayloadError, PublicAddressError
@@ -304,3 +306,35 @@ def test_a_thousand_streams_are_in_flight_at_once(link: LocalPrivateLink) -> Non
     inner.set_default_client_config(Config(connect_timeout=60))
     session = link.session(botocore_session=inner)
     assert run(session, "talk", use) == [[b"first", b"last"]] * many
+
+
+def test_credentials_are_refreshed_beside_the_loop(link: LocalPrivateLink) -> None:
+    """A source that answers late holds up the calls that need it, and nothing else in the loop."""
+    session: Any = link.session()
+    keys = session.get_credentials().get_frozen_credentials()
+    session.route("sagemaker-runtime")  # deciding it asks EC2, with credentials
+    now = dt.datetime.now(dt.timezone.utc)
+    beating = threading.Event()
+
+    def refresh() -> dict[str, str | None]:
+        assert beating.wait(20), "the loop stood still"
+        return {
+            "access_key": keys.access_key,
+            "secret_key": keys.secret_key,
+            "token": keys.token,
+            "expiry_time": (now + dt.timedelta(hours=1)).isoformat(),
+        }
+
+    session._session._credentials = RefreshableCredentials(
+        "AKIDEXPIRED", "expired", "expired", now - dt.timedelta(minutes=1), refresh, "test"
+    )
+    link.deploy("echo", lambda body, content_type: (body, content_type))
+
+    async def main() -> Any:
+        predictor = session.async_predictor("echo")
+        calls = asyncio.gather(*(predictor.predict([n]) for n in range(5)))
+        await asyncio.sleep(0.05)
+        beating.set()
+        return await calls
+
+    assert asyncio.run(main()) == [[n] for n in range(5)]

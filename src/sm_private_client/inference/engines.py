@@ -49,9 +49,17 @@ def async_invoker(
     *,
     model: ServiceModel,
     exceptions: Callable[[], Any],
+    refresh_is_due: Callable[[], bool],
     **options: Any,  # noqa: ANN401 - those of _transport_options
 ) -> AsyncInvoker:
     """Makes the same for asyncio; see ``direct_invoker``.
+
+    Args:
+        dialer: As there.
+        model: As there.
+        exceptions: As there.
+        refresh_is_due: Whether asking for the credentials may take I/O.
+        **options: As there.
 
     Raises:
         MissingExtraError: pyreqwest is not installed.
@@ -60,7 +68,11 @@ def async_invoker(
         raise MissingExtraError("An AsyncPredictor", extra="fast")
     from sm_private_client.transport.fast import AsyncFastTransport  # noqa: PLC0415 - optional
 
-    transport = AsyncFastTransport(dialer, **_transport_options(dialer, model, **options))
+    transport = AsyncFastTransport(
+        dialer,
+        refresh_is_due=refresh_is_due,
+        **_transport_options(dialer, model, **options),
+    )
     return AsyncInvoker(transport, RuntimeModel(model, exceptions))
 
 

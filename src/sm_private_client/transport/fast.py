@@ -57,7 +57,8 @@ _Sent = TypeVar("_Sent")
 class AsyncFastTransport(FastEngine):
     """Implements ``AsyncHttpTransport`` with pyreqwest; safe between threads and forks.
 
-    The arguments are those of ``DirectTransport.to``. Requests go to one judged address at a time,
+    The arguments are those of ``DirectTransport.to``, and ``refresh_is_due``, which says whether
+    asking for the credentials may take I/O: that is then done in a thread. Requests go to one judged address at a time,
     our own zone's first. It is looked up and judged again at least every 30 s, and left where it
     is not private any more, its zone failed, or a better zone is back. Where it is not reached
     within half the connect time-out, the Dialer is asked once more, with its own budget, and the
@@ -109,7 +110,10 @@ class AsyncFastTransport(FastEngine):
         send: Callable[[RequestBuilder, str | None, Failed], Awaitable[_Sent]],
     ) -> _Sent:
         url = self.origin.url(request.path)
-        headers = self.headers(request)
+        if self.refresh_is_due():  # it may take seconds, and others are in flight in this loop
+            headers = await asyncio.to_thread(self.headers, request)
+        else:
+            headers = self.headers(request)
         again = True
         while True:
             pin = self.pins.ready()

@@ -65,6 +65,7 @@ class FastEngine:
         origin: Where requests go.
         outgoing: Signs them.
         direct: Carries everything where pyreqwest cannot run.
+        refresh_is_due: Whether asking for the credentials may take I/O.
         pins: The judged address and its clients.
     """
 
@@ -82,7 +83,9 @@ class FastEngine:
         user_agent: str,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        refresh_is_due: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.refresh_is_due = refresh_is_due
         self._dialer = dialer
         self.origin = Origin.of(url, is_local=dialer.route.is_local)
         self._connector = Connector(
