@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sm_private_client import Session
 from sm_private_client.cli import main
 from sm_private_client.testing import LocalPrivateLink
 
@@ -114,6 +118,57 @@ def test_rows_that_fail_are_objects_in_their_place(
         "Remedy: mend what they say; with --journal only these are called again.\n"
         "See docs/errors.md#private-client-error\n"
     )
+
+
+def no_credentials(_: LocalPrivateLink, patch: pytest.MonkeyPatch) -> Any:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        patch.delenv(name, raising=False)
+    patch.setenv("AWS_CONFIG_FILE", os.devnull)
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    return contextlib.nullcontext()
+
+
+def nothing_else(_link: LocalPrivateLink, _patch: pytest.MonkeyPatch) -> Any:
+    return contextlib.nullcontext()
+
+
+def not_permitted(link: LocalPrivateLink, _: pytest.MonkeyPatch) -> Any:
+    return link.faults.deny("sagemaker:InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("world", "url", "said"),
+    [
+        (no_credentials, None, "Unable to locate credentials"),
+        (nothing_else, "https://52.46.128.77", "52.46.128.77 is public; nothing was sent."),
+        (not_permitted, None, "AccessDenied"),
+    ],
+)
+def test_what_is_wrong_with_every_call_ends_the_run(
+    link: LocalPrivateLink,
+    rows: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    world: Callable[[LocalPrivateLink, pytest.MonkeyPatch], Any],
+    url: str | None,
+    said: str,
+) -> None:
+    """It is said once, not in a line a row; no file of answers is made; what was there stays."""
+    for name, value in link.environment().items():
+        monkeypatch.setenv(name, value)
+    url = url or link.session().route("sagemaker-runtime").endpoint_url
+    out = tmp_path / "out"
+    out.write_text("before", encoding="utf-8")
+    with world(link, monkeypatch):
+        words = ("double", "--in", rows, "--out", out, "--vpc-endpoint", url)
+        make = functools.partial(Session, network=link.network)
+        assert main(["map", *map(str, words)], make_session=make) == 1
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.err.count(said) == 1
+    assert out.read_text(encoding="utf-8") == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.jsonl"]
 
 
 def test_an_answer_that_json_cannot_hold_failed(

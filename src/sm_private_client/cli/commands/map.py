@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -33,8 +33,12 @@ from sm_private_client.cli.json_rows import open_rows
 from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.errors import PayloadError, PrivateClientError
 from sm_private_client.inference.codecs import encode
+from sm_private_client.inference.retry_table import classify
 
 __all__ = ["command"]
+
+_OF_EVERY_CALL: Final = frozenset({"certificate", "not-authenticated", "not-permitted"})
+"""Rows of the retry table whose errors are not one item's: every other call ends in them too."""
 
 
 def command(
@@ -85,8 +89,8 @@ def command(
     """Call a model for every row of a file and write the answers in the same order.
 
     The answers' file is there once all are. A row that failed has an object with "error" instead;
-    then the exit status is 1. With --journal the same command goes on where a run was killed.
-    --json prints how many were answered on stderr.
+    then the exit status is 1. What is wrong with every call ends the run. With --journal the same
+    command goes on where a run ended. --json prints how many were answered on stderr.
 
     \b
     Examples:
@@ -118,6 +122,8 @@ def command(
             rows.items(), concurrency=at_once, on_error="return", journal=journal, **options
         ) as answers:
             for answer in answers:
+                if isinstance(answer, Exception) and _ends_the_run(answer):
+                    raise answer
                 line, is_answer = rows.line_of(items, answer)
                 output.write(line)
                 items += 1
@@ -135,6 +141,12 @@ def command(
             if journal
             else "mend what they say; with --journal only these are called again.",
         )
+
+
+def _ends_the_run(error: Exception) -> bool:
+    if isinstance(error, PrivateClientError):  # no private route, a public address, …
+        return not isinstance(error, PayloadError)
+    return classify(error).name in _OF_EVERY_CALL
 
 
 def _concurrency(given: str) -> int | Literal["auto"]:
