@@ -135,6 +135,9 @@ def test_list_leaves_other_services_out_and_says_where_there_is_none(
     link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the family and its siblings are listed; an empty list is no error."""
+    ec2 = link.session().client("ec2")
+    name = "com.amazonaws.us-east-1.ecs"
+    ec2.create_vpc_endpoint(VpcId=vpc.vpc_id, ServiceName=name, VpcEndpointType="Interface")
     assert run(link, "list", "--vpc-id", vpc.vpc_id) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -153,6 +156,26 @@ def test_list_goes_without_zones_where_subnets_are_not_shown(
     shown = capsys.readouterr()
     assert "  unknown  " in shown.out
     assert "Remedy: allow ec2:DescribeSubnets for it." in shown.err
+
+
+def test_list_filters_by_the_words_that_plans_take(
+    link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FIPS belongs to its service; a word that nothing is listed by is wrong usage."""
+    for service, fips in (
+        ("sagemaker-runtime", True),
+        ("sagemaker-runtime", False),
+        ("kms", False),
+    ):
+        link.create_vpc_endpoint(service, vpc_id=vpc.vpc_id, fips=fips)
+    argv = ["list", "--vpc-id", vpc.vpc_id, "--json", "--service"]
+    assert run(link, *argv, "sagemaker-runtime") == 0
+    names = [record["service"] for record in json.loads(capsys.readouterr().out)]
+    assert sorted(names) == ["sagemaker-runtime", "sagemaker-runtime (FIPS)"]
+    assert run(link, *argv, "notebook") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run(link, *argv, "sagmaker") == 2
+    assert "'sagmaker' is no service that is listed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["list", "plan", "export", "create", "destroy"])
@@ -264,6 +287,21 @@ def test_what_cannot_be_planned_is_wrong_usage(
         shown = capsys.readouterr()
         assert shown.out == ""
         assert said in " ".join(shown.err.split())
+    assert changing(link.calls - before) == {}
+
+
+def test_a_policy_that_aws_would_refuse_is_refused_first(
+    link: LocalPrivateLink, vpc: Vpc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, the place and the remedy; nothing was made."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(POLICY).replace("Invoke", "Invok"), encoding="utf-8")
+    before = link.calls.copy()
+    for command in (["plan"], ["create", "--yes"]):
+        assert run(link, *command, "--vpc-id", vpc.vpc_id, "--policy", str(policy)) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "did you mean sagemaker:InvokeEndpoint?" in shown.err
     assert changing(link.calls - before) == {}
 
 

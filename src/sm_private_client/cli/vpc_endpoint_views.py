@@ -10,7 +10,7 @@ import typer
 
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy import DEFAULT_ENDPOINT_POLICY, parse
-from sm_private_client.privatelink.services import by_endpoint_service_name
+from sm_private_client.privatelink.services import CATALOGUE, by_endpoint_service_name
 from sm_private_client.privatelink.siblings import SIBLINGS, sibling_service_names
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sm_private_client.provisioning.progress import Progress
     from sm_private_client.provisioning.records import FoundVpcEndpoint
 
-__all__ = ["ProgressLines", "Row", "lines", "service_of"]
+__all__ = ["ProgressLines", "Row", "lines", "service_of", "service_words"]
 
 _HEAD: Final = (
     "VPC endpoint",
@@ -90,15 +90,27 @@ class Row:
         return record
 
 
-def service_of(endpoint_service: str, *, region: str, partition: Partition) -> str | None:
-    """Names the service of the family or the sibling; ``None`` for any other."""
+def service_words() -> tuple[str, ...]:
+    """Gives the words that services are asked for with: boto3's names, and browsers' services."""
+    family = (row.service_name or row.name_suffix for row in CATALOGUE)
+    return tuple(dict.fromkeys((*family, *(row.service_name for row in SIBLINGS))))
+
+
+def service_of(
+    endpoint_service: str, *, region: str, partition: Partition
+) -> tuple[str, str] | None:
+    """Names the service of the family or the sibling: its word, and its name for people.
+
+    Returns:
+        Such as ``sagemaker-runtime`` and ``sagemaker-runtime (FIPS)``; ``None`` for any other.
+    """
     row = by_endpoint_service_name(endpoint_service)
     if row is not None:
-        return row.title
+        return row.service_name or row.name_suffix, row.title
     for sibling in SIBLINGS:
         names = sibling_service_names(sibling, region=region, partition=partition)
         if endpoint_service in names:
-            return sibling.service_name
+            return sibling.service_name, sibling.service_name
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sm_private_client.session import Session
 
 __all__ = ["destroy"]
+
+_NOTHING: Final = "Nothing here was made by this program."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,17 +85,20 @@ def destroy(
         refuse_where_nobody_is(invocation, "remove VPC endpoints")
     session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
     made = _made(session, plan_id, vpc_id)
-    if not made:
-        if plan_id is not None:
-            raise ConfigurationError(
-                f"Nothing of plan {plan_id} is in {vpc_id or session.region_name}.",
-                possible_causes=("it was removed already", "a typing error", "another account"),
-                remedy="see the plans that there are: sm-private-client endpoints list.",
-            )
-        _print([], dry_run=dry_run, as_json=as_json)
-        return
+    if not made and plan_id is not None:
+        raise ConfigurationError(
+            f"Nothing of plan {plan_id} is in {vpc_id or session.region_name}.",
+            possible_causes=("it was removed already", "a typing error", "another account"),
+            remedy="see the plans that there are: sm-private-client endpoints list.",
+        )
     if dry_run:
-        _print(made, dry_run=True, as_json=as_json)
+        _print_what_there_is(made, as_json=as_json)
+        return
+    if not made:
+        if as_json:
+            print_json({"plan_id": None, "vpc_id": vpc_id, "removed": []})
+        else:
+            typer.echo(_NOTHING)
         return
     if len(made) > 1:
         listed = ", ".join(f"{one.plan_id} in {one.vpc_id}" for one in made)
@@ -139,15 +144,15 @@ def _made(session: Session, plan_id: str | None, vpc_id: str | None) -> list[_Ma
     ]
 
 
-def _print(made: Sequence[_Made], *, dry_run: bool, as_json: bool) -> None:
+def _print_what_there_is(made: Sequence[_Made], *, as_json: bool) -> None:
     if as_json:
         listed = [
             {"plan_id": one.plan_id, "vpc_id": one.vpc_id, "resources": list(one.resources)}
             for one in made
         ]
-        print_json({"would_remove" if dry_run else "removed": listed})
+        print_json({"would_remove": listed})
         return
     for one in made:
         typer.echo(str(one))
     if not made:
-        typer.echo("Nothing here was made by this program.")
+        typer.echo(_NOTHING)

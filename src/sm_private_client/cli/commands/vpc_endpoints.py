@@ -16,7 +16,7 @@ from sm_private_client.cli.invocation import (
     invocation_of,
 )
 from sm_private_client.cli.policy_files import print_json
-from sm_private_client.cli.vpc_endpoint_views import Row, lines, service_of
+from sm_private_client.cli.vpc_endpoint_views import Row, lines, service_of, service_words
 from sm_private_client.errors import DiscoveryError
 from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.provisioning import list_vpc_endpoints
@@ -44,7 +44,9 @@ def show(
     service: Annotated[
         list[str] | None,
         typer.Option(
-            "--service", metavar="NAME", help="Only this, as the list names it; may be repeated."
+            "--service",
+            metavar="NAME",
+            help="Only this: a boto3 name, or notebook, studio; may be repeated.",
         ),
     ] = None,
     region: Region = None,
@@ -61,16 +63,20 @@ def show(
       sm-private-client endpoints list
       sm-private-client endpoints list --vpc-id vpc-0d2a3b4c5d6e7f801 --json
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    for word in service or ():
+        if word not in service_words():
+            raise typer.BadParameter(
+                f"{word!r} is no service that is listed; name one of {', '.join(service_words())}."
+            )
     invocation = invocation_of(context)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
     region_name = str(session.region_name)
     partition = partition_of(region_name, partitions(session._session))  # noqa: SLF001 - boto3 names it no other way
-    named = [
-        (found, name)
-        for found in list_vpc_endpoints(session, vpc_id=vpc_id)
-        if (name := service_of(found.endpoint_service, region=region_name, partition=partition))
-    ]
-    chosen = [(found, name) for found, name in named if not service or name in service]
+    chosen = []
+    for found in list_vpc_endpoints(session, vpc_id=vpc_id):
+        known = service_of(found.endpoint_service, region=region_name, partition=partition)
+        if known is not None and (not service or known[0] in service):
+            chosen.append((found, known[1]))
     zones = _zones(invocation, session, [found for found, _ in chosen])
     rows = [
         Row(
