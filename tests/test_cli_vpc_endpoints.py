@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from at_a_terminal import answered
+from at_a_terminal import SCRIPT, answered
 from sm_private_client.cli import main
 from sm_private_client.cli.vpc_endpoint_views import ProgressLines
 from sm_private_client.provisioning import plan_vpc_endpoints
@@ -456,6 +458,33 @@ def test_the_question_on_a_terminal(
     if status:
         assert changing(link.calls - before) == {}
         assert run(link, "destroy", "--vpc-id", vpc.vpc_id, "--yes") == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_create_that_is_ended_removes_what_it_made(
+    sent: signal.Signals, status: int, link: LocalPrivateLink, vpc: Vpc
+) -> None:
+    """Whoever ends it while it tries to connect leaves nothing behind."""
+    create = ["create", "--vpc-id", vpc.vpc_id, "--service", "sagemaker-runtime", "--yes"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [str(SCRIPT), "endpoints", *create],
+        env={**os.environ, **link.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "waiting: connecting" in line:
+                process.send_signal(sent)
+                break
+        out, rest = process.communicate()
+    assert (process.returncode, out) == (status, "")
+    assert "Traceback" not in rest
+    assert described(link, vpc.vpc_id) == groups(link, vpc.vpc_id) == []
 
 
 # export
