@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_the_http_session_takes_what_the_guard_passes() -> None:
     session = botocore.httpsession.URLLib3Session()
     manager = session._manager  # type: ignore[attr-defined] # not in the stubs
     assert set(manager.pool_classes_by_scheme) == {"http", "https"}
+    assert isinstance(manager.connection_pool_kw["ssl_context"], ssl.SSLContext)
     source = inspect.getsource(botocore.httpsession.URLLib3Session.send)
     assert "manager.connection_from_url(request.url)" in source
     assert "raise HTTPClientError(error=e)" in source

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import struct
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -19,9 +23,11 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import URLLib3Session
 
+from loopback_peer import route
 from sm_private_client.errors import PublicAddressError
+from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.transport.dialer import Dialer, ZoneHealth
+from sm_private_client.transport.dialer import Dialed, Dialer, ZoneHealth
 from sm_private_client.transport.guarded import GuardedHTTPSession, guard
 
 ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
@@ -168,6 +174,34 @@ def test_a_reset_before_the_answer_is_retried_like_botocore(link: LocalPrivateLi
     with link.faults.reset("sagemaker-runtime"), pytest.raises(ConnectionClosedError):
         invoke(client)
     assert [r.status for r in link.requests] == [None, 200, *[None] * 4]
+
+
+class ResetBeforeTls(Dialer):
+    """Connects, and has the peer reset the connection before TLS begins."""
+
+    def dial(self, *_: Any, **__: Any) -> Dialed:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            dialed = super().dial("localhost", server.getsockname()[1], timeout=5)
+            peer, _ = server.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        return dialed
+
+
+def test_a_reset_before_tls_leaves_no_socket_open() -> None:
+    """Up to Python 3.12 ``wrap_socket`` leaves one to the garbage collector, which warns of it."""
+    local = route("https://localhost", local=True)
+    dialer = ResetBeforeTls(local, network=SystemNetwork(), health=ZoneHealth())
+    session = GuardedHTTPSession(dialer, timeout=(5, 5), stream_timeout=5, max_pool_connections=1)
+    headers: Any = HeadersDict({})  # the stubs have another type
+    request = AWSPreparedRequest("GET", "https://localhost/", headers, b"", False)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(ConnectionClosedError):
+            session.send(request)
+        gc.collect()
+    assert [str(w.message) for w in warned] == []
+    session.close()
 
 
 def test_response_streams_have_a_read_timeout_of_their_own(link: LocalPrivateLink) -> None:

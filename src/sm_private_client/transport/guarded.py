@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.transport.dialer import Dialer
-from sm_private_client.transport.tls import explain
+from sm_private_client.transport.tls import ClosedWhenReset, explain
 
 if TYPE_CHECKING:
     import socket
@@ -160,6 +160,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         self._bundle = verify
         streams = Timeout(connect=timeout[0], read=stream_timeout)
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
+        manager.connection_pool_kw["ssl_context"].sslsocket_class = ClosedWhenReset
         manager.pool_classes_by_scheme = {
             "http": self._pool_class(_GuardedHTTPConnectionPool, streams),
             "https": self._pool_class(_GuardedHTTPSConnectionPool, streams),
