@@ -8,6 +8,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +260,32 @@ def test_a_full_disk_leaves_the_file(config: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(ConfigurationError, match="No space left on device"):
             write(config)
     assert config.read_text(encoding="utf-8") == "[default]\n"
+    assert not list(config.parent.glob(".*"))
+
+
+def test_writers_at_the_same_time_lose_nothing(config: Path) -> None:
+    """Whoever is told that it is written finds it there; the others are told to run it again."""
+    barrier = threading.Barrier(4)
+
+    def work(number: int) -> str | None:
+        barrier.wait()
+        try:
+            write(config, f"p{number}")
+        except ConfigurationError as error:
+            return error.what
+        return None
+
+    for content in ("[default]\n", None):
+        config.unlink(missing_ok=True)
+        if content is not None:
+            config.write_text(content, encoding="utf-8")
+        with ThreadPoolExecutor(4) as pool:
+            refusals = list(pool.map(work, range(4)))
+        text = config.read_text(encoding="utf-8")
+        for number, refusal in enumerate(refusals):
+            assert (f"[profile p{number}]" in text) is (refusal is None)
+            assert refusal is None or refusal.endswith("was changed by another program just now.")
+        assert None in refusals
     assert not list(config.parent.glob(".*"))
 
 

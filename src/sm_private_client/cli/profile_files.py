@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,9 +18,10 @@ from sm_private_client.cli.config_text import ConfigText
 from sm_private_client.cli.private_variables import service_key
 from sm_private_client.cli.whole_files import OWNER_ONLY, WholeFile, real_path
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.file_locks import try_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["ProfileChange", "write_profile"]
 
@@ -76,7 +79,7 @@ def write_profile(
         )
     target = real_path(_expanded(path))
     try:
-        before = target.read_bytes() if target.exists() else None
+        before = _content(target)
         parsed = _parsed(target)
         section = _section_for(
             parsed, profile, target, region=region, fips=fips or not urls, merge=merge
@@ -208,14 +211,35 @@ def _write(
                 cause="a section or an option of it is indented, repeated or unusual.",
                 remedy="write the lines of `sm-private-client env` into it by hand.",
             )
-        if before is not None and path.read_bytes() != before:
-            raise ConfigurationError(
-                f"The AWS config file {path} was changed by another program just now.",
-                remedy="run it again.",
-            )
-        backup = None if before is None else _back_up(path, before)
-        file.commit()
+        with _alone_in(path.parent) as is_alone:
+            if not is_alone or _content(path) != before:
+                raise ConfigurationError(
+                    f"The AWS config file {path} was changed by another program just now.",
+                    remedy="run it again.",
+                )
+            backup = None if before is None else _back_up(path, before)
+            file.commit()
     return backup
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[bool]:
+    """Says whether no other run of this program writes in a directory, and keeps it so.
+
+    The file itself cannot be locked for that: it is replaced, and perhaps not there yet.
+    """
+    if sys.platform == "win32":  # there directories cannot be opened
+        yield True
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        yield try_lock(handle)
+    finally:
+        os.close(handle)
 
 
 def _read_back(path: Path) -> dict[str, Any] | None:
