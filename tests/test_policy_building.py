@@ -21,7 +21,7 @@ from sm_private_client.policy.actions import (
 from sm_private_client.policy.arns import partition_name, read_arn
 from sm_private_client.policy.building import EndpointPolicy, confine_to
 from sm_private_client.policy.condition_keys import SAGEMAKER_KEYS
-from sm_private_client.policy.evaluation import evaluate
+from sm_private_client.policy.evaluation import Decision, evaluate
 from sm_private_client.policy.operations import evaluate_operation
 from sm_private_client.policy.parsing import parse
 from sm_private_client.policy.request_context import ContextValue
@@ -175,19 +175,36 @@ def test_invoking_covers_streams_and_jobs(options: Any, operations: set[str]) ->
     assert not passes("DeleteEndpoint", f"{ARN}/a")
 
 
-def test_a_stream_is_stopped_by_a_deny_of_either_action() -> None:
-    """One allowed action is enough, one denied is too many."""
-    call: dict[str, Any] = {
-        "operation_name": "InvokeEndpointWithResponseStream",
-        "principal": ROLE,
-        "resource": f"{ARN}/a",
-    }
+STREAM = "sagemaker:InvokeEndpointWithResponseStream"
+
+
+@pytest.mark.parametrize("spelled", [STREAM, STREAM.upper()])
+def test_a_stream_is_allowed_as_invoke_endpoint_and_stopped_by_a_deny_of_either(
+    spelled: str,
+) -> None:
+    """The API reference asks for InvokeEndpoint; no right is promised that one source denies."""
+
+    def judge(document: EndpointPolicy) -> Decision:
+        asked: dict[str, Any] = {"principal": ROLE, "resource": f"{ARN}/a"}
+        decision = evaluate(document, action=spelled, **asked)
+        operation = evaluate_operation(
+            document, operation_name="InvokeEndpointWithResponseStream", **asked
+        )
+        assert decision.effect == operation.effect
+        return decision
+
+    allowed = judge(HERE.allow("sagemaker:InvokeEndpoint"))
+    assert allowed.why == f"Statement[0] allows sagemaker:InvokeEndpoint on {ARN}/a."
+    assert judge(HERE.allow(STREAM)).effect == "implicit-deny"
+    assert judge(HERE.allow("sagemaker:InvokeEndpoint").allow(STREAM)).allowed
     for action in actions_of_operation("InvokeEndpointWithResponseStream"):
-        assert evaluate_operation(HERE.allow(action).document, **call).allowed
-        denied = HERE.allow("*").deny(action).document
-        assert evaluate_operation(denied, **call).effect == "explicit-deny"
-    decision = evaluate_operation(HERE.allow("s3:*").document, **call)
-    assert "InvokeEndpointWithResponseStream" in decision.why
+        denied = judge(HERE.allow("*").deny(action))
+        assert denied.effect == "explicit-deny"
+        assert denied.why == f"Statement[1] denies {action} on {ARN}/a."
+    assert judge(HERE.allow("s3:*")).why == (
+        f"No statement allows sagemaker:InvokeEndpoint on {ARN}/a: Statement[0] is for other "
+        "actions."
+    )
     assert actions_of_operation("CreateEndpoint") == ("sagemaker:CreateEndpoint",)
 
 

@@ -246,6 +246,14 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
         "no statement allows anything, so no call passes the VPC endpoint.",
     ),
     (
+        policy(Action="sagemaker:InvokeEndpointWithResponseStream"),
+        {},
+        "warning",
+        "Statement",
+        "sagemaker:InvokeEndpointWithResponseStream alone lets no stream pass: streams are "
+        "authorized as sagemaker:InvokeEndpoint.",
+    ),
+    (
         policy(
             Effect="Deny",
             Principal=None,

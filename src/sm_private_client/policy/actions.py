@@ -25,6 +25,7 @@ __all__ = [
     "RESOURCE_TYPES",
     "SERVICE_NAMES",
     "actions_of_operation",
+    "authorizing",
     "is_known",
     "matching",
     "prefix_of",
@@ -64,19 +65,30 @@ INVOKING: Final = {
     ),
     "InvokeEndpointAsync": (f"{_SERVICE}:InvokeEndpointAsync",),
 }
-"""The operations of inference, and the actions that authorize each.
+"""The operations of inference, and the actions that authorize each; see ``authorizing``.
 
-A response stream has an action of its own in the reference, and is covered by InvokeEndpoint too.
+Sources for the response stream: the API reference of InvokeEndpointWithResponseStream ("your IAM
+permissions must allow the sagemaker:InvokeEndpoint action"), and the Service Authorization
+Reference, which has an action of the operation's name too.
 """
+_INVOKING: Final = {actions[0].lower(): actions for actions in INVOKING.values()}
 
 
 def actions_of_operation(operation_name: str) -> tuple[str, ...]:
     """Gives the actions that an API operation of the SageMaker family is authorized by.
 
-    Most have one, of the same name. Of several, one that is allowed is enough, and one that is
-    denied stops the call.
+    Most have one, of the same name; see ``authorizing`` for several.
     """
-    return INVOKING.get(operation_name, (f"{_SERVICE}:{operation_name}",))
+    return authorizing(f"{_SERVICE}:{operation_name}")
+
+
+def authorizing(action: str) -> tuple[str, ...]:
+    """Gives the actions that a call is authorized by which is named by one.
+
+    It is the action itself but for response streams. Of several, a denied one stops the call, and
+    the last must be allowed: where AWS's sources differ, no right is promised that one denies.
+    """
+    return _INVOKING.get(action.lower(), (action,))
 
 
 def is_known(action: str) -> bool:

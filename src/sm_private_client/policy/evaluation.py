@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sm_private_client.policy.actions import authorizing
 from sm_private_client.policy.conditions import is_met, read_operator
 from sm_private_client.policy.parsing import Policy, parse
 from sm_private_client.policy.principals import Caller, read_caller
@@ -71,7 +72,9 @@ def evaluate(
         policy: The document.
         principal: Who calls: ARN of a user, role, assumed-role session or account, an account id,
             or a service principal.
-        action: ``sagemaker:InvokeEndpoint``; its case does not matter.
+        action: ``sagemaker:InvokeEndpoint``; its case does not matter. Response streams are
+            authorized as that: ``sagemaker:InvokeEndpointWithResponseStream`` is allowed where
+            InvokeEndpoint is, and denied where either is.
         resource: The ARN, or ``*`` for actions that have none.
         context: Condition keys of the call; ``call_context`` fills in what follows from the rest.
 
@@ -80,13 +83,23 @@ def evaluate(
     """
     document = parse(policy)
     caller = read_caller(principal)
-    call = _Call(
-        caller=caller,
-        action=action.lower(),
-        resource=resource,
-        context=call_context(caller, resource, context),
-        variables=document.has_variables,
-    )
+    keys = call_context(caller, resource, context)
+    judged = []
+    for named in authorizing(action):
+        call = _Call(
+            caller=caller,
+            action=named.lower(),
+            resource=resource,
+            context=keys,
+            variables=document.has_variables,
+        )
+        judged.append(_judged(document, call, named))
+    denied = (decision for decision in judged if decision.effect == "explicit-deny")
+    return next(denied, judged[-1])
+
+
+def _judged(document: PolicyDocument, call: _Call, action: str) -> Decision:
+    resource = call.resource
     misses = [_miss(statement, call) for statement in document.statements]
     for effect, decided, verb in (
         ("Deny", "explicit-deny", "denies"),

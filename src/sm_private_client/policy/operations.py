@@ -1,4 +1,4 @@
-"""Judge an API operation, which more than one action may authorize."""
+"""Judge an API operation of the SageMaker family."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from sm_private_client.policy.actions import actions_of_operation
 from sm_private_client.policy.evaluation import Decision, evaluate
-from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
+    from sm_private_client.policy.parsing import Policy
     from sm_private_client.policy.request_context import GivenContext
 
 __all__ = ["evaluate_operation"]
@@ -22,7 +22,7 @@ def evaluate_operation(
     resource: str,
     context: GivenContext | None = None,
 ) -> Decision:
-    """Judges one API operation: any of its actions may be allowed, none may be denied.
+    """Judges one API operation, as ``evaluate`` judges the action of its name.
 
     Args:
         policy: As in ``evaluate``.
@@ -34,13 +34,10 @@ def evaluate_operation(
     Raises:
         PolicyError: The document cannot be read.
     """
-    document = parse(policy)
-    decisions = [
-        evaluate(document, principal=principal, action=action, resource=resource, context=context)
-        for action in actions_of_operation(operation_name)
-    ]
-    for effect in ("explicit-deny", "allow"):
-        for decision in decisions:
-            if decision.effect == effect:
-                return decision
-    return decisions[0]
+    return evaluate(
+        policy,
+        principal=principal,
+        action=actions_of_operation(operation_name)[0],
+        resource=resource,
+        context=context,
+    )

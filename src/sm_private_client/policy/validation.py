@@ -22,6 +22,7 @@ from sm_private_client.policy.statement_checks import (
     placed,
 )
 from sm_private_client.policy.variables import VARIABLE
+from sm_private_client.policy.wildcards import Pattern
 from sm_private_client.privatelink.services import EndpointService, by_endpoint_service_name
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ ENDPOINT_POLICY_SIZE: Final = 20_480
 """Characters of an endpoint policy at most, white space included (PrivateLink guide)."""
 
 _INVOKING: Final = frozenset(action.lower() for actions in INVOKING.values() for action in actions)
+_STREAM, _INVOKE = (one.lower() for one in INVOKING["InvokeEndpointWithResponseStream"])
 _SID: Final = re.compile(r"[A-Za-z0-9]*\Z")
 
 
@@ -132,6 +134,16 @@ def _whole(document: PolicyDocument, kind: PolicyKind) -> Iterator[Problem]:
             place="Statement",
             message="no statement allows anything, so no call passes the VPC endpoint.",
             remedy="add an Allow.",
+        )
+    allows = [statement for statement in document.statements if statement.effect == "Allow"]
+    named = {action.lower() for statement in allows for action in statement.actions}
+    if _STREAM in named and not any(Pattern.of(action).matches(_INVOKE) for action in named):
+        yield Problem(
+            severity="warning",
+            place="Statement",
+            message="sagemaker:InvokeEndpointWithResponseStream alone lets no stream pass: streams "
+            "are authorized as sagemaker:InvokeEndpoint.",
+            remedy="allow sagemaker:InvokeEndpoint too.",
         )
     if kind != "endpoint" and document.id is not None:
         yield Problem(
