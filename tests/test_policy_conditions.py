@@ -173,10 +173,12 @@ def test_a_key_that_the_call_does_not_have(operator: str, *, expected: bool) -> 
         ("false", "x", True),
         ("TRUE", None, True),
         (["true", "false"], None, True),
+        ("false", "", False),
+        ("true", "", True),
     ],
 )
 def test_null_looks_at_the_key_alone(wanted: Any, actual: str | None, *, expected: bool) -> None:
-    """``Null`` with true is met where the key is absent, with false where it is there."""
+    """``Null`` with true is met where the key is absent or empty, with false where it is there."""
     assert met("Null", wanted, actual) is expected
 
 
@@ -195,6 +197,9 @@ SETS: list[tuple[str, list[str], list[str], bool]] = [
     ("ForAllValues:StringEquals", ["a"], [""], True),
     ("ForAnyValue:StringEquals", ["a"], [""], False),
     ("ForAnyValue:StringEqualsIfExists", ["a"], ["b"], False),
+    ("ForAnyValue:StringEqualsIfExists", ["a"], [""], False),
+    ("ForAllValues:StringEqualsIfExists", ["a"], [""], True),
+    ("ForAnyValue:StringNotEquals", ["a"], [""], False),
     ("ForAllValues:NumericLessThan", ["10"], ["9", "11"], False),
 ]  # fmt: skip
 
@@ -205,6 +210,13 @@ def test_several_values_of_the_call(
 ) -> None:
     """ForAllValues asks every value of the call, ForAnyValue one of them."""
     assert met(operator, wanted, actual) is expected
+
+
+def test_null_guards_for_all_values_against_empty_values() -> None:
+    """AWS's guard, which ``check`` recommends: nothing passes that has no value at all."""
+    for actual in (None, "", ["", ""]):
+        assert met("ForAllValues:StringEquals", "a", actual)
+        assert not met("Null", "false", actual)
 
 
 VARIABLES: list[tuple[str, str, str | None, bool]] = [

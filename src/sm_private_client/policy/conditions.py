@@ -221,14 +221,16 @@ def is_met(
         context: The call's keys.
         variables: Whether the policy's version has variables.
     """
-    # An empty value counts as none: "a null data set, such as an empty string".
+    # An empty value counts as none: Null asks "if the key exists and its value is not null", and
+    # ForAllValues holds of "context keys with empty values".
     actual = tuple(value for value in context.get(key.lower(), ()) if value)
     if test.name == "Null":
-        exists = key.lower() in context
-        return any(value.lower() == ("false" if exists else "true") for value in values)
+        return any(value.lower() == ("false" if actual else "true") for value in values)
     kind = OPERATORS[test.name]
-    if key.lower() not in context or (test.set_operator and not actual):
+    if key.lower() not in context:
         return test.if_exists or _when_missing(test, kind)
+    if test.set_operator and not actual:
+        return _when_missing(test, kind)
     allowed = [
         expand(value, context, variables=variables and kind.has_variables) for value in values
     ]
