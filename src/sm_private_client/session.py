@@ -520,6 +520,11 @@ class Session(boto3.session.Session):
         return self._network
 
     @property
+    def ledger(self) -> EgressLedger:
+        """What ``egress`` reads; for rooms above that connect for this session."""
+        return self._egress
+
+    @property
     def sealed(self) -> bool:
         """Whether no client or resource of this session may reach a public address."""
         return self._sealing() is not None

@@ -166,6 +166,25 @@ def test_a_transport_without_a_route_is_not_given() -> None:
         httpx_transport("sagemaker-runtime")
 
 
+def test_what_a_transport_carries_is_in_the_sessions_record(inside: LocalPrivateLink) -> None:
+    """Its evidence would be incomplete without; what was refused too."""
+    httpx = pytest.importorskip("httpx", reason=REASON)
+    session: Any = inside.session()
+    with httpx.Client(transport=httpx_transport("sagemaker-runtime", session=session)) as client:
+        host = session.route("sagemaker-runtime").host
+        client.get(f"https://{host}/ping")
+        for address in (
+            "52.46.128.5",
+            "[2600:1f18::5]",
+            "runtime.sagemaker.us-east-1.amazonaws.com",
+        ):
+            with pytest.raises(PublicAddressError):
+                client.get(f"https://{address}/ping")
+    records = {r.host: (r.connections, r.calls, r.refused) for r in session.egress().records}
+    assert records[host] == (1, 1, 0)
+    assert sorted(records.values()) == [(0, 0, 1), (0, 0, 1), (0, 0, 1), (1, 1, 0)]
+
+
 # aiobotocore
 
 

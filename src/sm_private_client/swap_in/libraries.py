@@ -76,4 +76,4 @@ def httpx_transport(
 
 
 def _dialer(session: Session, route: Route) -> Dialer:
-    return Dialer(route, network=session.network, health=ZoneHealth())
+    return Dialer(route, network=session.network, health=ZoneHealth(), egress=session.ledger)
