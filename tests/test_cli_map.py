@@ -233,6 +233,36 @@ def test_what_cannot_be_used_sends_nothing(
     assert len(link.model("double").calls) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_sees_how_far_it_is(
+    link: LocalPrivateLink,
+    rows: Path,
+    in_other_processes: Callable[[LocalPrivateLink], dict[str, str]],
+) -> None:
+    """A progress bar on stderr, and nothing of it on stdout."""
+    import pty  # noqa: PLC0415 - not everywhere
+
+    terminal, theirs = pty.openpty()
+    words = ["map", "double", "--in", str(rows), "--out", "-"]
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        with subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "sm_private_client", *words],
+            env={**in_other_processes(link), "TERM": "xterm", "COLUMNS": "100"},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # how Linux tells that nobody has it open any more
+                while part := screen.read(4096):
+                    shown += part
+            assert process.stdout is not None
+            said = process.stdout.read()
+        assert process.returncode == 0, shown
+    assert f"{ROWS}/{ROWS}".encode() in shown
+    assert [json.loads(line) for line in said.splitlines()] == EXPECTED
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGINT"])
 def test_a_run_that_was_killed_goes_on(
