@@ -245,6 +245,16 @@ def test_a_policy_without_principals_means_whoever_has_it() -> None:
     assert judge(policy(statement(Principal=None))).allowed
 
 
+@pytest.mark.parametrize("short", ["arn:aws", "arn:aws:sagemaker", "arn:aws:sagemaker:us-east-1"])
+def test_short_arns_are_completed_in_policies_of_identities(short: str) -> None:
+    """As AWS does; an s3 one stays another service's, and other policies are not completed."""
+    mine = statement("Deny", Principal=None, Resource=short)
+    assert judge(policy(statement(Principal=None), mine)).effect == "explicit-deny"
+    other = mine | {"Resource": "arn:aws:s3"}
+    assert judge(policy(statement(Principal=None), other)).allowed
+    assert not judge(policy(statement(Resource=short))).allowed
+
+
 def test_all_conditions_must_be_met() -> None:
     """Operators and keys are an AND."""
     both = statement(

@@ -70,6 +70,53 @@ def test_what_is_well_has_no_problem(document: Any, options: dict[str, Any]) -> 
     assert check(document, **options) == ()
 
 
+UNREADABLE = [
+    ("IpAddress", "10.0.0.0/33"),
+    ("NotIpAddressIfExists", "10.0.0.*"),
+    ("NumericLessThan", "ten"),
+    ("DateGreaterThan", "2020-01-01T00:00:00"),
+    ("Bool", "yes"),
+    ("BinaryEquals", "%%%"),
+    ("ArnNotLike", "role/ml"),
+    ("Null", "absent"),
+]
+
+
+@pytest.mark.parametrize(("operator", "value"), UNREADABLE)
+def test_values_that_an_operator_cannot_read_are_errors(operator: str, value: str) -> None:
+    """A Deny with one would let everything pass, a negated Allow too."""
+    document = policy(Condition={operator: {"sagemaker:TargetModel": value}})
+    name = operator.removesuffix("IfExists")
+    assert told(document) == [
+        (
+            "error",
+            f"Statement[0].Condition.{operator}.sagemaker:TargetModel",
+            f"{value!r} is no value for {name}: nothing ever agrees with it.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("IpAddress", "10.0.0.0/8"),
+        ("IpAddress", "2001:db8::/64"),
+        ("NumericLessThan", 10),
+        ("DateGreaterThan", "2020-01-01T00:00:00Z"),
+        ("Bool", False),
+        ("Bool", "${aws:PrincipalTag/flag}"),
+        ("BinaryEquals", "QUJD"),
+        ("ArnLike", "*"),
+        ("ArnLike", "arn:aws:iam::*:role/${aws:username}"),
+        ("Null", True),
+        ("StringEquals", ""),
+    ],
+)
+def test_values_that_an_operator_can_read_are_not(operator: str, value: Any) -> None:
+    """Variables, where an operator has them, are not known before a call."""
+    assert told(policy(Condition={operator: {"sagemaker:TargetModel": value}})) == []
+
+
 FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (
         "{",

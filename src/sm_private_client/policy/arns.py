@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ANY", "Arn", "partition_name", "read_arn", "sagemaker_arn"]
+__all__ = ["ANY", "Arn", "completed_arn", "partition_name", "read_arn", "sagemaker_arn"]
 
 ANY: Final = "*"
 _PARTITIONS: Final = (
@@ -52,6 +52,17 @@ def partition_name(region: str) -> str:
 def sagemaker_arn(resource: str, *, region: str, account_id: str, partition: str) -> str:
     """Builds ``arn:aws:sagemaker:us-east-1:123456789012:endpoint/myEndpoint``."""
     return f"arn:{partition}:sagemaker:{region}:{account_id}:{resource}"
+
+
+def completed_arn(text: str) -> str:
+    """Gives ``arn:aws:sqs:*:*:*`` for ``arn:aws:sqs``, as AWS does in policies of identities.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Resource". Other texts are given back.
+    """
+    parts = _COLON.split(text)
+    if parts[0] != "arn" or len(parts) >= _PARTS:
+        return text
+    return ":".join([*parts, *[ANY] * (_PARTS - len(parts))])
 
 
 def read_arn(text: str) -> Arn | None:

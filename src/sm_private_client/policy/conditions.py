@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeVar
 from sm_private_client.policy.variables import Context, expand
 from sm_private_client.policy.wildcards import Pattern, Wildcard
 
-__all__ = ["OPERATORS", "ConditionOperator", "is_met", "read_operator"]
+__all__ = ["OPERATORS", "ConditionOperator", "can_compare", "is_met", "read_operator"]
 
 Comparison = Callable[[Pattern, str], bool]
 SetOperator = Literal["ForAllValues", "ForAnyValue"]
@@ -41,11 +41,13 @@ class Operator:
 
     Attributes:
         compares: Whether a value of the policy and one of the call agree.
+        reads: Whether it can compare with a value of the policy at all.
         negated: Whether it is met where they do not agree.
         has_variables: Whether its values may have policy variables.
     """
 
     compares: Comparison
+    reads: Callable[[str], bool]
     negated: bool = False
     has_variables: bool = False
 
@@ -141,6 +143,30 @@ def _offset(zone: str | None) -> timedelta:
     return -size if zone[0] == "-" else size
 
 
+def _any_text(_: str) -> bool:
+    return True
+
+
+def _is_arn(text: str) -> bool:
+    return text == "*" or text.count(":") >= _ARN_PARTS - 1
+
+
+def _is_boolean(text: str) -> bool:
+    return text.lower() in ("true", "false")
+
+
+def _is_binary(text: str) -> bool:
+    return _binary(Pattern.of(text), text)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _ordered(
     read: Callable[[str], _Comparable | None],
     holds: Callable[[_Comparable, _Comparable], bool],
@@ -153,20 +179,32 @@ def _ordered(
 
 
 def _orders(prefix: str, read: Callable[[str], _Comparable | None]) -> dict[str, Operator]:
+    def reads(text: str) -> bool:
+        return read(text) is not None
+
+    equal = _ordered(read, operator.eq)
+    others = {
+        "LessThan": operator.lt,
+        "LessThanEquals": operator.le,
+        "GreaterThan": operator.gt,
+        "GreaterThanEquals": operator.ge,
+    }
     return {
-        f"{prefix}Equals": Operator(compares=_ordered(read, operator.eq)),
-        f"{prefix}NotEquals": Operator(compares=_ordered(read, operator.eq), negated=True),
-        f"{prefix}LessThan": Operator(compares=_ordered(read, operator.lt)),
-        f"{prefix}LessThanEquals": Operator(compares=_ordered(read, operator.le)),
-        f"{prefix}GreaterThan": Operator(compares=_ordered(read, operator.gt)),
-        f"{prefix}GreaterThanEquals": Operator(compares=_ordered(read, operator.ge)),
+        f"{prefix}Equals": Operator(compares=equal, reads=reads),
+        f"{prefix}NotEquals": Operator(compares=equal, reads=reads, negated=True),
+        **{
+            f"{prefix}{name}": Operator(compares=_ordered(read, holds), reads=reads)
+            for name, holds in others.items()
+        },
     }
 
 
-def _pair(positive: str, negative: str, compares: Comparison) -> dict[str, Operator]:
+def _pair(
+    positive: str, negative: str, compares: Comparison, *, reads: Callable[[str], bool] = _any_text
+) -> dict[str, Operator]:
     return {
-        positive: Operator(compares=compares, has_variables=True),
-        negative: Operator(compares=compares, has_variables=True, negated=True),
+        positive: Operator(compares=compares, reads=reads, has_variables=True),
+        negative: Operator(compares=compares, reads=reads, has_variables=True, negated=True),
     }
 
 
@@ -174,14 +212,14 @@ OPERATORS: Final[dict[str, Operator]] = {
     **_pair("StringEquals", "StringNotEquals", _string),
     **_pair("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", _string_ignoring_case),
     **_pair("StringLike", "StringNotLike", Pattern.matches),
-    **_pair("ArnEquals", "ArnNotEquals", _arn),
-    **_pair("ArnLike", "ArnNotLike", _arn),
+    **_pair("ArnEquals", "ArnNotEquals", _arn, reads=_is_arn),
+    **_pair("ArnLike", "ArnNotLike", _arn, reads=_is_arn),
     **_orders("Numeric", _number),
     **_orders("Date", _date),
-    "Bool": Operator(compares=_string_ignoring_case, has_variables=True),
-    "BinaryEquals": Operator(compares=_binary),
-    "IpAddress": Operator(compares=_network),
-    "NotIpAddress": Operator(compares=_network, negated=True),
+    "Bool": Operator(compares=_string_ignoring_case, reads=_is_boolean, has_variables=True),
+    "BinaryEquals": Operator(compares=_binary, reads=_is_binary),
+    "IpAddress": Operator(compares=_network, reads=_is_network),
+    "NotIpAddress": Operator(compares=_network, reads=_is_network, negated=True),
 }
 """Every operator but ``Null``, which looks at the key and not at its value."""
 
@@ -202,6 +240,14 @@ def read_operator(text: str) -> ConditionOperator | None:
     if name not in OPERATORS:
         return None
     return ConditionOperator(name=name, set_operator=set_operator, if_exists=name != rest)
+
+
+def can_compare(test: ConditionOperator, value: str) -> bool:
+    """Says whether a policy's value is one that an operator can compare with."""
+    if test.name == "Null":
+        return _is_boolean(value)
+    kind = OPERATORS[test.name]
+    return kind.reads(value) or (kind.has_variables and "${" in value)
 
 
 def is_met(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sm_private_client.policy.actions import authorizing
+from sm_private_client.policy.arns import completed_arn
 from sm_private_client.policy.conditions import is_met, read_operator
 from sm_private_client.policy.parsing import Policy, parse
 from sm_private_client.policy.principals import Caller, read_caller
@@ -233,9 +234,12 @@ def _is_about_caller(statement: Statement, caller: Caller) -> bool:
 def _is_about_resource(statement: Statement, call: _Call) -> bool:
     """Wildcards match the ARN as a whole, colons included.
 
-    A variable without a value makes an entry match no resource, in NotResource too.
+    A variable without a value makes an entry match no resource, in NotResource too. In policies of
+    identities AWS completes ARNs that are too short.
     """
     listed = statement.not_resources or statement.resources
+    if statement.principal is None and statement.not_principal is None:
+        listed = tuple(map(completed_arn, listed))
     patterns = (expand(entry, call.context, variables=call.variables) for entry in listed)
     found = any(pattern is not None and pattern.matches(call.resource) for pattern in patterns)
     return found != bool(statement.not_resources)

@@ -15,7 +15,7 @@ from sm_private_client.policy.actions import (
 )
 from sm_private_client.policy.arns import partition_name, read_arn
 from sm_private_client.policy.condition_keys import likest_key, state_of
-from sm_private_client.policy.conditions import OPERATORS, read_operator
+from sm_private_client.policy.conditions import OPERATORS, can_compare, read_operator
 from sm_private_client.policy.problems import Problem, Severity
 from sm_private_client.policy.wildcards import Pattern
 
@@ -210,6 +210,7 @@ def check_conditions(place: str, statement: Statement, *, kind: str) -> Iterator
     for condition in statement.conditions:
         here = f"{place}.Condition.{condition.operator}.{condition.key}"
         yield from _key(here, condition.key, is_sagemakers=is_sagemakers)
+        yield from _values(here, condition)
         if condition.key.lower() == "aws:sourceip" and kind == "endpoint":
             yield Problem(
                 severity="warning",
@@ -266,6 +267,19 @@ def _key(place: str, key: str, *, is_sagemakers: bool) -> Iterator[Problem]:
             message=f"{key} is another service's key; SageMaker's calls do not have it.",
             remedy="use a key of aws: or sagemaker:.",
         )
+
+
+def _values(place: str, condition: Condition) -> Iterator[Problem]:
+    """Finds values that an operator cannot compare with, so that nothing ever agrees with them."""
+    read = read_operator(condition.operator)
+    for here, value in placed(place, condition.values):
+        if read is not None and not can_compare(read, value):
+            yield Problem(
+                severity="error",
+                place=here,
+                message=f"{value!r} is no value for {read.name}: nothing ever agrees with it.",
+                remedy="write it in the form that the operator reads.",
+            )
 
 
 def _is_perimeter(condition: Condition) -> bool:
