@@ -220,7 +220,7 @@ def test_build_refuses_what_is_no_sentence(
         ),
         (
             ["--confine-to-vpc", "vpc-1", "--confine-to-vpc-endpoint", VPCE],
-            "confine_to takes either VPC endpoints or VPCs.\n",
+            "confine_to takes either VPC endpoints or VPCs, or an organization.\n",
         ),
         (["--allow", "Invoke"], "Statement[0].Action"),
         ([*INVOKING, "--condition", "StringEqual a b"], "Statement[0].Condition"),

@@ -228,6 +228,60 @@ def test_the_perimeter_is_that_of_the_organization_and_the_services() -> None:
     assert passes("o-other", "o-other", principal="sagemaker.amazonaws.com")
 
 
+ORGANIZATIONS: list[tuple[dict[str, ContextValue], str]] = [
+    ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-own"}, "allow"),
+    ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-other"}, "explicit-deny"),
+    ({"aws:PrincipalOrgID": "o-other", "aws:ResourceOrgID": "o-own"}, "explicit-deny"),
+    ({"aws:ResourceOrgID": "o-own"}, "explicit-deny"),  # an account in no organization
+    ({"aws:PrincipalOrgID": "o-own"}, "explicit-deny"),
+    ({"aws:PrincipalIsAWSService": True}, "allow"),
+    ({"aws:PrincipalOrgID": "o-own", "aws:ViaAWSService": True}, "allow"),
+]
+
+
+@pytest.mark.parametrize(("context", "effect"), ORGANIZATIONS)
+def test_nothing_outside_of_the_organization_passes_whoever_allows_it(
+    context: dict[str, ContextValue], effect: str
+) -> None:
+    """The perimeter as denials, beside what is allowed; it allows nothing itself."""
+    call: dict[str, Any] = {
+        "principal": ROLE,
+        "action": "sagemaker:InvokeEndpoint",
+        "resource": f"{ARN}/a",
+        "context": context,
+    }
+    assert evaluate(HERE.allow_invoking("a").deny_outside("o-own"), **call).effect == effect
+    alone = evaluate(HERE.deny_outside("o-own"), **call)
+    assert alone.effect == ("implicit-deny" if effect == "allow" else effect)
+    # Only what is named: jobs may leave, if anything allows it.
+    jobs = HERE.allow("*").deny_outside("o-own", "sagemaker:InvokeEndpointAsync")
+    assert evaluate(jobs, **call).allowed
+
+
+@pytest.mark.parametrize(
+    ("context", "allow_form", "deny_form"),
+    [
+        ({"aws:ResourceOrgID": "o-own"}, "allow", "implicit-deny"),
+        ({"aws:ResourceOrgID": "o-other"}, "implicit-deny", "explicit-deny"),
+        ({}, "implicit-deny", "explicit-deny"),
+        ({"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
+        ({"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
+    ],
+)
+def test_identities_are_confined_to_the_resources_of_an_organization(
+    context: dict[str, ContextValue], allow_form: str, deny_form: str
+) -> None:
+    """In both forms, AWS services spared by the denial."""
+    call: dict[str, Any] = {
+        "principal": ROLE,
+        "action": "sagemaker:CreateModel",
+        "resource": f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model/m",
+        "context": context,
+    }
+    assert evaluate(confine_to(organization_id="o-own"), **call).effect == allow_form
+    assert evaluate(confine_to(organization_id="o-own", effect="Deny"), **call).effect == deny_form
+
+
 def test_confinement_has_the_form_of_the_sagemaker_guide() -> None:
     """Allow, all of SageMaker, if the call comes from there."""
     assert confine_to(vpc_id="vpc-111bbaaa").as_dict() == {

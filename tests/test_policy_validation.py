@@ -47,6 +47,8 @@ def told(document: Any, **options: Any) -> list[tuple[str, str, str]]:
         (EXAMPLE, {"region": "us-east-1", "account_id": ACCOUNT}),
         (HERE.allow_invoking("a", "b-*").document, {"endpoint_service": "sagemaker.runtime"}),
         (HERE.allow_within("o-1").document, {"endpoint_service": "sagemaker.api"}),
+        (HERE.allow_invoking("a").deny_outside("o-1").document, {}),
+        (confine_to(organization_id="o-1", effect="Deny"), {"kind": "scp"}),
         (EndpointPolicy().allow("sagemaker:*", endpoint="x").document, {"region": "cn-north-1"}),
         (HERE.allow("sagemaker:List*").document, {}),
         (HERE.allow("sagemaker:CreateEndpoint", endpoint="x", endpoint_config="x").document, {}),

@@ -144,6 +144,24 @@ class EndpointPolicy:
             conditions={"Bool": {"aws:PrincipalIsAWSService": "true"}},
         )
 
+    def deny_outside(self, organization_id: str, *actions: str) -> EndpointPolicy:
+        """Adds: neither identities nor resources outside of the organization, whoever allows it.
+
+        AWS services are spared. It allows nothing by itself, as every ``deny``.
+
+        Args:
+            organization_id: ``o-…``.
+            *actions: All by default.
+        """
+        built = self
+        for key, sid in (
+            ("aws:PrincipalOrgID", "DenyOtherIdentities"),
+            ("aws:ResourceOrgID", "DenyOtherResources"),
+        ):
+            conditions = _elsewhere({key: organization_id})
+            built = built.deny(*(actions or (ANY,)), sid=sid, conditions=conditions)
+        return built
+
     def as_dict(self) -> dict[str, Any]:
         """Gives the document as JSON holds it."""
         return self.document.as_dict()
@@ -210,16 +228,20 @@ def confine_to(
     *,
     vpc_endpoint_ids: Names = (),
     vpc_id: Names = (),
+    organization_id: Names = (),
     actions: Names = "sagemaker:*",
     effect: Effect = "Allow",
 ) -> PolicyDocument:
     """Gives a policy of identities that confines SageMaker to VPC endpoints, or to VPCs.
 
-    Console users are shut out, as the SageMaker guide says: their calls come from elsewhere.
+    Console users are shut out, as the SageMaker guide says: their calls come from elsewhere. With
+    an organization it confines to the organization's resources, wherever calls come from.
 
     Args:
         vpc_endpoint_ids: The VPC endpoints that calls may come through.
         vpc_id: The VPCs that calls may come from; give these or VPC endpoints.
+        organization_id: The organizations (``o-…``) whose resources may be used. What AWS itself
+            owns, such as its public model hub, belongs to none.
         actions: The actions that are confined.
         effect: ``Allow`` is the SageMaker guide's form: it grants the actions from there, and other
             policies may still grant them from elsewhere. ``Deny`` is for service control policies:
@@ -227,23 +249,36 @@ def confine_to(
             themselves.
 
     Raises:
-        PolicyError: Neither or both were given.
+        PolicyError: None of the three, or more than one, was given.
     """
-    if bool(vpc_endpoint_ids) == bool(vpc_id):
+    given = {
+        "aws:SourceVpce": vpc_endpoint_ids,
+        "aws:SourceVpc": vpc_id,
+        "aws:ResourceOrgID": organization_id,
+    }
+    where = {key: names for key, names in given.items() if names}
+    if len(where) != 1:
         raise PolicyError(
-            "confine_to takes either VPC endpoints or VPCs.",
-            cause="the two conditions together would ask for both at once.",
-            remedy="give vpc_endpoint_ids= or vpc_id=.",
+            "confine_to takes either VPC endpoints or VPCs, or an organization.",
+            cause="several conditions together would ask for all of them at once.",
+            remedy="give vpc_endpoint_ids=, vpc_id= or organization_id=.",
         )
-    where = {"aws:SourceVpce" if vpc_endpoint_ids else "aws:SourceVpc": vpc_endpoint_ids or vpc_id}
+    inside, outside = "AllowFromThere", "DenyFromElsewhere"
+    if organization_id:
+        inside, outside = "AllowOnOwnResources", "DenyOtherResources"
     statement: dict[str, Any] = {"Action": _listed(actions), "Resource": ANY, "Effect": effect}
     if effect == "Allow":
-        statement["Sid"] = "AllowFromThere"
+        statement["Sid"] = inside
         statement["Condition"] = {"StringEquals": where}
     else:
-        statement["Sid"] = "DenyFromElsewhere"
-        statement["Condition"] = {"StringNotEqualsIfExists": where, **_NOT_BY_SERVICES}
+        statement["Sid"] = outside
+        statement["Condition"] = _elsewhere(where)
     return parse({"Version": CURRENT_VERSION, "Statement": [statement]})
+
+
+def _elsewhere(where: Mapping[str, Names]) -> dict[str, Any]:
+    """Gives the condition of a Deny: what is not there, or not known to be, and no AWS service."""
+    return {"StringNotEqualsIfExists": where, **_NOT_BY_SERVICES}
 
 
 def _listed(names: Names | None) -> list[str]:
