@@ -127,6 +127,19 @@ def test_metadata_at_a_public_host_is_refused(
     assert (record.address, record.refused, record.connections) == ("52.46.128.77", 1, 0)
 
 
+def test_metadata_is_guarded_for_whoever_asks_the_botocore_session_first(
+    link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile seals when it is read: that is then, at the latest."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://52.46.128.77/")
+    made = core(link, tmp_path, "sm_private_sealed = true\n")
+    session: Any = link.session(botocore_session=made)
+    with pytest.raises(PublicAddressError, match="is not where the platform gives credentials"):
+        session._session.get_credentials()
+    assert [r.refused for r in session.egress().records] == [1]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "address"),
     [

@@ -104,21 +104,26 @@ class Seal:
             )
         self._local.permits = 0
 
+    def guard_fetchers(self) -> None:
+        """Puts guarded HTTP sessions under what fetches credentials on link-local addresses."""
+        if self._fetchers_are_guarded:
+            return
+        for provider in self._session.get_component("credential_provider").providers:
+            if isinstance(provider, InstanceMetadataProvider):
+                fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
+                fetcher._session = self._fetch("instance metadata")  # noqa: SLF001 - see module
+            elif isinstance(provider, ContainerProvider):
+                fetcher = provider._fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
+                fetcher._session = self._fetch("container credentials")  # noqa: SLF001
+        self._fetchers_are_guarded = True
+
     def _get_guarded_credentials(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        if not self._fetchers_are_guarded:
-            for provider in self._session.get_component("credential_provider").providers:
-                if isinstance(provider, InstanceMetadataProvider):
-                    fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-                    fetcher._session = self._fetch("instance metadata")  # noqa: SLF001 - see module
-                elif isinstance(provider, ContainerProvider):
-                    fetcher = provider._fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-                    fetcher._session = self._fetch("container credentials")  # noqa: SLF001
-            self._fetchers_are_guarded = True
+        self.guard_fetchers()
         return self._get_credentials(*args, **kwargs)
 
 
 def seal_when_asked(session: botocore.session.Session, sealing: Callable[[], Seal | None]) -> None:
-    """Has each client of a botocore session wait for the answer whether it is to be sealed.
+    """Has what a botocore session makes and fetches wait for the answer whether it is sealed.
 
     A profile is read, and a variable may be set, after the session was made.
 
@@ -128,7 +133,7 @@ def seal_when_asked(session: botocore.session.Session, sealing: Callable[[], Sea
             asks for one.
     """
     owned: Any = session
-    create = owned.create_client
+    create, fetch = owned.create_client, owned.get_credentials
 
     @functools.wraps(create)
     def create_client(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's clients
@@ -137,7 +142,15 @@ def seal_when_asked(session: botocore.session.Session, sealing: Callable[[], Sea
             return create(*args, **kwargs)
         return seal.create_client(*args, **kwargs)
 
+    @functools.wraps(fetch)
+    def get_credentials(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - botocore's
+        seal = sealing()
+        if seal is not None:
+            seal.guard_fetchers()
+        return fetch(*args, **kwargs)
+
     owned.create_client = create_client
+    owned.get_credentials = get_credentials
 
 
 def without_common_runtime(client: BaseClient) -> None:
