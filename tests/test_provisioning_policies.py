@@ -165,6 +165,73 @@ def test_a_file_that_is_there_is_not_overwritten(
     assert in_force(session, vpc_endpoint_id) == old
 
 
+@pytest.mark.parametrize("failure", [PermissionError(1, "no links"), OSError(95, "no links")])
+def test_file_systems_without_hard_links_will_do(
+    session: Session,
+    vpc_endpoint_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: OSError,
+) -> None:
+    """The file is as safe there: new, whole, and its owner's."""
+
+    def no_links(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("os.link", no_links)
+    old = in_force(session, vpc_endpoint_id)
+    now = dt.datetime(2026, 11, 23, tzinfo=dt.timezone.utc)
+    change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path, now=lambda: now)
+    (kept,) = tmp_path.iterdir()
+    assert change.kept_in == kept
+    assert parse(json.loads(kept.read_text(encoding="utf-8"))["policy"]) == old
+    if sys.platform != "win32":
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        apply_policy(session, vpc_endpoint_id, OTHER, keep_in=tmp_path, now=lambda: now)
+    assert in_force(session, vpc_endpoint_id) == SEED.document
+
+
+UNREADABLE = (
+    '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","New":1}]}'
+)
+
+
+def test_a_document_that_cannot_be_read_is_replaced_kept_and_given_back(
+    link: LocalPrivateLink, vpc_endpoint_id: str, tmp_path: Path
+) -> None:
+    """AWS may know more of its grammar than this package; its document is kept word for word."""
+    session = link.session()
+    with link.control.ec2("us-east-1") as backend:
+        backend.vpc_end_points[vpc_endpoint_id].policy_document = UNREADABLE
+    change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
+    assert in_force(session, vpc_endpoint_id) == SEED.document
+    assert (change.old, change.rights, change.tried) == (UNREADABLE, (), 0)
+    assert "The old document cannot be read, so no rights were compared." in str(change)
+    assert change.as_dict()["old"] == UNREADABLE
+    assert change.kept_in is not None
+    sent: list[dict[str, Any]] = []
+    session.events.register(
+        "provide-client-params.ec2.ModifyVpcEndpoint", lambda params, **_: sent.append(params)
+    )
+    with pytest.raises(ProvisioningError):  # the simulator's EC2 cannot read it either
+        restore_policy(session, change.kept_in)
+    assert sent == [{"VpcEndpointId": vpc_endpoint_id, "PolicyDocument": UNREADABLE}]
+
+
+def test_what_was_in_force_is_given_back_whatever_is_wrong_with_it(
+    link: LocalPrivateLink, session: Session, vpc_endpoint_id: str, tmp_path: Path
+) -> None:
+    """It is told, and does not stop it: it worked before."""
+    old = EndpointPolicy().allow("sagemaker:NoLongerKnown")
+    link.set_policy(vpc_endpoint_id, old.as_dict())
+    change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
+    assert change.kept_in is not None
+    back = restore_policy(session, change.kept_in)
+    assert in_force(session, vpc_endpoint_id) == old.document
+    assert "sagemaker:NoLongerKnown is no action of SageMaker." in str(back)
+
+
 def test_a_policy_that_aws_would_refuse_is_not_applied(
     link: LocalPrivateLink, session: Session, vpc_endpoint_id: str, tmp_path: Path
 ) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import json
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,14 +11,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import ConfigurationError, ProvisioningError
 from sm_private_client.policy.actions import INVOKING
-from sm_private_client.policy.documents import PolicyDocument, to_json
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.documents import PolicyDocument
 from sm_private_client.policy.rights import Change, diff
+from sm_private_client.policy.validation import check
 from sm_private_client.provisioning.attached_policies import AnyPolicy, accepted
 from sm_private_client.provisioning.causes import why
+from sm_private_client.provisioning.kept_policies import (
+    AttachedPolicy,
+    KeptPolicy,
+    keep,
+    read_attached,
+    read_kept,
+    text_of,
+)
 from sm_private_client.provisioning.looking import Account, ec2_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Sequence
 
     from sm_private_client.policy.problems import Problem
@@ -34,7 +39,9 @@ __all__ = ["ALLOW_ALL", "PolicyChange", "apply_policy", "compare_policy", "resto
 ALLOW_ALL: Final = '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}'
 """What EC2 attaches where no policy is given (PrivateLink guide, "Default endpoint policy")."""
 
-_READABLE_BY_OWNER: Final = 0o600
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,9 +51,11 @@ class PolicyChange:
     Attributes:
         vpc_endpoint_id: The VPC endpoint.
         endpoint_service: Name of its service.
-        old: The document that is, or was, in force.
-        new: The document that would be, or is.
-        rights: The rights that are given and taken, among the calls that were tried.
+        old: The document that is, or was, in force; its text where it breaks the grammar that is
+            known here.
+        new: The document that would be, or is; as ``old`` where it is given back.
+        rights: The rights that are given and taken, among the calls that were tried; none where a
+            document cannot be read.
         tried: How many calls were tried.
         warnings: What is likely not meant in the new one.
         kept_in: The file with the old document; ``None`` where nothing was changed.
@@ -54,8 +63,8 @@ class PolicyChange:
 
     vpc_endpoint_id: str
     endpoint_service: str
-    old: PolicyDocument
-    new: PolicyDocument
+    old: AttachedPolicy
+    new: AttachedPolicy
     rights: tuple[Change, ...]
     tried: int
     warnings: tuple[Problem, ...] = ()
@@ -64,7 +73,12 @@ class PolicyChange:
     @property
     def is_change(self) -> bool:
         """Whether the documents differ at all."""
-        return to_json(self.old) != to_json(self.new)
+        return text_of(self.old) != text_of(self.new)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether both documents can be read, so that their rights can be compared."""
+        return isinstance(self.old, PolicyDocument) and isinstance(self.new, PolicyDocument)
 
     def __str__(self) -> str:
         """One line a right that is given (``+``) or taken (``-``), then the warnings."""
@@ -72,6 +86,9 @@ class PolicyChange:
         lines += [str(change) for change in self.rights]
         if not self.is_change:
             lines.append("The documents are the same.")
+        elif not self.is_readable:
+            which = "old" if isinstance(self.old, str) else "new"
+            lines.append(f"The {which} document cannot be read, so no rights were compared.")
         elif not self.rights:
             lines.append(f"No right changes among the {self.tried} calls that were tried.")
         lines += [str(problem) for problem in self.warnings]
@@ -84,8 +101,8 @@ class PolicyChange:
         return {
             "vpc_endpoint_id": self.vpc_endpoint_id,
             "endpoint_service": self.endpoint_service,
-            "old": self.old.as_dict(),
-            "new": self.new.as_dict(),
+            "old": _as_json(self.old),
+            "new": _as_json(self.new),
             "given": [_right(change) for change in self.rights if change.is_given],
             "taken": [_right(change) for change in self.rights if not change.is_given],
             "tried": self.tried,
@@ -126,7 +143,29 @@ def compare_policy(
     new, problems = accepted(
         policy, endpoint_service=found.endpoint_service, region=str(session.region_name)
     )
-    old = parse(found.policy or ALLOW_ALL)
+    return _compared(found, new, problems, actions, resources, principals)
+
+
+def _compared(
+    found: FoundVpcEndpoint,
+    new: AttachedPolicy,
+    problems: tuple[Problem, ...],
+    actions: Sequence[str] = (),
+    resources: Sequence[str] = (),
+    principals: Sequence[str] = (),
+) -> PolicyChange:
+    old = read_attached(found.policy or ALLOW_ALL)
+    change = PolicyChange(
+        vpc_endpoint_id=found.vpc_endpoint_id,
+        endpoint_service=found.endpoint_service,
+        old=old,
+        new=new,
+        rights=(),
+        tried=0,
+        warnings=problems,
+    )
+    if isinstance(old, str) or isinstance(new, str):
+        return change
     documents = (old, new)
     tried_actions = _named(
         documents, "actions", "not_actions", more=[*actions, *_calls_of_models()]
@@ -139,17 +178,10 @@ def compare_policy(
         actions=tried_actions,
         resources=tried_resources,
         principals=tried_principals,
-        context={"aws:SourceVpce": vpc_endpoint_id, "aws:SourceVpc": found.vpc_id},
+        context={"aws:SourceVpce": found.vpc_endpoint_id, "aws:SourceVpc": found.vpc_id},
     )
-    return PolicyChange(
-        vpc_endpoint_id=vpc_endpoint_id,
-        endpoint_service=found.endpoint_service,
-        old=old,
-        new=new,
-        rights=rights,
-        tried=len(tried_actions) * len(tried_resources) * len(tried_principals),
-        warnings=problems,
-    )
+    tried = len(tried_actions) * len(tried_resources) * len(tried_principals)
+    return replace(change, rights=rights, tried=tried)
 
 
 def apply_policy(
@@ -158,7 +190,7 @@ def apply_policy(
     policy: AnyPolicy,
     *,
     keep_in: str | os.PathLike[str],
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.timezone.utc),
+    now: Callable[[], dt.datetime] = _now,
 ) -> PolicyChange:
     """Gives a VPC endpoint a new policy, once the old one is safe in a file.
 
@@ -180,13 +212,24 @@ def apply_policy(
         ProvisioningError: EC2 refused the change; the permission is named.
         OSError: The file could not be written; nothing was changed.
     """
-    change = compare_policy(session, vpc_endpoint_id, policy)
+    return _changed(session, compare_policy(session, vpc_endpoint_id, policy), keep_in, now)
+
+
+def _changed(
+    session: Session,
+    change: PolicyChange,
+    keep_in: str | os.PathLike[str],
+    now: Callable[[], dt.datetime] = _now,
+) -> PolicyChange:
     if not change.is_change:
         return change
     stamp = now().strftime("%Y%m%dT%H%M%S.%fZ")
-    kept_in = Path(keep_in) / f"{vpc_endpoint_id}.policy.{stamp}.json"
-    _keep(change, kept_in, region=str(session.region_name), stamp=stamp)
-    _modify(session, vpc_endpoint_id, to_json(change.new, indent=None), kept_in=kept_in)
+    kept_in = Path(keep_in) / f"{change.vpc_endpoint_id}.policy.{stamp}.json"
+    kept = KeptPolicy(
+        vpc_endpoint_id=change.vpc_endpoint_id, region=str(session.region_name), policy=change.old
+    )
+    keep(kept, kept_in, stamp=stamp)
+    _modify(session, change.vpc_endpoint_id, text_of(change.new), kept_in=kept_in)
     return replace(change, kept_in=kept_in)
 
 
@@ -194,6 +237,9 @@ def restore_policy(
     session: Session, kept: str | os.PathLike[str], *, keep_in: str | os.PathLike[str] | None = None
 ) -> PolicyChange:
     """Gives a VPC endpoint the policy back that ``apply_policy`` kept.
+
+    AWS took it before, so what ``check`` finds wrong with it does not stop it: it is in
+    ``warnings``.
 
     Args:
         session: Whose account and region.
@@ -203,29 +249,22 @@ def restore_policy(
 
     Raises:
         ConfigurationError: The file is not one that ``apply_policy`` wrote, or of another region.
-        PolicyError, DiscoveryError, ProvisioningError, OSError: As ``apply_policy``.
+        DiscoveryError, ProvisioningError, OSError: As ``apply_policy``.
     """
     path = Path(kept)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        vpc_endpoint_id, region, document = (
-            content[name] for name in ("vpc_endpoint_id", "region", "policy")
-        )
-        parse(document)
-    except (ValueError, KeyError, TypeError) as error:
+    found = read_kept(path)
+    if found.region != session.region_name:
         raise ConfigurationError(
-            f"{path} is not a file that apply_policy wrote.",
-            cause=f"{type(error).__name__}: {error}".partition("\n")[0] + ".",
-            remedy="name the file that apply_policy gave as kept_in.",
-        ) from None
-    if region != session.region_name:
-        raise ConfigurationError(
-            f"{path} is of a VPC endpoint in {region}, but the session's region is "
+            f"{path} is of a VPC endpoint in {found.region}, but the session's region is "
             f"{session.region_name}.",
-            remedy=f"make the session with region_name={region!r}.",
+            remedy=f"make the session with region_name={found.region!r}.",
         )
-    directory = path.parent if keep_in is None else keep_in
-    return apply_policy(session, str(vpc_endpoint_id), document, keep_in=directory)
+    there = _found(session, found.vpc_endpoint_id)
+    problems: tuple[Problem, ...] = ()
+    if isinstance(found.policy, PolicyDocument):
+        problems = check(found.policy, endpoint_service=there.endpoint_service, region=found.region)
+    change = _compared(there, found.policy, problems)
+    return _changed(session, change, path.parent if keep_in is None else keep_in)
 
 
 def _found(session: Session, vpc_endpoint_id: str) -> FoundVpcEndpoint:
@@ -254,28 +293,6 @@ def _modify(session: Session, vpc_endpoint_id: str, text: str, *, kept_in: Path)
         ) from error
 
 
-def _keep(change: PolicyChange, path: Path, *, region: str, stamp: str) -> None:
-    """Writes the old document: whole or not at all, for the owner only, over no other file."""
-    content = {
-        "vpc_endpoint_id": change.vpc_endpoint_id,
-        "region": region,
-        "kept": stamp,
-        "policy": change.old.as_dict(),
-    }
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(_READABLE_BY_OWNER)
-        os.link(temporary, path)  # fails where the file is there
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
 def _calls_of_models() -> Iterable[str]:
     return (action for actions in INVOKING.values() for action in actions)
 
@@ -301,6 +318,10 @@ def _principals(documents: Iterable[PolicyDocument], more: Iterable[str]) -> lis
         for text in (*named.aws, *named.service)
     ]
     return list(dict.fromkeys([*found, *more, "*"]))  # "*": whoever is not named
+
+
+def _as_json(policy: AttachedPolicy) -> dict[str, Any] | str:
+    return policy if isinstance(policy, str) else policy.as_dict()
 
 
 def _right(change: Change) -> dict[str, str]:
