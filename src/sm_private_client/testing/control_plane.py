@@ -297,7 +297,9 @@ class ControlPlane:
         with self._lock:
             parts, status, headers = run_wsgi_app(self._application, environ, buffered=True)
             body = b"".join(parts)
-        return _response(int(status.split()[0]), dict(headers.items()), body)
+        return _without_empty_capture(
+            _response(int(status.split()[0]), dict(headers.items()), body)
+        )
 
     def _translate(self, request: Request, host: str) -> MotoRequest:
         headers = {name: value for name, value in request.headers if name not in _HOP_BY_HOP}
