@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -315,6 +316,41 @@ def test_throttling_that_does_not_end_leaves_nothing_behind(
     assert "EC2 throttles this account (RequestLimitExceeded)." in str(caught.value)
 
 
+def test_throttling_while_waiting_is_waited_for_too(
+    link: LocalPrivateLink, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is torn down because EC2 was asked too often."""
+    monkeypatch.setattr("botocore.endpoint.time", NoSleep)
+    clock = Clock()
+    throttle = on(
+        "waiting", "until", lambda _: link.faults.throttle("ec2:DescribeVpcEndpoints", times=8)
+    )
+    assert len(plan.apply(progress=throttle, clock=clock, sleep=clock.sleep).made) == 3
+    assert clock.slept == [5, 5]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [*CHANGES[3:], "DescribeVpcEndpoints", "DescribeSecurityGroups"],
+)
+def test_throttling_while_undoing_is_waited_for(
+    link: LocalPrivateLink, plan: Plan, ec2: Any, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 gives up after four attempts; what was made is removed all the same."""
+    monkeypatch.setattr("botocore.endpoint.time", NoSleep)
+
+    def fail(_: Progress) -> None:
+        link.faults.deny("ec2:CreateVpcEndpoint")
+        link.faults.throttle(f"ec2:{action}", times=8)
+
+    clock = Clock()
+    with pytest.raises(ProvisioningError) as caught:
+        plan.apply(progress=on("making", RUNTIME, fail), clock=clock, sleep=clock.sleep, timeout=1)
+    link.faults.clear()
+    assert (groups(ec2), vpc_endpoint_ids(ec2), caught.value.left) == ([], [], ())
+    assert clock.slept == [5, 5]
+
+
 def test_the_refusal_names_step_and_permission(link: LocalPrivateLink, plan: Plan) -> None:
     """What failed, why, and what to allow."""
     link.faults.deny("ec2:CreateVpcEndpoint")
@@ -339,6 +375,62 @@ def test_an_interrupt_undoes_too(plan: Plan, ec2: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         plan.apply(progress=on("available", "sagemaker", interrupt))
     assert (groups(ec2), vpc_endpoint_ids(ec2)) == ([], [])
+
+
+def test_an_interrupt_says_what_is_left(link: LocalPrivateLink, plan: Plan, ec2: Any) -> None:
+    """Its cause is the error that a failed step would have raised."""
+
+    def interrupt(_: Progress) -> None:
+        for action in CHANGES[3:]:
+            link.faults.deny(f"ec2:{action}")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        plan.apply(progress=on("making", RUNTIME, interrupt))
+    error = caught.value.__cause__
+    assert isinstance(error, ProvisioningError)
+    assert error.left == (*vpc_endpoint_ids(ec2), *groups(ec2))
+    assert len(error.left) == 2
+
+
+@pytest.mark.parametrize("action", CHANGES[:3])
+def test_an_interrupt_while_ec2_is_asked_undoes_too(
+    session: Session, plan: Plan, ec2: Any, action: str
+) -> None:
+    """The answer never came, but what was asked for may have been made."""
+
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    session.events.register(f"needs-retry.ec2.{action}", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        plan.apply()
+    assert (groups(ec2), vpc_endpoint_ids(ec2)) == ([], [])
+
+
+def test_a_failed_vpc_endpoint_that_is_still_there_is_not_taken_for_a_new_one(
+    link: LocalPrivateLink, session: Session, ec2: Any
+) -> None:
+    """Its client token is used up; where it may stand beside, another one is made."""
+    plan = plan_vpc_endpoints(
+        session, vpc_id=link.vpc_id, services="sagemaker-runtime", private_dns=False
+    )
+    (failed,) = plan.apply().vpc_endpoint_ids.values()
+    link.set_state(failed, "failed")
+    applied = plan.apply()
+    assert failed not in applied.vpc_endpoint_ids.values()
+    assert len(vpc_endpoint_ids(ec2)) == 2
+    assert len(plan.destroy()) == 3
+
+
+def test_two_runs_at_once_make_nothing_twice(link: LocalPrivateLink, plan: Plan, ec2: Any) -> None:
+    """Both have client tokens and the group's name in common, and end with the same."""
+    other = plan_vpc_endpoints(link.session(), vpc_id=link.vpc_id, tags={"team": "risk"})
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(one.apply, verify=False) for one in (plan, other)]
+        first, second = (run.result() for run in runs)
+    assert first.vpc_endpoint_ids == second.vpc_endpoint_ids
+    assert (len(groups(ec2)), len(vpc_endpoint_ids(ec2))) == (1, 2)
 
 
 def test_a_progress_that_fails_for_good_does_not_stop_the_undoing(plan: Plan, ec2: Any) -> None:

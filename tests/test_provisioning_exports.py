@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,24 @@ def test_the_script_is_the_calls_of_apply(given: Plan) -> None:
     )
     assert "--client-token " in command
     assert "create-security-group" not in script
+
+
+def test_a_group_that_an_earlier_run_left_is_in_no_exports_way(plan: Plan) -> None:
+    """A second one of its name would be refused: the script uses it, Terraform names its own."""
+    assert plan.security_group is not None
+    found = replace(plan.security_group, found_id="sg-0123456789abcdef0")
+    again = replace(plan, security_group=found)
+    script = again.to_cli()
+    assert "\nsecurity_group=sg-0123456789abcdef0\n" in script
+    assert "create-security-group" not in script
+    (rule,) = [line for line in script.splitlines() if "authorize-security-group" in line]
+    assert rule.endswith("|| true")
+    assert "|| true" not in plan.to_cli()
+    group = json.loads(again.to_terraform())["resource"]["aws_security_group"]["vpc_endpoints"]
+    assert group["name_prefix"] == f"{found.name}-"
+    assert "name" not in group
+    template = json.loads(again.to_cloudformation())
+    assert "GroupName" not in template["Resources"]["SecurityGroup"]["Properties"]
 
 
 # What none of them writes

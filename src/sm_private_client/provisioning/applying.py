@@ -13,8 +13,8 @@ from sm_private_client.provisioning.causes import retold, why
 from sm_private_client.provisioning.checks import refuse_problems
 from sm_private_client.provisioning.differences import standing_for
 from sm_private_client.provisioning.looking import GONE, Account, ec2_of
-from sm_private_client.provisioning.progress import Progress, ProgressState, Waiting
-from sm_private_client.provisioning.removing import Remover, left_behind
+from sm_private_client.provisioning.progress import POLL_INTERVAL, Progress, ProgressState, Waiting
+from sm_private_client.provisioning.removing import REMOVE_TIMEOUT, Remover, left_behind
 from sm_private_client.provisioning.requests import (
     group_request,
     ingress_request,
@@ -38,15 +38,12 @@ __all__ = ["APPLY_TIMEOUT", "Applied", "apply_blueprint"]
 APPLY_TIMEOUT: Final = 600.0
 """Seconds until every VPC endpoint is available; AWS takes one to a few minutes."""
 
-POLL_INTERVAL: Final = 5.0
-"""Seconds between two looks at what is being made."""
-
 SETTLING_TIME: Final = 60.0
 """Seconds that connections are tried again for: a new name takes a while to be known to DNS."""
 
 _FAILED: Final = frozenset({"failed", "rejected", "expired", *GONE})
 _GENERATIONS: Final = 10
-"""How often a client token may turn out to be that of a VPC endpoint that is gone."""
+"""How often a client token may turn out to be that of a VPC endpoint that is gone or failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,11 +91,14 @@ def apply_blueprint(
         if verify:
             run.verify()
     except BaseException as error:
-        left = run.undo(Waiting(timeout, clock=clock, sleep=sleep))
+        # Undoing takes its own time, however little the caller had for making.
+        left = run.undo(Waiting(REMOVE_TIMEOUT, clock=clock, sleep=sleep))
         session.forget_routes()
-        if not isinstance(error, Exception):
-            raise
-        raise run.failure(error, left) from error
+        if isinstance(error, Exception):
+            raise run.failure(error, left) from error
+        if left:  # an interrupt stays one, and its cause says what is left
+            raise error from run.failure(error, left)
+        raise
     session.forget_routes()  # what was looked up before knows nothing of what is there now
     return run.applied()
 
@@ -193,7 +193,9 @@ class _Run:
         for _ in range(_GENERATIONS):
             request = vpc_endpoint_request(self.plan, planned, groups, after=after)
             made = self.ec2.create_vpc_endpoint(**request)["VpcEndpoint"]
-            if str(made.get("State", "")).lower() not in GONE:
+            state = str(made.get("State", "")).lower()
+            is_old = str(made["VpcEndpointId"]) in self.before
+            if not (state in GONE or (is_old and state in _FAILED)):
                 break
             after = str(made["VpcEndpointId"])  # EC2 remembers tokens longer than what they made
         made_id = str(made["VpcEndpointId"])
@@ -263,25 +265,28 @@ class _Run:
         groups = [one for one in self.made if one.startswith("sg-")]
         made = [one for one in self.made if one not in groups]
         try:  # a lost answer leaves what is not noted as made
-            tagged = self.account.made_by(self.plan.plan_id, self.plan.vpc_id)
+            tagged = waiting.patiently(
+                lambda: self.account.made_by(self.plan.plan_id, self.plan.vpc_id)
+            )
             made += [
                 one.vpc_endpoint_id
                 for one in tagged
                 if one.vpc_endpoint_id not in (*self.before, *made) and one.state not in GONE
             ]
             known = (*groups, *self.groups_before)
-            groups += [one for one in self._tagged_groups() if one not in known]
+            there = waiting.patiently(self._tagged_groups)
+            groups += [one for one in there if one not in known]
         except DiscoveryError:
             pass  # what is noted is removed
         return remover.remove(made[::-1], groups[::-1])
 
-    def failure(self, error: Exception, left: dict[str, str]) -> ProvisioningError:
+    def failure(self, error: BaseException, left: dict[str, str]) -> ProvisioningError:
         if isinstance(error, PrivateClientError):
             cause, remedies = retold(error)
         elif isinstance(error, (BotoCoreError, ClientError)):
             cause, remedy = why(error, self.permission)
             remedies = (remedy,)
-        else:  # a bug, or the caller's own progress
+        else:  # a bug, the caller's own progress, or an interrupt
             cause, remedies = f"{type(error).__name__}: {error}", ()
         undone, by_hand = left_behind(self.made, left)
         return ProvisioningError(
@@ -311,7 +316,7 @@ class _Run:
         return self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
 
     def _standing(self) -> dict[str, FoundVpcEndpoint]:
-        found = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
+        found = self.waiting.patiently(lambda: self.account.vpc_endpoints(vpc_id=self.plan.vpc_id))
         return {one.vpc_endpoint_id: one for one in found}
 
     def _begin(self, permission: str, what: str, state: ProgressState = "making") -> None:

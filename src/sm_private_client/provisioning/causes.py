@@ -9,12 +9,19 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from sm_private_client.errors import PrivateClientError
 
-__all__ = ["DENIED", "retold", "why"]
+__all__ = ["DENIED", "is_throttled", "retold", "why"]
 
 DENIED: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
 _PERFORM: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+
+
+def is_throttled(error: Exception) -> bool:
+    """Says whether EC2 throttles, also where that is the cause of an error of ours."""
+    failed = error.__cause__ if isinstance(error, PrivateClientError) else error
+    code = failed.response["Error"]["Code"] if isinstance(failed, ClientError) else ""
+    return code == "RequestLimitExceeded" or "Throttl" in code
 
 
 def why(error: Exception, permission: str) -> tuple[str, str]:
@@ -25,7 +32,7 @@ def why(error: Exception, permission: str) -> tuple[str, str]:
             named = _PERFORM.search(said)  # EC2 names the action that was missing, mostly
             missing = named[1] if named else permission
             return f"this identity is not allowed to ({code}).", f"allow {missing} for it."
-        if code == "RequestLimitExceeded" or "Throttl" in code:
+        if is_throttled(error):
             return f"EC2 throttles this account ({code}).", "try again in a minute."
         told = f": {said.rstrip('.')}" if said else ""
         return f"EC2 answered {code}{told}.", "correct what EC2 names, and try again."

@@ -40,9 +40,12 @@ def cli_script(plan: Blueprint) -> str:
     group = plan.security_group
     if group is not None:
         made = _command(plan, "create-security-group", group_request(plan, group))
-        lines.append(_kept(_GROUP, made, "GroupId"))
+        found = f"{_GROUP}={group.found_id}"
+        lines.append(found if group.found_id else _kept(_GROUP, made, "GroupId"))
         allowed = _command(plan, "authorize-security-group-ingress", ingress_request(group))
-        lines.append(f'{allowed} --group-id "${_GROUP}" --output text')
+        # A group that is there may have the rule already, which EC2 refuses to make twice.
+        unless = " || true" if group.found_id else ""
+        lines.append(f'{allowed} --group-id "${_GROUP}" --output text{unless}')
     names = []
     for one in planned:
         name = "_".join(word.lower() for word in words_of(one)) + "_id"

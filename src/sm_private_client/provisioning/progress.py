@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from botocore.exceptions import ClientError
+
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.provisioning.causes import is_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Progress", "ProgressState", "Waiting"]
+__all__ = ["POLL_INTERVAL", "Progress", "ProgressState", "Waiting"]
+
+T = TypeVar("T")
+
+POLL_INTERVAL: Final = 5.0
+"""Seconds between two looks at what is being made or removed."""
 
 ProgressState = Literal[
     "making", "made", "found", "waiting", "available", "verified", "removing", "removed", "left"
@@ -67,3 +77,16 @@ class Waiting:
             return False
         self._sleep(min(interval, left))
         return True
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Calls again where EC2 throttles, while there is time; boto3 gives up sooner.
+
+        Raises:
+            ClientError, DiscoveryError: The call's own.
+        """
+        while True:
+            try:
+                return call()
+            except (ClientError, DiscoveryError) as error:
+                if not (is_throttled(error) and self.again(POLL_INTERVAL)):
+                    raise

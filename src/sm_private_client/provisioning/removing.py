@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sm_private_client.errors import DiscoveryError, ProvisioningError
 from sm_private_client.provisioning.causes import why
 from sm_private_client.provisioning.looking import GONE, Account, ec2_of
-from sm_private_client.provisioning.progress import Progress, ProgressState, Waiting
+from sm_private_client.provisioning.progress import POLL_INTERVAL, Progress, ProgressState, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +21,6 @@ __all__ = ["REMOVE_TIMEOUT", "Remover", "destroy_plan", "left_behind", "made_by_
 
 REMOVE_TIMEOUT: Final = 600.0
 """Seconds until everything is gone; AWS takes a few minutes for a VPC endpoint."""
-
-POLL_INTERVAL: Final = 5.0
 
 
 class Remover:
@@ -74,7 +72,9 @@ class Remover:
         for vpc_endpoint_id in ids:
             self._tell("removing", "VPC endpoint", vpc_endpoint_id)
         try:
-            answer = self._ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids))
+            answer = self._waiting.patiently(
+                lambda: self._ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids))
+            )
         except (BotoCoreError, ClientError) as error:
             cause, remedy = why(error, "ec2:DeleteVpcEndpoints")
             return dict.fromkeys(ids, f"{cause} Remedy: {remedy}")
@@ -89,7 +89,9 @@ class Remover:
         gone: set[str] = set()
         while True:
             try:
-                found = self._account.vpc_endpoints(vpc_id=self._vpc_id)
+                found = self._waiting.patiently(
+                    lambda: self._account.vpc_endpoints(vpc_id=self._vpc_id)
+                )
             except DiscoveryError as error:
                 reason = f"it is being deleted; {error.what}"
                 return {one: reason for one in ids if one not in gone}
@@ -109,7 +111,7 @@ class Remover:
         self._tell("removing", "security group", group_id)
         while True:
             try:
-                self._ec2.delete_security_group(GroupId=group_id)
+                self._waiting.patiently(lambda: self._ec2.delete_security_group(GroupId=group_id))
             except ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code == "InvalidGroup.NotFound":

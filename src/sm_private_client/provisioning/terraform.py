@@ -50,7 +50,7 @@ def terraform_configuration(plan: Blueprint) -> str:
 
 def _group(plan: Blueprint, group: PlannedSecurityGroup) -> dict[str, Any]:
     return {
-        "name": group.name,
+        "name_prefix": f"{group.name}-",  # an earlier run may have left one of the plan's name
         "description": GROUP_DESCRIPTION,
         "vpc_id": plan.vpc_id,
         "tags": _tags(plan, group.name),
