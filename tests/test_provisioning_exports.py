@@ -74,7 +74,12 @@ def test_cfn_lint_has_nothing_to_say(which: str, request: pytest.FixtureRequest)
     """AWS's own linter accepts the template, warnings included."""
     template = request.getfixturevalue(which).to_cloudformation()
     assert [str(match) for match in lint(template, regions=["us-east-1"])] == []
-    assert lint(template.replace('"VpcId"', '"Vpc"'), regions=["us-east-1"])
+
+
+def test_cfn_lint_would_say_something() -> None:
+    """A resource without what it needs is not passed by."""
+    broken = {"Resources": {"X": {"Type": "AWS::EC2::VPCEndpoint", "Properties": {"Vpc": "v"}}}}
+    assert lint(json.dumps(broken), regions=["us-east-1"])
 
 
 def test_the_template_has_what_the_plan_has(plan: Plan) -> None:
@@ -155,10 +160,13 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
     # A simulator of its own, so that what was applied there before is in nobody's way.
     with LocalPrivateLink(services=()) as link:
         session = link.session()
+        services = SERVICES[
+            1:
+        ]  # a command of the AWS CLI takes half a second; the Runtime has all the API has
         here = plan_vpc_endpoints(
             session,
             vpc_id=link.vpc_id,
-            services=SERVICES,
+            services=services,
             policy={"sagemaker-runtime": POLICY},
             tags=dict(plan.tags),
         )
@@ -171,9 +179,9 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
         )
         assert (ended.stderr, ended.returncode) == ("", 0)
         made = described(session)
-        again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=SERVICES)
-        assert [bool(one.found_id) for one in again.vpc_endpoints] == [True] * 4
-        assert len(here.destroy()) == 5
+        again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=services)
+        assert [bool(one.found_id) for one in again.vpc_endpoints] == [True] * 3
+        assert len(here.destroy()) == 4
         assert described(session) == []
         here.apply(verify=False)
         assert without_ids(described(session)) == without_ids(made)
