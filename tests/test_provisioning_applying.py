@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,9 +62,15 @@ def session(link: LocalPrivateLink) -> Session:
     return link.session()
 
 
+@pytest.fixture(scope="module")
+def planned(running: LocalPrivateLink) -> Plan:
+    return plan_vpc_endpoints(running.session(), vpc_id=running.vpc_id, tags={"team": "risk"})
+
+
 @pytest.fixture
-def plan(link: LocalPrivateLink, session: Session) -> Plan:
-    return plan_vpc_endpoints(session, vpc_id=link.vpc_id, tags={"team": "risk"})
+def plan(session: Session, planned: Plan) -> Plan:
+    """Gives each test the plan of the empty VPC, with a session of its own."""
+    return replace(planned, session=session)
 
 
 class Clock:
