@@ -57,10 +57,16 @@ def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ctrl_c_is_heard() -> None:
-    """A shell that starts the tests in the background has them, and their children, ignore it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def signals_are_heard() -> None:
+    """A shell in the background has tests ignore Ctrl-C, ``nohup`` hang-ups; children inherit it.
+
+    A signal that is handled here is as it was made for them.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            heard = signal.default_int_handler if name == "SIGINT" else lambda *_: None
+            signal.signal(number, heard)
 
 
 @pytest.fixture(autouse=True)
