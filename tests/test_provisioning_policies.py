@@ -19,7 +19,12 @@ from sm_private_client.errors import (
 )
 from sm_private_client.policy.building import EndpointPolicy
 from sm_private_client.policy.parsing import parse
-from sm_private_client.provisioning import apply_policy, compare_policy, restore_policy
+from sm_private_client.provisioning import (
+    apply_policy,
+    compare_kept_policy,
+    compare_policy,
+    restore_policy,
+)
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -227,7 +232,10 @@ def test_what_was_in_force_is_given_back_whatever_is_wrong_with_it(
     link.set_policy(vpc_endpoint_id, old.as_dict())
     change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
     assert change.kept_in is not None
+    told = compare_kept_policy(session, change.kept_in)
+    assert in_force(session, vpc_endpoint_id) == SEED.document
     back = restore_policy(session, change.kept_in)
+    assert (back.old, back.new, back.rights) == (told.old, told.new, told.rights)
     assert in_force(session, vpc_endpoint_id) == old.document
     assert "sagemaker:NoLongerKnown is no action of SageMaker." in str(back)
 

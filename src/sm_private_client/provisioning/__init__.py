@@ -10,6 +10,7 @@ from sm_private_client.provisioning.planning import list_vpc_endpoints, plan_vpc
 from sm_private_client.provisioning.policy_changes import (
     PolicyChange,
     apply_policy,
+    compare_kept_policy,
     compare_policy,
     restore_policy,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "PolicyChange",
     "apply_policy",
+    "compare_kept_policy",
     "compare_policy",
     "destroy_plan",
     "list_vpc_endpoints",

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     from sm_private_client.provisioning.records import FoundVpcEndpoint
     from sm_private_client.session import Session
 
-__all__ = ["ALLOW_ALL", "PolicyChange", "apply_policy", "compare_policy", "restore_policy"]
+__all__ = [
+    "ALLOW_ALL",
+    "PolicyChange",
+    "apply_policy",
+    "compare_kept_policy",
+    "compare_policy",
+    "restore_policy",
+]
 
 ALLOW_ALL: Final = '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}'
 """What EC2 attaches where no policy is given (PrivateLink guide, "Default endpoint policy")."""
@@ -251,6 +258,20 @@ def restore_policy(
         ConfigurationError: The file is not one that ``apply_policy`` wrote, or of another region.
         DiscoveryError, ProvisioningError, OSError: As ``apply_policy``.
     """
+    change = compare_kept_policy(session, kept)
+    return _changed(session, change, Path(kept).parent if keep_in is None else keep_in)
+
+
+def compare_kept_policy(session: Session, kept: str | os.PathLike[str]) -> PolicyChange:
+    """Says what ``restore_policy`` would change; looks, and changes nothing.
+
+    Args:
+        session: Whose account and region.
+        kept: The file that ``apply_policy`` wrote.
+
+    Raises:
+        ConfigurationError, DiscoveryError, OSError: As ``restore_policy``.
+    """
     path = Path(kept)
     found = read_kept(path)
     if found.region != session.region_name:
@@ -263,8 +284,7 @@ def restore_policy(
     problems: tuple[Problem, ...] = ()
     if isinstance(found.policy, PolicyDocument):
         problems = check(found.policy, endpoint_service=there.endpoint_service, region=found.region)
-    change = _compared(there, found.policy, problems)
-    return _changed(session, change, path.parent if keep_in is None else keep_in)
+    return _compared(there, found.policy, problems)
 
 
 def _found(session: Session, vpc_endpoint_id: str) -> FoundVpcEndpoint:
