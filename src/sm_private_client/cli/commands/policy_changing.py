@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,14 +13,18 @@ from sm_private_client.cli.asking import DryRun, Yes, ask, refuse_where_nobody_i
 from sm_private_client.cli.invocation import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import PolicyFile, print_json, read_policy
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.provisioning import apply_policy, compare_policy, restore_policy
+from sm_private_client.provisioning import (
+    apply_policy,
+    compare_kept_policy,
+    compare_policy,
+    restore_policy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.cli.invocation import Invocation
     from sm_private_client.provisioning import PolicyChange
-    from sm_private_client.session import Session
 
 __all__ = ["apply", "restore"]
 
@@ -77,7 +81,7 @@ def apply(
     text, directory = read_policy(file), _directory(keep_in)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
     _change(
-        _compared(invocation, session, vpc_endpoint, text),
+        _compared(invocation, lambda: compare_policy(session, vpc_endpoint, text)),
         lambda: apply_policy(session, vpc_endpoint, text, keep_in=directory),
         yes=yes,
         dry_run=dry_run,
@@ -120,10 +124,10 @@ def restore(
         refuse_where_nobody_is(invocation, f"restore the policy of {vpc_endpoint}")
     directory = _directory(keep_in)
     kept = _newest(vpc_endpoint, directory) if file is None else Path(file).expanduser()
-    document = _document_of(kept, vpc_endpoint)
+    _check_owner(kept, vpc_endpoint)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
     _change(
-        _compared(invocation, session, vpc_endpoint, document),
+        _compared(invocation, lambda: compare_kept_policy(session, kept)),
         lambda: restore_policy(session, kept, keep_in=directory),
         yes=yes,
         dry_run=dry_run,
@@ -131,11 +135,9 @@ def restore(
     )
 
 
-def _compared(
-    invocation: Invocation, session: Session, vpc_endpoint: str, policy: str | dict[str, Any]
-) -> PolicyChange:
+def _compared(invocation: Invocation, compare: Callable[[], PolicyChange]) -> PolicyChange:
     try:
-        return compare_policy(session, vpc_endpoint, policy)
+        return compare()
     except ConfigurationError as error:
         invocation.report(error)
         raise typer.Exit(2) from error
@@ -190,20 +192,21 @@ def _newest(vpc_endpoint: str, directory: Path) -> Path:
     return found[-1]
 
 
-def _document_of(path: Path, vpc_endpoint: str) -> dict[str, Any]:
-    """Reads the policy out of a file that ``policy apply`` kept.
+def _check_owner(path: Path, vpc_endpoint: str) -> None:
+    """Sees that a file is one that ``policy apply`` kept of a VPC endpoint.
 
     Raises:
         typer.BadParameter: It is no such file, or one of another VPC endpoint.
     """
     try:
         content = json.loads(read_policy(str(path)))
-        owner, document = content["vpc_endpoint_id"], dict(content["policy"])
+        owner, kept = content["vpc_endpoint_id"], content["policy"]
     except (ValueError, KeyError, TypeError) as error:
+        kept = error
+    if not isinstance(kept, (dict, str)):
         raise typer.BadParameter(
             f"{str(path)!r} is no file that `policy apply` kept; a plain document is what "
             "`policy apply` takes."
-        ) from error
+        )
     if owner != vpc_endpoint:
         raise typer.BadParameter(f"{str(path)!r} is of {owner}, not of {vpc_endpoint}.")
-    return document
