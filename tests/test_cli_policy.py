@@ -151,6 +151,11 @@ OWN = EndpointPolicy(region="us-east-1", account_id=ACCOUNT)
             OWN.allow_invoking("a", "b*", principal=ROLE),
         ),
         (["--within", "o-a1b2c3d4e5"], EndpointPolicy().allow_within("o-a1b2c3d4e5")),
+        (["--outside", "o-a1b2c3d4e5"], EndpointPolicy().deny_outside("o-a1b2c3d4e5")),
+        (
+            ["--outside", "o-a1b2c3d4e5", "--deny", "sagemaker:*"],
+            EndpointPolicy().deny_outside("o-a1b2c3d4e5", "sagemaker:*"),
+        ),
         (
             ["--within", "o-a1b2c3d4e5", "--allow", "sagemaker:*"],
             EndpointPolicy().allow_within("o-a1b2c3d4e5", "sagemaker:*"),
@@ -191,6 +196,8 @@ def test_build_says_in_flags_what_the_builders_say_in_python(
         (["--allow", "a:b", "--deny", "c:d"], "--allow and --deny are two sentences"),
         (["--allow-invoking", "a", "--deny", "c:d"], "goes with --principal only"),
         (["--within", "o-1", "--principal", ROLE], "goes with --allow only"),
+        (["--within", "o-1", "--outside", "o-1"], "--within goes with --allow only"),
+        (["--outside", "o-1", "--allow", "sagemaker:*"], "--outside goes with --deny only"),
         (["--confine-to-vpc", "vpc-1", "--principal", "*"], "whoever has the policy is meant"),
         (["--confine-to-vpc", "vpc-1", *HERE], "whoever has the policy is meant"),
         ([*INVOKING, "--principal", "*", "--principal", ROLE], "name nobody besides"),

@@ -40,6 +40,7 @@ class _Sentence:
     deny: tuple[str, ...]
     invoking: tuple[str, ...]
     within: str | None
+    outside: str | None
     principals: tuple[str, ...]
     endpoint_names: tuple[str, ...]
     components: tuple[str, ...]
@@ -62,10 +63,11 @@ class _Sentence:
         """
         subjects = (self.principals, self.endpoint_names, self.components, self.resources)
         details = (self.endpoint_names, self.components, self.resources, self.conditions, self.sid)
-        verbs = (self.allow, self.deny, self.invoking, self.within, self.is_confinement)
+        organization = (self.within, self.outside)
+        verbs = (self.allow, self.deny, self.invoking, *organization, self.is_confinement)
         if not any(verbs):
             raise typer.BadParameter(
-                "Say what to build: --allow, --deny, --allow-invoking, --within, "
+                "Say what to build: --allow, --deny, --allow-invoking, --within, --outside, "
                 "--confine-to-vpc-endpoint or --confine-to-vpc."
             )
         if self.allow and self.deny:
@@ -73,21 +75,25 @@ class _Sentence:
                 "--allow and --deny are two sentences; build one, and add the other with --add-to."
             )
         if self.is_confinement:
-            others = (*subjects, self.conditions, self.sid, self.invoking, self.within, has_place)
+            others = (*subjects, self.conditions, self.sid, self.invoking, *organization, has_place)
             if any(others):
                 raise typer.BadParameter(
                     "--confine-to-vpc-endpoint and --confine-to-vpc go with --allow or --deny "
                     "only: whoever has the policy is meant, and every resource."
                 )
-        elif self.invoking and any((*details, self.allow, self.deny, self.within)):
+        elif self.invoking and any((*details, self.allow, self.deny, *organization)):
             raise typer.BadParameter("--allow-invoking goes with --principal only.")
-        elif self.within and any((*details, self.principals, self.deny)):
+        elif self.within and any((*details, self.principals, self.deny, self.outside)):
             raise typer.BadParameter("--within goes with --allow only.")
+        elif self.outside and any((*details, self.principals, self.allow)):
+            raise typer.BadParameter("--outside goes with --deny only.")
 
     def added_to(self, policy: EndpointPolicy) -> EndpointPolicy:
         """Adds the sentence to the policy of a VPC endpoint."""
         if self.within:
             return policy.allow_within(self.within, *self.allow)
+        if self.outside:
+            return policy.deny_outside(self.outside, *self.deny)
         if self.invoking:
             return policy.allow_invoking(*self.invoking, principal=_principal(self.principals))
         verb = policy.allow if self.allow else policy.deny
@@ -136,6 +142,14 @@ def command(
             "--within",
             metavar="o-…",
             help="The organization's identities, on its resources; and AWS services.",
+        ),
+    ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(
+            "--outside",
+            metavar="o-…",
+            help="Deny identities and resources of others; AWS services are spared.",
         ),
     ] = None,
     principal: Annotated[
@@ -231,6 +245,7 @@ def command(
         deny=tuple(deny or ()),
         invoking=tuple(allow_invoking or ()),
         within=within,
+        outside=outside,
         principals=tuple(principal or ()),
         endpoint_names=tuple(endpoint_name or ()),
         components=tuple(inference_component_name or ()),
