@@ -57,7 +57,7 @@ def predictor(session: Session, name: str, path: str, **options: Any) -> Predict
     client: Any = session.client("sagemaker-runtime")
     credentials: Any = session.get_credentials()
     made._invoker = direct_invoker(
-        session._dialer(session.route("sagemaker-runtime")),
+        session._parts.routes.dialer(session.route("sagemaker-runtime")),
         model=session._session.get_service_model("sagemaker-runtime"),
         credentials=credentials.get_frozen_credentials,
         bundle=session._session.get_config_variable("ca_bundle"),
@@ -340,7 +340,7 @@ def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPat
     assert again._retrier.policy == RetryPolicy(attempts=2)
     session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert session_again.region_name == "us-east-1"
-    assert session_again._routes.settings().vpc_id == "vpc-0a1b2c3d"
+    assert session_again.routes.settings().vpc_id == "vpc-0a1b2c3d"
 
 
 def test_a_predictor_over_a_client_does_not_pickle() -> None:

@@ -166,7 +166,7 @@ def test_the_ecs_task_metadata_tells_our_vpc_and_zone(
 def located(session: Session, link: LocalPrivateLink, **arguments: Any) -> Session:
     """Has a session find out where it is with another root of the file system."""
     found = locate(link.network, **arguments)
-    session._routes._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
+    session.routes._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
     return session
 
 

@@ -1,4 +1,4 @@
-"""Specification of session.py and front.py: what is handed out, shared, refused and passed on."""
+"""Specification of session/ and front.py: what is handed out, shared, refused and passed on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""Carriers: what the predictors of one session send with: direct, asyncio, or through botocore."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.config import Config
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.quota import RetryQuota
+from sm_private_client.session.clients import ClientRequest
+from sm_private_client.transport.client_config import USER_AGENT, RoutedConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3.session
+    import botocore.session
+
+    from sm_private_client.inference.async_invoker import AsyncInvoker
+    from sm_private_client.inference.calls import PredictorOptions
+    from sm_private_client.inference.invokers import DirectInvoker
+    from sm_private_client.inference.invoking import Invoker
+    from sm_private_client.session.clients import RoutedClients
+    from sm_private_client.session.private_routes import PrivateRoutes
+
+__all__ = ["Carriers"]
+
+_RUNTIME: Final = "sagemaker-runtime"
+
+
+class Carriers:
+    """Makes what carries invocations, once a region, so that predictors share connections.
+
+    A process that only wants clients need not load what calls models: it is imported when the
+    first carrier is made.
+
+    Args:
+        botocore_session: Whose models, default config and user agent count.
+        routes: Decides and dials.
+        clients: Makes the client of ``transport="botocore"``.
+        client: The session's ``client``; asked for its exceptions when the first error comes.
+        get_credentials: Gives the session's credentials.
+
+    Attributes:
+        quota: What the retries of all its predictors draw on.
+    """
+
+    def __init__(
+        self,
+        botocore_session: botocore.session.Session,
+        *,
+        routes: PrivateRoutes,
+        clients: RoutedClients,
+        client: Callable[..., Any],
+        get_credentials: Callable[[], Any],
+    ) -> None:
+        self._session = botocore_session
+        self._routes = routes
+        self._clients = clients
+        self._client = client
+        self._get_credentials = get_credentials
+        self.quota = RetryQuota()
+        self._lock = threading.RLock()
+        self._direct: dict[str, DirectInvoker] = {}
+        self._async: dict[str, AsyncInvoker] = {}
+
+    def blocking(self, transport: str, region: str, options: PredictorOptions) -> Invoker:
+        """Gives the carrier of a ``Predictor``.
+
+        Args:
+            transport: ``direct`` or ``botocore``.
+            region: The region.
+            options: The predictor's; its time-outs become those of a botocore client.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: See ``Session.predictor``.
+        """
+        if transport == "direct":
+            return self._direct_invoker(region)
+        if transport == "botocore":
+            return self._botocore_invoker(region, options)
+        raise ConfigurationError(
+            f"transport= has {transport!r}.", remedy="give 'direct' or 'botocore'."
+        )
+
+    def asynchronous(self, region: str) -> AsyncInvoker:
+        """Gives the carrier of an ``AsyncPredictor``.
+
+        Raises:
+            MissingExtraError: The extra ``fast`` is not installed.
+            RoutingError, PublicAddressError, ConfigurationError: See ``Session.predictor``.
+        """
+        from sm_private_client.inference.engines import async_invoker  # noqa: PLC0415 - see class
+
+        with self._lock:
+            if region not in self._async:
+                credentials = self._get_credentials()
+                self._async[region] = async_invoker(
+                    **self._options(region),
+                    # Only credentials that expire have it.
+                    refresh_is_due=getattr(credentials, "refresh_needed", lambda: False),
+                )
+            return self._async[region]
+
+    def carried(
+        self, session: boto3.session.Session, verb: str, endpoint_name: str, again: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Gives what a predictor has of its session besides, and how it is made again elsewhere.
+
+        Args:
+            session: The session, whose S3 client reads what is kept there.
+            verb: The session's method that makes the predictor.
+            endpoint_name: The inference endpoint's name.
+            again: The other arguments of the method.
+        """
+        from sm_private_client.inference.s3 import S3Objects  # noqa: PLC0415 - see class
+
+        return {
+            "quota": self.quota,
+            "s3": S3Objects.of_session(session),
+            "recipe": (_predictor_again, (session, verb, endpoint_name, again)),
+        }
+
+    def forget(self) -> None:
+        """Forgets every carrier that is shared; predictors keep theirs."""
+        with self._lock:
+            self._direct.clear()
+            self._async.clear()
+
+    def _direct_invoker(self, region: str) -> DirectInvoker:
+        from sm_private_client.inference.engines import direct_invoker  # noqa: PLC0415 - see class
+
+        with self._lock:
+            if region not in self._direct:
+                self._direct[region] = direct_invoker(**self._options(region))
+            return self._direct[region]
+
+    def _botocore_invoker(self, region: str, options: PredictorOptions) -> Invoker:
+        from sm_private_client.inference.calls import (  # noqa: PLC0415 - see class
+            INVOKE_TIMEOUT,
+            STREAM_TIMEOUT,
+        )
+        from sm_private_client.inference.invokers import BotocoreInvoker  # noqa: PLC0415
+
+        once = Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            read_timeout=options.get("timeout", INVOKE_TIMEOUT),
+        )
+        routed = replace(
+            self._clients.routed_config(once),
+            stream_timeout=options.get("stream_timeout", STREAM_TIMEOUT),
+        )
+        request = ClientRequest(service_name=_RUNTIME, region_name=region, config=once)
+        return BotocoreInvoker(self._clients.shared(request, routed))
+
+    def _options(self, region: str) -> dict[str, Any]:
+        routed = RoutedConfig.merged(
+            None,
+            session_default=self._session.get_default_client_config(),
+            retries_are_configured=True,
+        )
+        credentials = self._get_credentials()
+        return {
+            "dialer": self._routes.dialer(self._routes.route(_RUNTIME, region)),
+            "model": self._session.get_service_model(_RUNTIME),
+            "credentials": lambda: credentials and credentials.get_frozen_credentials(),
+            "bundle": self._routes.bundle(),
+            "config": routed.config,
+            "user_agent": f"{self._session.user_agent()} {USER_AGENT}",
+            "exceptions": lambda: self._client(_RUNTIME, region).exceptions,
+        }
+
+
+def _predictor_again(
+    session: boto3.session.Session, verb: str, endpoint_name: str, options: dict[str, Any]
+) -> Any:  # noqa: ANN401 - a Predictor or an AsyncPredictor
+    return getattr(session, verb)(endpoint_name, **options)
