@@ -160,8 +160,10 @@ def test_what_would_not_be_encrypted_is_blocked() -> None:
         patch.setattr(front, "_default_session", link.session())
         with pytest.raises(ConfigurationError, match="use_ssl=False asks for an unencrypted"):
             client_of(link, use_ssl=False).list_endpoints()
+        # What botocore makes of this depends on its version.
         given = client_of(link, use_ssl=False, endpoint_url="https://10.0.1.7")
-        assert given.generate_presigned_url("list_endpoints").startswith("https://10.0.1.7/")
+        with pytest.raises(ConfigurationError, match="use_ssl=False asks for an unencrypted"):
+            given.list_endpoints()
 
 
 @pytest.mark.parametrize("source", ["variable", "profile"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -239,7 +239,7 @@ def test_a_full_name_is_taken_wherever_a_url_is(
     name = link.vpc_endpoint("sagemaker-runtime").name
     host = name.in_zone("us-east-1b").host if zonal else name.host
     given = form.format(host, upper=host.upper())
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     if place == "vpc_endpoint=":
         options["vpc_endpoint"] = given
     elif place == "mapping":
@@ -302,7 +302,7 @@ def test_a_name_that_contradicts_the_client_is_an_error(
     mine: str,
 ) -> None:
     """A name of another service or region is a ConfigurationError that names both."""
-    options = {"vpc_endpoint": {"sagemaker-runtime": host}} if place == "mapping" else {}
+    options: dict[str, Any] = {"vpc_endpoint": {"sagemaker-runtime": host}} if place == "mapping" else {}
     if place == "AWS_ENDPOINT_URL":
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{host}")
     session = link.session(**options)

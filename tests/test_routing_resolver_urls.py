@@ -141,7 +141,7 @@ def test_http_to_anything_else_is_an_error(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, place: str, url: str
 ) -> None:
     """What is not on this machine is spoken to over TLS only."""
-    options = {"vpc_endpoint": url} if place == "vpc_endpoint=" else {}
+    options: dict[str, Any] = {"vpc_endpoint": url} if place == "vpc_endpoint=" else {}
     if place == "AWS_ENDPOINT_URL*":
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     session = link.session(**options)

@@ -159,9 +159,10 @@ class PrivateRoutes:
         """Gives the same for a client, which must be encrypted unless it has a URL of its own.
 
         Raises:
-            ConfigurationError: ``verify`` is false, or ``use_ssl`` without ``endpoint_url``.
+            ConfigurationError: ``verify`` is false, or ``use_ssl`` without an http ``endpoint_url``.
         """
-        if not use_ssl and endpoint_url is None:
+        # botocore 1.40 makes http of an https URL then.
+        if not use_ssl and not (endpoint_url or "").startswith("http://"):
             raise ConfigurationError(
                 f"use_ssl=False asks for an unencrypted {service_name} client.",
                 cause="a private route is always encrypted.",

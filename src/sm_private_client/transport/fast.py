@@ -58,11 +58,12 @@ class AsyncFastTransport(FastEngine):
     """Implements ``AsyncHttpTransport`` with pyreqwest; safe between threads and forks.
 
     The arguments are those of ``DirectTransport.to``, and ``refresh_is_due``, which says whether
-    asking for the credentials may take I/O: that is then done in a thread. Requests go to one judged address at a time,
-    our own zone's first. It is looked up and judged again at least every 30 s, and left where it
-    is not private any more, its zone failed, or a better zone is back. Where it is not reached
-    within half the connect time-out, the Dialer is asked once more, with its own budget, and the
-    request is sent to the address that it got to.
+    asking for the credentials may take I/O: that is then done in a thread.
+
+    Requests go to one judged address at a time, our own zone's first. It is looked up and judged
+    again at least every 30 s, and left where it is not private any more, its zone failed, or a
+    better zone is back. Where it is not reached within half the connect time-out, the Dialer is
+    asked once more, with its own budget, and the request is sent to the address that it got to.
 
     Looking up, judging and the first handshake are done in a thread; so is everything in a
     process that was forked after pyreqwest had been used.
