@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,19 +23,29 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MISSING: Final = re.compile(r"not measured: .+")
 
 WITH_GOALS: Final = [
-    ("invoke, one thread", "", "direct", "≤ 1/8"),
-    ("invoke, 16 threads", "", "direct", "≥ 8x"),
+    ("invoke, one thread", "", "direct", "≤ 1/5"),
+    ("invoke, one thread", "", "fast", "≤ 1/8"),
+    ("invoke, 16 threads", "", "direct", "≥ 4x"),
+    ("invoke, 16 threads", "", "fast", "≥ 8x"),
     ("invoke, 64 in flight", "", "fast", "≥ 5x"),
     ("stream of 1,000 parts", "first part", "direct", "≤ 1/2"),
     ("stream of 1,000 parts", "each part", "direct", "≤ 1/2"),
+    ("stream of 1,000 parts", "first part", "fast", "≤ 1/2"),
+    ("stream of 1,000 parts", "each part", "fast", "≤ 1/2"),
     ("invoke_endpoint", "", "routed client", "≤ 1.05x"),
     ("from a session", "", "second client and predictor", "≤ 1/20"),
     ("fresh process, routes known", "first answer", "routed client", "≤ 1.10x"),
     ("fresh process, routes known", "first answer", "direct", "≤ 1.10x"),
+    ("fresh process, routes known", "first answer", "fast", "≤ 1.10x"),
     ("fresh process, routes known", "import", "sm_private_client", "≤ 1/5"),
-    ("map of 600 rows", "peak memory", "direct", "≤ 1.10x"),
+    ("map of 600 rows", "peak memory", "fast", "≤ 1.10x"),
 ]
-"""Work, measure, who does it, goal."""
+"""Work, measure, who does it, goal; where the extra ``fast`` can be installed."""
+
+WITH_GOALS_HERE: Final = [
+    *WITH_GOALS[:-1],
+    ("map of 600 rows", "peak memory", "fast" if find_spec("pyreqwest") else "direct", "≤ 1.10x"),
+]
 
 
 class Run(NamedTuple):
@@ -89,7 +100,7 @@ def check_goals(lines: list[str], expected: list[tuple[str, str, str, str]]) -> 
 def test_every_goal_is_in_the_first_table(run: Run) -> None:
     """A line a work, and no goal is left out."""
     table = run.printed.partition("\n\n")[0]
-    check_goals(table.splitlines()[2:], WITH_GOALS)
+    check_goals(table.splitlines()[2:], WITH_GOALS_HERE)
 
 
 def test_every_row_is_printed_and_written(run: Run) -> None:
@@ -103,7 +114,7 @@ def test_every_row_is_printed_and_written(run: Run) -> None:
     ]
     with_goals = [row for row in rows if row["goal"]]
     named = [(row["work"], row["measure"], row["ours"], row["goal"]) for row in with_goals]
-    assert named == WITH_GOALS
+    assert named == WITH_GOALS_HERE
     for row in rows:
         if MISSING.fullmatch(row["verdict"]):
             assert not row["ratios"]

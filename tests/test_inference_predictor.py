@@ -27,13 +27,14 @@ from sm_private_client.errors import (
     StreamInterruptedError,
 )
 from sm_private_client.inference.calls import Invocation
-from sm_private_client.inference.engines import direct_invoker
+from sm_private_client.inference.engines import HAS_FAST, direct_invoker
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
-PATHS = ("direct", "botocore")
+needs_fast = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
+PATHS = ("direct", pytest.param("fast", marks=needs_fast), "botocore")
 RUNTIME = botocore.session.Session().get_service_model("sagemaker-runtime")
 INLINE = "Body" in RUNTIME.operation_model("InvokeEndpointAsync").input_shape.members  # type: ignore[union-attr] # it has a shape
 
@@ -64,8 +65,15 @@ def predictor(session: Session, name: str, path: str, **options: Any) -> Predict
         config=client.meta.config,
         user_agent="test",
         exceptions=lambda: client.exceptions,
+        fast=path == "fast",
     )
     return made
+
+
+@needs_fast
+def test_the_fast_engine_is_taken_where_it_is_installed(link: LocalPrivateLink) -> None:
+    """The extra is all it takes; the repr says so."""
+    assert "FastTransport" in repr(link.session().predictor("echo"))
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -302,7 +302,9 @@ def test_a_name_that_contradicts_the_client_is_an_error(
     mine: str,
 ) -> None:
     """A name of another service or region is a ConfigurationError that names both."""
-    options: dict[str, Any] = {"vpc_endpoint": {"sagemaker-runtime": host}} if place == "mapping" else {}
+    options: dict[str, Any] = (
+        {"vpc_endpoint": {"sagemaker-runtime": host}} if place == "mapping" else {}
+    )
     if place == "AWS_ENDPOINT_URL":
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{host}")
     session = link.session(**options)

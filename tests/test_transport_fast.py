@@ -1,4 +1,4 @@
-"""Specification of transport/fast.py and pinning.py: pyreqwest under asyncio, real sockets.
+"""Specification of transport/fast.py and pinning.py: pyreqwest, sync and async, real sockets.
 
 What is not special to pyreqwest is specified in test_transport_direct.py.
 """
@@ -73,20 +73,25 @@ needs_pyreqwest = pytest.mark.skipif(without_pyreqwest, reason="pyreqwest needs 
 
 
 class Calls:
-    """The transport behind a synchronous face, which runs its loop for each call."""
+    """Both transports behind one synchronous face."""
 
-    def __init__(self, transport: Any, runner: Any) -> None:
+    def __init__(self, transport: Any, runner: Any = None) -> None:
         self.transport = transport
         self._runner = runner
 
     def send(self, request: HttpRequest = REQUEST, timeout: float | None = 5) -> HttpResponse:
-        answer: HttpResponse = self._runner.run(self.transport.send(request, timeout=timeout))
+        made = self.transport.send(request, timeout=timeout)
+        answer: HttpResponse = self._runner.run(made) if self._runner else made
         return answer
 
     def stream(self, request: HttpRequest = REQUEST, timeout: float | None = 5) -> Any:
-        return self._runner.run(self.transport.stream(request, timeout=timeout))
+        made = self.transport.stream(request, timeout=timeout)
+        return self._runner.run(made) if self._runner else made
 
     def chunks(self, stream: Any) -> Iterator[bytes]:
+        if not self._runner:
+            yield from stream.chunks()
+            return
         chunks = stream.chunks()
         try:
             with suppress(StopAsyncIteration):
@@ -96,10 +101,14 @@ class Calls:
             self._runner.run(chunks.aclose())
 
     def end(self, stream: Any) -> None:
-        self._runner.run(stream.close())
+        made = stream.close()
+        if self._runner:
+            self._runner.run(made)
 
     def close(self) -> None:
-        self._runner.run(self.transport.close())
+        made = self.transport.close()
+        if self._runner:
+            self._runner.run(made)
 
 
 Make = Callable[..., Calls]
@@ -130,16 +139,17 @@ def net(peer: Peer) -> Net:
     return Net(a=peer.port)
 
 
-@pytest.fixture
-def make(bundle: str) -> Iterator[Make]:
-    """Makes a transport over a network."""
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest, bundle: str) -> Iterator[Make]:
+    """Makes a transport of either kind over a network."""
     fast = importlib.import_module("sm_private_client.transport.fast")
     made: list[Calls] = []
-    runner = asyncio.Runner()  # type: ignore[attr-defined, unused-ignore] # 3.11
+    runner = asyncio.Runner() if request.param == "async" else None  # type: ignore[attr-defined, unused-ignore] # 3.11
 
     def make(network: Any, *, health: ZoneHealth | None = None, **arguments: Any) -> Calls:
         url = arguments.get("url", f"https://{HOST}")
         leads = route(url, local=arguments.pop("local", False))
+        cls = fast.AsyncFastTransport if runner else fast.FastTransport
         options: dict[str, Any] = {
             "url": url,
             "signer": Signer(region="us-east-1", service="sagemaker"),
@@ -148,13 +158,14 @@ def make(bundle: str) -> Iterator[Make]:
             "user_agent": "lib/test",
         }
         dialer = Dialer(leads, network=network, health=health or ZoneHealth())
-        made.append(Calls(fast.AsyncFastTransport(dialer, **(options | arguments)), runner))
+        made.append(Calls(cls(dialer, **(options | arguments)), runner))
         return made[-1]
 
     yield make
     for calls in made:
         calls.close()
-    runner.close()
+    if runner:
+        runner.close()
 
 
 @needs_pyreqwest
@@ -596,6 +607,7 @@ def test_leaving_a_stream_early_closes_its_connection(
 
 
 @needs_pyreqwest
+@pytest.mark.parametrize("make", ["async"], indirect=True)  # ResponseStream closes the others
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_stream_that_is_dropped_closes_its_connection(
     make: Make, net: Net, peer: Peer, *, begun: bool
@@ -679,6 +691,54 @@ def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) 
 
 
 @needs_pyreqwest
+def test_sixteen_threads_share_one_transport(net: Net, peer: Peer, bundle: str) -> None:
+    """Each call gets its own answer, over one pin; streams share as many connections as threads."""
+    from sm_private_client.transport.fast import FastTransport  # noqa: PLC0415 - optional
+
+    def echo(_: Peer, talk: Talk) -> None:
+        while asked := talk.read():
+            body = asked.body
+            talk.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    peer.script = echo
+    transport = FastTransport(
+        Dialer(route(), network=net, health=ZoneHealth()),
+        url=f"https://{HOST}",
+        signer=Signer(region="us-east-1", service="sagemaker"),
+        credentials=lambda: KEYS,
+        bundle=bundle,
+        user_agent="lib/test",
+    )
+    wrong: list[object] = []
+    start = threading.Barrier(16)
+
+    def call(number: int) -> None:
+        start.wait(10)
+        for turn in range(25):
+            body = f"{number}-{turn}".encode() * (1 + 400 * (turn % 3))
+            request = HttpRequest(method="POST", path="/e", headers=(), body=body)
+            try:
+                if turn % 5:
+                    answer = transport.send(request, timeout=20).body
+                else:
+                    answer = b"".join(transport.stream(request, timeout=20).chunks())
+            except Exception as error:  # noqa: BLE001 - told to the main thread
+                wrong.append(error)
+                return
+            if answer != body:
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    transport.close()
+    assert wrong == []
+    assert 1 < len(net.opened) <= 17
+
+
+@needs_pyreqwest
 def test_many_calls_are_in_flight_in_one_loop(net: Net, bundle: str) -> None:
     """A hundred streams at once; one pin."""
     from sm_private_client.transport.fast import AsyncFastTransport  # noqa: PLC0415 - optional
@@ -714,6 +774,8 @@ def test_a_forked_child_carries_its_calls_with_the_standard_library(make: Make, 
     held = calls.stream()
 
     def in_a_loop(body: Callable[[Calls], bool], transport: Any) -> bool:
+        if calls._runner is None:
+            return body(Calls(transport))
         with asyncio.Runner() as runner:  # type: ignore[attr-defined, unused-ignore] # 3.11
             return body(Calls(transport, runner))
 
@@ -734,7 +796,7 @@ def test_a_forked_child_carries_its_calls_with_the_standard_library(make: Make, 
     assert calls.send().body == b"hello"
     assert b"".join(calls.chunks(held)) == b"hello"
     assert "engine='pyreqwest'" in repr(calls.transport)
-    assert net.opened == [A]
+    assert net.opened == [A] * (1 if calls._runner else 2)  # sync streams have one of their own
 
 
 def test_without_pyreqwest_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What carries the direct path: our own engine, and pyreqwest (extra ``fast``) under asyncio."""
+"""Which engine carries the direct path: pyreqwest where the extra ``fast`` is, else our own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
     from sm_private_client.transport.dialer import Dialer
+    from sm_private_client.transport.http import HttpTransport
     from sm_private_client.transport.signing import Credentials
 
 __all__ = ["HAS_FAST", "async_invoker", "direct_invoker"]
@@ -30,6 +31,7 @@ def direct_invoker(
     *,
     model: ServiceModel,
     exceptions: Callable[[], Any],
+    fast: bool = HAS_FAST,
     **options: Any,  # noqa: ANN401 - those of _transport_options
 ) -> DirectInvoker:
     """Makes what carries the Runtime's operations over one route.
@@ -38,10 +40,19 @@ def direct_invoker(
         dialer: Judges and connects; its route says where to.
         model: botocore's model of ``sagemaker-runtime``.
         exceptions: Gives the ``exceptions`` of a client when the first error comes.
+        fast: Whether pyreqwest is the engine.
         **options: See ``_transport_options``.
     """
-    transport = DirectTransport.to(dialer, **_transport_options(dialer, model, **options))
-    return DirectInvoker(transport, RuntimeModel(model, exceptions))
+    given = _transport_options(dialer, model, **options)
+    transport: HttpTransport
+    if fast:
+        from sm_private_client.transport.fast import FastTransport  # noqa: PLC0415 - optional
+
+        transport = FastTransport(dialer, **given)
+    else:
+        transport = DirectTransport.to(dialer, **given)
+    runtime = RuntimeModel(model, exceptions)
+    return DirectInvoker(transport, runtime, name="fast" if fast else "direct")
 
 
 def async_invoker(

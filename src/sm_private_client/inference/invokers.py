@@ -75,11 +75,11 @@ class DirectInvoker:
     Args:
         transport: What signs and sends.
         runtime: The operations.
+        name: ``direct`` or ``fast``.
     """
 
-    name = "direct"
-
-    def __init__(self, transport: HttpTransport, runtime: RuntimeModel) -> None:
+    def __init__(self, transport: HttpTransport, runtime: RuntimeModel, *, name: str) -> None:
+        self.name = name
         self._transport = transport
         self._runtime = runtime
 

@@ -159,7 +159,7 @@ class PrivateRoutes:
         """Gives the same for a client, which must be encrypted unless it has a URL of its own.
 
         Raises:
-            ConfigurationError: ``verify`` is false, or ``use_ssl`` without an http ``endpoint_url``.
+            ConfigurationError: ``verify`` is false, or ``use_ssl`` beside another URL than http.
         """
         # botocore 1.40 makes http of an https URL then.
         if not use_ssl and not (endpoint_url or "").startswith("http://"):

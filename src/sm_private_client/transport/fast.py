@@ -1,7 +1,4 @@
-"""AsyncFastTransport: the direct path in an event loop, over pyreqwest (extra ``fast``).
-
-Without an event loop ``DirectTransport`` is the faster one: it takes less CPU for a call, and
-pyreqwest hands every piece of a stream over from a thread of its own.
+"""FastTransport, AsyncFastTransport: the direct path over pyreqwest (extra ``fast``).
 
 What differs from ``DirectTransport``:
 
@@ -12,6 +9,7 @@ What differs from ``DirectTransport``:
 - The read time-out also runs while connecting and while the body is written.
 - Where a peer answers before it took all of a large body, and closes at once, the answer can be
   lost: ``ConnectionClosedError``.
+- Response streams of ``FastTransport`` are carried by ``DirectTransport`` all the same.
 - pyreqwest cannot run in a process that was forked after it had been used. There
   ``DirectTransport`` carries the calls, and the repr says so.
 """
@@ -33,20 +31,25 @@ from sm_private_client.transport.http import HttpResponse
 
 # isort: split
 # After fast_engine, which says what to install where these are missing.
+from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from botocore.exceptions import BotoCoreError
-    from pyreqwest.request import RequestBuilder, StreamRequest
+    from pyreqwest.request import (
+        RequestBuilder,
+        StreamRequest,
+        SyncRequestBuilder,
+    )
     from pyreqwest.response import Response
 
     from sm_private_client.transport.http import AsyncHttpStream, HttpRequest, HttpStream
 
     Failed = partial[BotoCoreError]  # of FastEngine.failed, which lacks the error only
 
-__all__ = ["AsyncFastTransport"]
+__all__ = ["AsyncFastTransport", "FastTransport"]
 
 _FIRST_UNUSUAL: Final = 300
 """A status from here on has no event stream; its payload is small and read at once."""
@@ -54,8 +57,8 @@ _FIRST_UNUSUAL: Final = 300
 _Sent = TypeVar("_Sent")
 
 
-class AsyncFastTransport(FastEngine):
-    """Implements ``AsyncHttpTransport`` with pyreqwest; safe between threads and forks.
+class FastTransport(FastEngine[SyncClient]):
+    """Implements ``HttpTransport`` with pyreqwest; safe between threads and forks.
 
     The arguments are those of ``DirectTransport.to``, and ``refresh_is_due``, which says whether
     asking for the credentials may take I/O: that is then done in a thread.
@@ -65,9 +68,74 @@ class AsyncFastTransport(FastEngine):
     better zone is back. Where it is not reached within half the connect time-out, the Dialer is
     asked once more, with its own budget, and the request is sent to the address that it got to.
 
+    Raises:
+        ConfigurationError: The URL, the bundle or the client certificate cannot be used.
+    """
+
+    name = "FastTransport"
+
+    def builder(self) -> SyncClientBuilder:
+        """Begins a client."""
+        return SyncClientBuilder()
+
+    def send(self, request: HttpRequest, *, timeout: float | None) -> HttpResponse:
+        """Sends a request and reads the whole answer; see ``DirectTransport.send``."""
+        if (direct := self.fallback()) is not None:
+            return direct.send(request, timeout=timeout)
+        answer = self._sent(request, timeout, _read)
+        if self.outgoing.clock.corrected_by(answer):
+            answer = self._sent(request, timeout, _read)
+        return answer
+
+    def stream(self, request: HttpRequest, *, timeout: float | None) -> HttpStream:
+        """Sends a request and gives the answer's head; see ``DirectTransport.stream``.
+
+        ``DirectTransport`` carries it: pyreqwest hands every piece over from a thread of its own,
+        which costs more than it saves (``benchmarks``, stream of 1,000 parts).
+        """
+        return self.direct.stream(request, timeout=timeout)
+
+    def close(self) -> None:
+        """Closes every idle connection; the transport can be used again."""
+        self.forget()
+
+    def _sent(
+        self,
+        request: HttpRequest,
+        timeout: float | None,
+        send: Callable[[SyncRequestBuilder, str | None, Failed], _Sent],
+    ) -> _Sent:
+        url = self.origin.url(request.path)
+        headers = self.headers(request)
+        again = True
+        while True:
+            pin = self.pins.ready() or self.pins.renewed(url)
+            client = self.pins.client(pin, timeout)
+            building = client.request(request.method, url).headers(headers)
+            building = building.body_bytes(request.body)
+            failed = partial(self.failed, url=url, pin=pin)
+            pin.tally.called()
+            try:
+                return send(building, pin.availability_zone, failed)
+            except RequestError as error:
+                failure = failed(error)
+                if not (again and isinstance(failure, NEVER_SENT)):
+                    raise failure from error
+            again = False
+
+
+class AsyncFastTransport(FastEngine[Client]):
+    """Implements ``AsyncHttpTransport`` with pyreqwest; see ``FastTransport``.
+
     Looking up, judging and the first handshake are done in a thread; so is everything in a
     process that was forked after pyreqwest had been used.
     """
+
+    name = "AsyncFastTransport"
+
+    def builder(self) -> ClientBuilder:
+        """Begins a client."""
+        return ClientBuilder()
 
     async def send(
         self,
@@ -132,6 +200,16 @@ class AsyncFastTransport(FastEngine):
                 if not (again and isinstance(failure, NEVER_SENT)):
                     raise failure from error
             again = False
+
+
+def _read(building: SyncRequestBuilder, zone: str | None, _: Failed) -> HttpResponse:
+    answer = building.build().send()
+    return HttpResponse(
+        status=answer.status,
+        headers=dict(answer.headers),
+        body=answer.bytes().to_bytes(),
+        availability_zone=zone,
+    )
 
 
 async def _read_async(building: RequestBuilder, zone: str | None, _: Failed) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""FastEngine: pyreqwest led to judged addresses, and its errors as botocore's."""
+"""FastEngine: what the synchronous and the asynchronous transport over pyreqwest share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -33,13 +33,15 @@ from sm_private_client.transport.pool import IDLE_LIMIT
 from sm_private_client.transport.tls import explain
 
 try:
-    from pyreqwest.client import Client, ClientBuilder
+    from pyreqwest.client import Client, SyncClient
     from pyreqwest.exceptions import RequestError, RequestTimeoutError
 except ModuleNotFoundError as missing:
     raise MissingExtraError("The fast engine of the direct path", extra="fast") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pyreqwest.client import ClientBuilder, SyncClientBuilder
 
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http import HttpRequest
@@ -57,17 +59,21 @@ _CONNECTING: Final = "client error (Connect)"
 
 _SHORTEST_TIMEOUT: Final = 0.001  # seconds
 
+_Client = TypeVar("_Client", Client, SyncClient)
 
-class FastEngine:
-    """What ``AsyncFastTransport`` is made of; see ``DirectTransport.to`` for the arguments.
+
+class FastEngine(Generic[_Client]):
+    """What both transports are made of; see ``DirectTransport.to`` for the arguments.
 
     Attributes:
         origin: Where requests go.
         outgoing: Signs them.
-        direct: Carries everything where pyreqwest cannot run.
+        direct: Carries sync streams, and everything where pyreqwest cannot run.
         refresh_is_due: Whether asking for the credentials may take I/O.
         pins: The judged address and its clients.
     """
+
+    name: ClassVar[str]
 
     def __init__(
         self,
@@ -124,12 +130,15 @@ class FastEngine:
         engine = "pyreqwest" if self._runs_here else "built-in"
         pin = self.pins.pin
         address = pin.address if pin is not None else None
-        name = type(self).__name__
-        return f"{name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
+        return f"{self.name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
 
-    def _build(self, target: tuple[str, int], timeout: float | None) -> Client:
+    def builder(self) -> ClientBuilder | SyncClientBuilder:
+        """Begins a client."""
+        raise NotImplementedError
+
+    def _build(self, target: tuple[str, int], timeout: float | None) -> _Client:
         builder = (
-            ClientBuilder()
+            self.builder()
             .http1_only()
             .no_proxy()
             .follow_redirects(False)
@@ -154,12 +163,12 @@ class FastEngine:
             builder = builder.connect_timeout(timedelta(seconds=self._connect_timeout / 2))
         if timeout is not None:
             builder = builder.read_timeout(timedelta(seconds=max(timeout, _SHORTEST_TIMEOUT)))
-        built: Client = builder.build()
+        built: _Client = builder.build()
         return built
 
     def _begin(self) -> None:
         """Begins in this process: with pyreqwest, or without it where it cannot run."""
-        self.pins: Pins = Pins(
+        self.pins: Pins[_Client] = Pins(
             self._dialer,
             self.origin,
             self._connector,
@@ -168,7 +177,7 @@ class FastEngine:
             clock=self._clock,
         )
         try:
-            ClientBuilder().build()
+            self.builder().build()
             self._runs_here = True
         except RuntimeError:  # "A pyreqwest runtime was initialized before fork()"
             self._runs_here = False
@@ -191,7 +200,7 @@ class FastEngine:
         headers.append(("Content-Length", str(len(request.body))))
         return headers[1:]
 
-    def failed(self, error: RequestError, url: str, pin: Pin) -> BotoCoreError:
+    def failed(self, error: RequestError, url: str, pin: Pin[_Client]) -> BotoCoreError:
         """Makes botocore's error of pyreqwest's, and forgets a pin whose connection broke."""
         causes = [cause["message"] for cause in error.details["causes"] or ()]
         told = ConnectionError("; ".join(causes[1:]) or error.message)  # the first has the URL

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pyreqwest.client import Client
 
     from sm_private_client.transport.connector import Connector, Origin
     from sm_private_client.transport.dialer import Dialer
@@ -28,9 +26,11 @@ JUDGED_FOR: Final = 30.0
 _MOST_CLIENTS: Final = 8
 """Clients of one address: one for each read time-out, which pyreqwest has for a client only."""
 
+_Client = TypeVar("_Client")
+
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class Pin:
+class Pin(Generic[_Client]):
     """One judged address and the clients that connect to it.
 
     Attributes:
@@ -47,10 +47,10 @@ class Pin:
     target: tuple[str, int]
     judged_at: float
     tally: Tally
-    clients: dict[float | None, Client] = field(default_factory=dict)
+    clients: dict[float | None, _Client] = field(default_factory=dict)
 
 
-class Pins:
+class Pins(Generic[_Client]):
     """Keeps the pin that is in use; safe between threads.
 
     Args:
@@ -68,7 +68,7 @@ class Pins:
         origin: Origin,
         connector: Connector,
         *,
-        build: Callable[[tuple[str, int], float | None], Client],
+        build: Callable[[tuple[str, int], float | None], _Client],
         lookup_timeout: float | None,
         clock: Callable[[], float],
     ) -> None:
@@ -80,9 +80,9 @@ class Pins:
         self._clock = clock
         self._lock = threading.Lock()
         self._building = threading.Lock()
-        self.pin: Pin | None = None
+        self.pin: Pin[_Client] | None = None
 
-    def ready(self) -> Pin | None:
+    def ready(self) -> Pin[_Client] | None:
         """Gives the pin, without any I/O; ``None`` where it must be made or judged first."""
         pin = self.pin
         if (
@@ -93,7 +93,7 @@ class Pins:
             return None
         return pin
 
-    def renewed(self, url: str) -> Pin:
+    def renewed(self, url: str) -> Pin[_Client]:
         """Judges the pin anew, or makes one; while one thread judges, the others go on.
 
         Args:
@@ -117,7 +117,7 @@ class Pins:
         finally:
             self._lock.release()
 
-    def client(self, pin: Pin, timeout: float | None) -> Client:
+    def client(self, pin: Pin[_Client], timeout: float | None) -> _Client:
         """Gives the pin's client for a read time-out."""
         client = pin.clients.get(timeout)
         if client is None:
@@ -129,12 +129,12 @@ class Pins:
                     client = pin.clients[timeout] = self._build(pin.target, timeout)
         return client
 
-    def drop(self, pin: Pin | None = None) -> None:
+    def drop(self, pin: Pin[_Client] | None = None) -> None:
         """Forgets a pin (any, where none is named); what is under way with it goes on."""
         if pin is None or self.pin is pin:
             self.pin = None
 
-    def _made(self, url: str) -> Pin:
+    def _made(self, url: str) -> Pin[_Client]:
         dialed, sock = self._connector.connect(url)
         with sock:
             host, port = sock.getpeername()[:2]
@@ -146,7 +146,7 @@ class Pins:
             tally=dialed.tally,
         )
 
-    def _is_still_best(self, pin: Pin) -> bool:
+    def _is_still_best(self, pin: Pin[_Client]) -> bool:
         """Looks up and judges; a look-up that fails leaves what was judged as it was."""
         if self._dialer.is_suspect(pin.address):
             return False  # connecting tells whether it is back
