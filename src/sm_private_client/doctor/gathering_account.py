@@ -21,6 +21,11 @@ from sm_private_client.doctor.facts import Identity
 from sm_private_client.doctor.started import Started
 from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+from sm_private_client.routing.discovery import (
+    DENIED_CODES,
+    THROTTLED_CODES,
+    interface_addresses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,10 +35,6 @@ __all__ = ["Account", "ask", "groups_of", "identity_of_caller", "look_at_account
 ACCOUNT_TIMEOUT: Final = 6.0
 """Seconds for all questions to EC2; they are asked in parallel once the first is answered."""
 
-_DENIED: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
-_THROTTLED: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 
 T = TypeVar("T")
 
@@ -57,12 +58,12 @@ def ask(permission: str, question: Callable[[], T]) -> T | Unknown:
         return question()
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in _DENIED:
+        if code in DENIED_CODES:
             return Unknown(
                 reason=f"{permission} is not allowed for this identity ({code})",
                 permission=permission,
             )
-        if code in _THROTTLED:
+        if code in THROTTLED_CODES:
             return Unknown(reason=f"AWS throttles {permission} for this account ({code})")
         return Unknown(reason=f"{permission} was answered with {code}")
     except TimeoutError:
@@ -207,25 +208,10 @@ def _interfaces(ec2: Any, ids: list[str]) -> dict[str, tuple[EndpointAddress, ..
     pages = ec2.get_paginator("describe_network_interfaces")
     wanted = [{"Name": "network-interface-id", "Values": ids}]
     return {
-        made["NetworkInterfaceId"]: _addresses(made)
+        made["NetworkInterfaceId"]: interface_addresses(made)
         for page in pages.paginate(Filters=wanted)
         for made in page["NetworkInterfaces"]
     }
-
-
-def _addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
-    v4 = [a["PrivateIpAddress"] for a in made.get("PrivateIpAddresses", ())]
-    first = [made["PrivateIpAddress"]] if made.get("PrivateIpAddress") else []
-    v6 = [a["Ipv6Address"] for a in made.get("Ipv6Addresses", ())]
-    return tuple(
-        EndpointAddress(
-            address=address,
-            availability_zone=made.get("AvailabilityZone"),
-            availability_zone_id=made.get("AvailabilityZoneId"),
-            network_interface_id=made["NetworkInterfaceId"],
-        )
-        for address in dict.fromkeys([*first, *v4, *v6])
-    )
 
 
 def _groups(ec2: Any, ids: list[str]) -> dict[str, SecurityGroup]:  # noqa: ANN401

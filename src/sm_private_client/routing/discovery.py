@@ -22,7 +22,14 @@ from sm_private_client.routing.deadlines import run_within
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
-__all__ = ["DISCOVERY_TIMEOUT", "Discovery", "vpc_endpoint_of"]
+__all__ = [
+    "DENIED_CODES",
+    "DISCOVERY_TIMEOUT",
+    "THROTTLED_CODES",
+    "Discovery",
+    "interface_addresses",
+    "vpc_endpoint_of",
+]
 
 DISCOVERY_TIMEOUT: Final = 5.0
 """Seconds for one question to EC2; making the client does not count."""
@@ -31,10 +38,13 @@ _ANSWER_TTL: Final = 3600.0
 _FAILURE_TTL: Final = 30.0
 _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
-_DENIED: Final = frozenset(
+DENIED_CODES: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
-_THROTTLED: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+"""How EC2 says that the identity may not ask."""
+
+THROTTLED_CODES: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+"""How EC2 says that the account asked too often."""
 
 T = TypeVar("T")
 
@@ -136,7 +146,7 @@ class Discovery:
             pages = self._ec2().get_paginator("describe_network_interfaces")
             asked = [{"Name": "network-interface-id", "Values": every}]
             return {
-                made["NetworkInterfaceId"]: _eni_addresses(made)
+                made["NetworkInterfaceId"]: interface_addresses(made)
                 for page in pages.paginate(Filters=asked)
                 for made in page["NetworkInterfaces"]
             }
@@ -224,13 +234,13 @@ def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
     what = f"EC2 could not be asked ({permission})."
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]
-        if code in _DENIED:
+        if code in DENIED_CODES:
             return DiscoveryError(
                 what,
                 cause=f"this identity is not allowed to ({code}).",
                 remedy=f"allow {permission} for it, or pass vpc_endpoint= with the full DNS name.",
             )
-        if code in _THROTTLED:
+        if code in THROTTLED_CODES:
             return DiscoveryError(
                 what,
                 cause=f"EC2 throttles this account ({code}).",
@@ -283,7 +293,8 @@ def vpc_endpoint_of(made: Mapping[str, Any]) -> VpcEndpoint:
     )
 
 
-def _eni_addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
+def interface_addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
+    """Gives the addresses of a network interface as EC2 describes it, the primary one first."""
     v4 = [a["PrivateIpAddress"] for a in made.get("PrivateIpAddresses", ())]
     first = [made["PrivateIpAddress"]] if made.get("PrivateIpAddress") else []
     v6 = [a["Ipv6Address"] for a in made.get("Ipv6Addresses", ())]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-__all__ = ["ROUTE_TIMEOUT", "RouteResolver"]
+__all__ = ["ROUTE_TIMEOUT", "RouteResolver", "private_dns"]
 
 ROUTE_TIMEOUT: Final = 9.5
 """Seconds for all steps together, so that "no route" is said within ten."""
@@ -100,7 +100,7 @@ def _decide(inquiry: Inquiry) -> Route:
         _explicit(inquiry)
         or _configured(inquiry)
         or _without_endpoint_service(inquiry)
-        or _private_dns(inquiry)
+        or private_dns(inquiry)
         or _discovery(inquiry)
         or _nowhere(inquiry)
     )
@@ -147,7 +147,8 @@ def _without_endpoint_service(inquiry: Inquiry) -> Route | None:
     return _nowhere(inquiry)
 
 
-def _private_dns(inquiry: Inquiry) -> Route | None:
+def private_dns(inquiry: Inquiry) -> Route | None:
+    """Gives a route to the default host where it resolves to private addresses only."""
     url = inquiry.request.default_url
     if url is None:
         inquiry.note("private DNS", "skipped", "botocore has no default host for this request")

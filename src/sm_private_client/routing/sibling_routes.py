@@ -32,7 +32,7 @@ from sm_private_client.routing.gateways import (
 )
 from sm_private_client.routing.inquiry import Inquiry
 from sm_private_client.routing.named import from_url
-from sm_private_client.routing.resolver import ROUTE_TIMEOUT
+from sm_private_client.routing.resolver import ROUTE_TIMEOUT, private_dns
 from sm_private_client.routing.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def sibling_route(
 def _decide(inquiry: _SiblingInquiry) -> Route:
     found = _named(inquiry)
     if found is None and inquiry.request.service_name not in WITHOUT_PRIVATE_WAY:
-        found = _private_dns(inquiry) or _by_ec2(inquiry)
+        found = private_dns(inquiry) or _by_ec2(inquiry)
     if found is None:
         raise _no_route(inquiry)
     return found
@@ -120,24 +120,6 @@ def _named(inquiry: _SiblingInquiry) -> Route | None:
         return from_url(inquiry, url, origin=origin, source="configured")
     inquiry.note("explicit", "skipped", "neither endpoint_url= nor AWS_ENDPOINT_URL* was given")
     return None
-
-
-def _private_dns(inquiry: _SiblingInquiry) -> Route | None:
-    url = inquiry.request.default_url
-    if url is None:
-        inquiry.note("private DNS", "skipped", "botocore has no default host for this request")
-        return None
-    host = parse_endpoint_url(url, "botocore's rules").host
-    found = inquiry.resolve(host, "private DNS")
-    policy = inquiry.policy()
-    outside = [v for v in map(policy.judge, found) if not v.private]
-    if outside:
-        seen = f"{host} resolves to {outside[0].address}, which {outside[0].why}"
-        inquiry.note("private DNS", "no", seen)
-    if outside or not found:
-        return None
-    inquiry.note("private DNS", "used", f"{host} resolves to private addresses only")
-    return inquiry.route(url, "private-dns", policy, found)
 
 
 def _by_ec2(inquiry: _SiblingInquiry) -> Route | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from abc import ABC, abstractmethod
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
@@ -62,7 +63,7 @@ _SHORTEST_TIMEOUT: Final = 0.001  # seconds
 _Client = TypeVar("_Client", Client, SyncClient)
 
 
-class FastEngine(Generic[_Client]):
+class FastEngine(ABC, Generic[_Client]):
     """What both transports are made of; see ``DirectTransport.to`` for the arguments.
 
     Attributes:
@@ -132,9 +133,9 @@ class FastEngine(Generic[_Client]):
         address = pin.address if pin is not None else None
         return f"{self.name}(host={self.origin.host!r}, engine={engine!r}, address={address!r})"
 
+    @abstractmethod
     def builder(self) -> ClientBuilder | SyncClientBuilder:
         """Begins a client."""
-        raise NotImplementedError
 
     def _build(self, target: tuple[str, int], timeout: float | None) -> _Client:
         builder = (
