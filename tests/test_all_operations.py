@@ -74,7 +74,7 @@ def test_every_operation_dials_its_vpc_endpoint_only(service: str, private_dns: 
         client = session.client(service, config=Config(retries=once))
         standing = link.vpc_endpoint(service)
         addresses = {a.address for a in session.route(service).addresses}
-        host = client.meta.endpoint_url.removeprefix("https://")
+        host = session.route(service).host
         assert (".vpce." in host) is not private_dns
         for operation in model.operation_names:
             shape = model.operation_model(operation).input_shape

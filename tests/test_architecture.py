@@ -28,7 +28,7 @@ FLOORS = {
     "transport": 3,
     "inference": 4,
     "session": 5,
-    "front": 5,
+    "api": 5,
     "policy": 6,
     "provisioning": 6,
     "doctor": 6,
@@ -42,7 +42,7 @@ FLOORS = {
     "": 9,  # the package's own __init__ gives every public name
 }
 SAME_FLOOR_BUT_BELOW = {
-    ("front", "session"),
+    ("api", "session"),
     ("doctor", "plugin"),
     ("doctor", "policy"),
     ("provisioning", "policy"),
@@ -84,7 +84,7 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 OPENS_SOCKETS = {"routing.network"}
 OPENING_ROOMS = {"transport", "testing"}
 NOT_OPENING = {"gaierror", "herror", "timeout", "error"}
-MUTABLE_STATE = {("front", "_default_session")}
+MUTABLE_STATE = {("api", "_sessions")}
 MUTABLE_CALLS = {
     "Counter",
     "OrderedDict",
@@ -384,13 +384,13 @@ BREACHES = [
     (
         breaks_floors,
         "routing.x",
-        "if TYPE_CHECKING:\n    from sm_private_client.front import client",
+        "if TYPE_CHECKING:\n    from sm_private_client.api import client",
     ),
     (breaks_floors, "routing.x", "from ..transport import dialer"),
     (breaks_floors, "routing.x", "from .. import session"),
     (breaks_floors, "routing.x", "import sm_private_client"),
     (breaks_floors, "cli.x", "from sm_private_client import connect"),
-    (breaks_floors, "session", "from sm_private_client.front import client"),
+    (breaks_floors, "session", "from sm_private_client.api import client"),
     (breaks_floors, "testing.x", "from sm_private_client.doctor import report"),
     (breaks_floors, "errors", "from sm_private_client.privatelink.records import Route"),
     (breaks_floors, "attic", "import json"),
@@ -437,9 +437,9 @@ IN_ORDER = [
     (breaks_floors, "routing.x", "from sm_private_client.privatelink import services"),
     (breaks_floors, "routing.x", "from sm_private_client.routing import cache"),
     (breaks_floors, "routing.x", "from . import cache"),
-    (breaks_floors, "front", "from sm_private_client.session import Session"),
+    (breaks_floors, "api", "from sm_private_client.session import Session"),
     (breaks_floors, "testing.x", "def f():\n    from sm_private_client.session import Session"),
-    (breaks_floors, "", "from sm_private_client.front import client"),
+    (breaks_floors, "", "from sm_private_client.api import client"),
     (breaks_purity, "privatelink.x", "import ipaddress, re\nfrom urllib.parse import urlsplit"),
     (breaks_purity, "routing.x", "import socket, time"),
     (reads_environment, "routing.settings", "import os\nx = os.environ"),
@@ -450,7 +450,7 @@ IN_ORDER = [
     (opens_sockets, "routing.network", "import socket\nsocket.socket()"),
     (keeps_state, "routing.x", "NAMES: Final = ['a']\n__all__ = ['a']\nT = TypeVar('T')\nX = (1,)"),
     (keeps_state, "routing.x", "def f():\n    x = {}"),
-    (keeps_state, "front", "def f():\n    global _default_session"),
+    (keeps_state, "api", "def f():\n    global _sessions"),
     (names_badly, "transport.x", "def f(client):\n    return client._endpoint.http_session"),
     (names_badly, "transport.x", "endpoint_url = vpc_endpoint = 1"),
     (names_badly, "transport.x", "from botocore import endpoint"),

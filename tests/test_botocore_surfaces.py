@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,17 @@ import botocore.utils
 import pytest
 import urllib3.connection
 import urllib3.connectionpool
+from botocore.awsrequest import AWSResponse, prepare_request_dict
 from botocore.config import Config
 
 import sm_private_client
 from sm_private_client import plugin
-from sm_private_client.transport.guarded import CLIENT_HOOK, MadeClient, redirect
+from sm_private_client.transport.guarded import (
+    CLIENT_HOOK,
+    credentials_of,
+    is_guarded,
+    verified_by_client,
+)
 
 SOURCE = Path(sm_private_client.__file__).parent
 
@@ -78,25 +85,64 @@ def test_the_http_session_takes_what_the_guard_passes() -> None:
     assert "raise SSLError(endpoint_url=request.url, error=e)" in source
 
 
-def test_a_made_client_tells_what_it_was_made_with_and_can_be_redirected() -> None:
-    """``MadeClient`` and ``redirect``: the rules' built-ins, the URL of its meta, its keys."""
+def test_a_made_client_has_its_http_session_and_its_credentials() -> None:
+    """``client._endpoint.http_session`` with its ``_verify``, and ``client._get_credentials``."""
     client: Any = botocore.session.Session().create_client(
         "sagemaker",
         region_name="us-east-1",
-        endpoint_url="https://first.internal",
         aws_access_key_id="a",
         aws_secret_access_key="b",
         verify="bundle.pem",
     )
-    made = MadeClient.of(client)
-    assert (made.endpoint_url, made.verify) == ("https://first.internal", "bundle.pem")
-    assert made.use_ssl is True
-    assert made.credentials.access_key == "a"
-    builtins = client._ruleset_resolver._builtins
-    assert {"SDK::Endpoint", "AWS::UseFIPS", "AWS::UseDualStack"} <= set(builtins)
-    redirect(client, "https://second.internal")
-    assert client.meta.endpoint_url == "https://second.internal"
-    assert client.generate_presigned_url("list_endpoints").startswith("https://second.internal/")
+    assert isinstance(client._endpoint.http_session, botocore.httpsession.URLLib3Session)
+    assert verified_by_client(client) == "bundle.pem"
+    assert credentials_of(client).access_key == "a"
+    assert not is_guarded(client)
+    client.close()
+
+
+def test_the_http_session_asks_what_is_overridden() -> None:
+    """``send`` takes manager, target and certificates from methods that a subclass can replace."""
+    source = inspect.getsource(botocore.httpsession.URLLib3Session.send)
+    for asked in (
+        "self._get_connection_manager(request.url, proxy_url)",
+        "self._setup_ssl_cert(conn, request.url, self._verify)",
+        "self._get_request_target(request.url, proxy_url)",
+    ):
+        assert asked in source
+
+
+def test_events_of_a_call_tell_and_take_what_routes_it() -> None:
+    """``before-endpoint-resolution`` has the built-ins and a context that ``before-call`` gets."""
+    client: Any = botocore.session.Session().create_client(
+        "sagemaker-runtime",
+        region_name="us-east-1",
+        endpoint_url="https://first.internal/prefix",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    seen: list[Any] = []
+
+    def resolve(builtins: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        seen.extend((builtins["SDK::Endpoint"], context))
+
+    def call(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        seen.append(context)
+        prepare_request_dict(params, endpoint_url="https://second.internal/p", context=context)
+
+    def send(request: Any, **_: object) -> AWSResponse:
+        seen.append(request.url)
+        return AWSResponse(request.url, 500, {}, None)
+
+    client.meta.events.register_last("before-endpoint-resolution", resolve)
+    client.meta.events.register_last("before-call", call)
+    client.meta.events.register_last("before-send", send)
+    with suppress(AttributeError):  # the answer has no body
+        client.invoke_endpoint(EndpointName="m", Body=b"x")
+    given, context, same, url, *_ = seen
+    assert given == "https://first.internal/prefix"
+    assert context is same
+    assert url == "https://second.internal/p/endpoints/m/invocations"
     client.close()
 
 
@@ -210,31 +256,25 @@ def test_partitions_have_the_fields_we_read() -> None:
 # Sealing
 
 
-def test_every_client_is_made_by_create_client_of_the_session() -> None:
-    """boto3 and the credential providers look ``create_client`` up on the session object."""
-    assert "self._session.create_client(" in inspect.getsource(boto3.session.Session.client)
-    source = inspect.getsource(botocore.credentials)
-    assert "session, service_name, **create_client_kwargs" in source
-    assert "client_creator=self._session.create_client" in source  # SSO; sign-in from 1.41 on
-    assert inspect.getsource(botocore.utils.create_nested_client).count(".create_client(") == 1
-    for name in ("create_client", "get_credentials"):
-        assert name not in vars(botocore.session.Session())  # so that ours can stand before it
-    assert parameters(botocore.session.Session().create_client)[:4] == [
-        "service_name",
-        "region_name",
-        "api_version",
-        "use_ssl",
-    ]
+def test_an_event_lets_a_base_class_in_before_every_client_is_made() -> None:
+    """``creating-client-class``, with the list of bases of the class that is about to be made."""
+    made: list[Any] = []
 
+    class First:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
 
-def test_an_event_comes_before_every_client_is_made() -> None:
-    """``creating-client-class``, with the attributes of the class that is about to be made."""
     session = botocore.session.Session()
-    seen: list[dict[str, Any]] = []
-    session.register("creating-client-class", lambda **given: seen.append(given))
+    session.register(
+        "creating-client-class", lambda base_classes, **_: base_classes.insert(0, First)
+    )
     keys: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    session.create_client("sts", region_name="us-east-1", **keys).close()
-    assert [set(given) >= {"class_attributes", "base_classes"} for given in seen] == [True]
+    client: Any = session.create_client("sts", region_name="us-east-1", **keys)
+    assert made == [client]
+    assert client.meta.service_model.service_name == "sts"
+    assert "get_credentials" not in vars(session)  # so that ours can stand before it
+    client.close()
 
 
 def test_credential_fetchers_keep_their_http_session_where_the_seal_replaces_it() -> None:

@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import boto3
 import botocore.session
 import pytest
 
 import sm_private_client as smp
-from sm_private_client import PrivateClientError, errors, front
+from sm_private_client import PrivateClientError, api, errors
 from sm_private_client.cli import app
 from sm_private_client.cli.route_reports import report_on
 from sm_private_client.inference.calls import (
@@ -36,7 +37,7 @@ from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.provisioning import plan_vpc_endpoints
 from sm_private_client.routing import settings
 from sm_private_client.routing.botocore_rules import configured_url
-from sm_private_client.routing.discovery import Discovery
+from sm_private_client.routing.discovery import Discovery, Ec2Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,29 +119,29 @@ def raise_routing(link: LocalPrivateLink) -> None:
 
 
 def raise_no_private_route(link: LocalPrivateLink) -> None:
-    link.session().client("sagemaker-featurestore-runtime")
+    link.session().route("sagemaker-featurestore-runtime")
 
 
 def raise_ambiguous(link: LocalPrivateLink) -> None:
     link.create_vpc_endpoint("sagemaker", vpc_id=link.create_vpc().vpc_id)
-    link.session().client("sagemaker")
+    link.session().route("sagemaker")
 
 
 def raise_unavailable(link: LocalPrivateLink) -> None:
     link.set_state(link.vpc_endpoint("sagemaker").vpc_endpoint_id, "pending")
-    link.session().client("sagemaker")
+    link.session().route("sagemaker")
 
 
 def raise_fips_unavailable(link: LocalPrivateLink) -> None:
     profile = link.botocore_session()
     profile.set_config_variable("use_fips_endpoint", "true")
-    link.session(botocore_session=profile).client("sagemaker-runtime")
+    link.session(botocore_session=profile).route("sagemaker-runtime")
 
 
 def raise_discovery(link: LocalPrivateLink) -> None:
-    client = link.session().client("ec2")
+    access = Ec2Access(client=link.session().client("ec2"), identity=object())
     link.faults.deny("ec2:DescribeVpcEndpoints")
-    Discovery(lambda: client, service_names=["any"]).vpc_endpoints()
+    Discovery(lambda: access, service_names=["any"]).vpc_endpoints()
 
 
 def raise_public_address(link: LocalPrivateLink) -> None:
@@ -371,7 +372,7 @@ def test_every_example_compiles_and_uses_only_names_that_exist(name: str, block:
             function = getattr(smp, ast.unparse(node.func).removeprefix("smp."))
             known = options | set(inspect.signature(function).parameters)
             if function is smp.client:
-                known |= set(front.ClientArguments.__annotations__)
+                known |= set(api.ClientArguments.__annotations__)
             assert {keyword.arg for keyword in node.keywords} <= known
 
 
@@ -383,7 +384,7 @@ def test_the_examples_of_the_readme_run(
 ) -> None:
     """They are executed as they stand; only the sessions are inside the simulator."""
     private_link.deploy("churn-xgb", lambda body, _content_type: b"1" + body)
-    monkeypatch.setattr(front, "_default_session", private_link.session())
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", private_link.session())
     monkeypatch.setattr(smp, "Session", private_link.session)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

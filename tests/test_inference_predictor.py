@@ -58,7 +58,7 @@ def predictor(session: Session, name: str, path: str, **options: Any) -> Predict
     client: Any = session.client("sagemaker-runtime")
     credentials: Any = session.get_credentials()
     made._invoker = direct_invoker(
-        session._parts.routes.dialer(session.route("sagemaker-runtime")),
+        session._routes.dialer(session.route("sagemaker-runtime")),
         model=session._session.get_service_model("sagemaker-runtime"),
         credentials=credentials.get_frozen_credentials,
         bundle=session._session.get_config_variable("ca_bundle"),

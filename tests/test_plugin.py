@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.exceptions import CredentialRetrievalError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    ProfileNotFound,
+)
 from botocore.httpsession import URLLib3Session
 
 from sm_private_client import (
@@ -19,9 +23,10 @@ from sm_private_client import (
     NoPrivateRouteError,
     PublicAddressError,
     RoutingError,
-    front,
+    Session,
     plugin,
 )
+from sm_private_client.routing import book, discovery
 from sm_private_client.swap_in.installing import install
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.guarded import is_guarded
@@ -41,9 +46,12 @@ def link() -> Iterator[LocalPrivateLink]:
 def hooked(link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process whose environment has the plugin, inside the simulated VPC."""
     monkeypatch.setenv(plugin.VARIABLE, plugin.ENTRY)
-    monkeypatch.setattr(front, "_default_session", link.session())
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", link.session())
     yield
     assert link.internet.connections == 0
+
+
+ONCE = Config(connect_timeout=1, retries={"total_max_attempts": 1})
 
 
 def client_of(link: LocalPrivateLink, service_name: str = "sagemaker", **arguments: Any) -> Any:
@@ -57,8 +65,51 @@ def test_clients_of_the_family_are_guarded(link: LocalPrivateLink) -> None:
     client = client_of(link, "sagemaker-runtime")
     answer = client.invoke_endpoint(EndpointName="churn", Body=b"1", ContentType="text/csv")
     assert answer["Body"].read() == b"0.51"
-    assert client.meta.endpoint_url == link.session().route("sagemaker-runtime").endpoint_url
-    assert [r.operation for r in link.requests[seen:]] == ["InvokeEndpoint"]
+    (request,) = link.requests[seen:]
+    assert request.operation == "InvokeEndpoint"
+    assert f"https://{request.host}" == link.session().route("sagemaker-runtime").endpoint_url
+    assert client.meta.endpoint_url == "https://runtime.sagemaker.us-east-1.amazonaws.com"
+
+
+def test_making_a_client_does_no_io(link: LocalPrivateLink) -> None:
+    """Its first call decides, by the default session, which is asked once for all of them."""
+    session: Any = link.session()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "DEFAULT_SESSION", session)
+        before = len(link.network.looked_up), len(link.network.dialled), link.calls.total()
+        clients = [client_of(link) for _ in range(3)]
+        after = len(link.network.looked_up), len(link.network.dialled), link.calls.total()
+        assert after == before
+        for client in clients:
+            assert client.list_endpoints()["Endpoints"]
+    (record,) = session.egress().records
+    assert (record.service_name, record.calls, record.private) == ("sagemaker", 3, True)
+
+
+def test_a_default_session_of_boto3s_own_is_used_too(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever set it up; it stays what it is."""
+    theirs: Any = boto3.Session(botocore_session=link.botocore_session())
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", theirs)
+    assert is_guarded(client_of(link))
+    assert is_guarded(boto3.client("sagemaker"))
+    assert boto3.DEFAULT_SESSION is theirs
+    assert type(boto3.client("s3")._endpoint.http_session) is URLLib3Session
+
+
+def test_a_client_that_was_made_during_a_failure_works_later(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That there is no route is kept for seconds, which are over here at once."""
+    monkeypatch.setattr(book, "REFUSAL_TTL", 0.0)
+    monkeypatch.setattr(discovery, "_FAILURE_TTL", 0.0)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", link.session())
+    with link.faults.deny("ec2:DescribeVpcEndpoints"):
+        client = client_of(link)
+        with pytest.raises(NoPrivateRouteError):
+            client.list_endpoints()
+    assert client.list_endpoints()["Endpoints"]
 
 
 def test_presigned_urls_name_the_private_host_too(link: LocalPrivateLink) -> None:
@@ -76,10 +127,10 @@ def test_other_clients_are_left_alone(link: LocalPrivateLink) -> None:
 def test_private_dns_keeps_botocores_own_url() -> None:
     """Only the connection is guarded."""
     with LocalPrivateLink(private_dns=True) as link, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(front, "_default_session", link.session())
+        patch.setattr(boto3, "DEFAULT_SESSION", link.session())
         client = client_of(link)
-        assert client.meta.endpoint_url == "https://api.sagemaker.us-east-1.amazonaws.com"
         assert client.list_endpoints()["Endpoints"] == []
+        assert [r.host for r in link.requests] == ["api.sagemaker.us-east-1.amazonaws.com"]
         assert link.internet.connections == 0
 
 
@@ -100,8 +151,12 @@ def test_a_url_that_was_given_is_kept_and_judged(link: LocalPrivateLink) -> None
     assert client_of(link, endpoint_url="https://10.0.1.7").meta.endpoint_url == "https://10.0.1.7"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "https://10.0.1.6")
-        patch.setattr(front, "_default_session", link.session())
+        patch.setattr(boto3, "DEFAULT_SESSION", link.session())
         assert client_of(link).meta.endpoint_url == "https://10.0.1.6"
+        dialled = len(link.network.dialled)
+        with pytest.raises(BotoCoreError):
+            client_of(link, config=ONCE).list_endpoints()
+        assert link.network.dialled[dialled:][0] == ("10.0.1.6", 443)
 
 
 # What cannot be guarded
@@ -154,16 +209,17 @@ def test_what_cannot_be_guarded_is_blocked(
         assert said in str(caught.value)
 
 
-def test_what_would_not_be_encrypted_is_blocked() -> None:
-    """With private DNS the URL stays botocore's own, and so would http."""
+def test_what_asks_for_no_encryption_is_encrypted_all_the_same() -> None:
+    """``use_ssl=False`` is of botocore's own URL; a private route is always https."""
     with LocalPrivateLink(private_dns=True) as link, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(front, "_default_session", link.session())
-        with pytest.raises(ConfigurationError, match="use_ssl=False asks for an unencrypted"):
-            client_of(link, use_ssl=False).list_endpoints()
-        # What botocore makes of this depends on its version.
-        given = client_of(link, use_ssl=False, endpoint_url="https://10.0.1.7")
-        with pytest.raises(ConfigurationError, match="use_ssl=False asks for an unencrypted"):
+        patch.setattr(boto3, "DEFAULT_SESSION", link.session())
+        assert client_of(link, use_ssl=False).list_endpoints()["Endpoints"] == []
+        assert [r.sni for r in link.requests] == ["api.sagemaker.us-east-1.amazonaws.com"]
+        # What botocore makes of this depends on its version: http, which is refused, or https.
+        given = client_of(link, use_ssl=False, endpoint_url="https://10.0.1.7", config=ONCE)
+        with pytest.raises((ConfigurationError, BotoCoreError)):
             given.list_endpoints()
+        assert len(link.requests) == 1
 
 
 @pytest.mark.parametrize("source", ["variable", "profile"])
@@ -179,7 +235,7 @@ def test_where_sealing_is_asked_for_other_services_are_blocked(
         monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
         monkeypatch.setenv("AWS_PROFILE", "p")
     session: Any = link.session(siblings="network", sealed=True, vpc_endpoint="https://10.0.1.7")
-    monkeypatch.setattr(front, "_default_session", session)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     with pytest.raises(ConfigurationError) as caught:
         client_of(link, "s3").list_buckets()
     assert str(caught.value) == (
@@ -201,13 +257,13 @@ def test_where_sealing_is_asked_for_other_services_are_blocked(
     )
 
 
-class Broken:
+class Broken(Session):
     """A session whose every use fails in a way that nobody thought of."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def adopt(self, _client: Any) -> None:
+    def guard(self, client: Any) -> None:  # noqa: ARG002 - Session's
         raise self._error
 
 
@@ -226,7 +282,7 @@ def test_what_nobody_thought_of_blocks_too(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
 ) -> None:
     """Any exception: botocore would swallow it and go out publicly. No text that may be secret."""
-    monkeypatch.setattr(front, "_default_session", Broken(error))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", Broken(error))
     with pytest.raises(RoutingError) as caught:
         client_of(link).list_endpoints()
     assert str(caught.value) == (
@@ -245,7 +301,7 @@ def test_what_cannot_be_loaded_blocks_too(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that is there in part only."""
-    monkeypatch.setitem(sys.modules, "sm_private_client.front", None)
+    monkeypatch.setitem(sys.modules, "sm_private_client.api", None)
     with pytest.raises(RoutingError, match="ModuleNotFoundError"):
         client_of(link).list_endpoints()
 
@@ -253,8 +309,9 @@ def test_what_cannot_be_loaded_blocks_too(
 def test_a_client_over_another_http_session_is_blocked(link: LocalPrivateLink) -> None:
     """One that no guard fits under, as aiobotocore's; the message names the way to make it."""
 
-    class Other(URLLib3Session):
-        pass
+    class Other:
+        def close(self) -> None:
+            pass
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(plugin.VARIABLE)
@@ -270,25 +327,49 @@ def test_a_client_over_another_http_session_is_blocked(link: LocalPrivateLink) -
 # Recursion
 
 
-def test_clients_that_routing_itself_needs_are_no_concern_of_it(link: LocalPrivateLink) -> None:
-    """EC2 is asked once for a route; sessions of ours and ``install`` guard their own clients."""
-    link.session().forget_routes()
-    client = link.session(vpc_endpoint="https://10.0.1.8").client("sagemaker")
-    assert client.meta.endpoint_url == "https://10.0.1.8"
-    with install(network=link.network, vpc_endpoint="https://10.0.1.9"):
-        assert client_of(link).meta.endpoint_url == "https://10.0.1.9"
+def test_sessions_of_ours_and_installations_guard_their_own_clients(
+    link: LocalPrivateLink,
+) -> None:
+    """By their own options; the plugin sees that they are guarded, whoever was first."""
+    session: Any = link.session(vpc_endpoint="https://10.0.1.8")
+    made = session.client("sagemaker", config=ONCE)
+    with install(network=link.network, vpc_endpoint="https://10.0.1.8"):
+        installed = client_of(link, config=ONCE)
+    for client in (made, installed):
+        dialled = len(link.network.dialled)
+        with pytest.raises(BotoCoreError):
+            client.list_endpoints()
+        assert {address for address, _ in link.network.dialled[dialled:]} == {"10.0.1.8"}
 
 
-def test_keys_of_the_client_are_used_to_find_its_route(link: LocalPrivateLink) -> None:
-    """Where they are others than those of the process, EC2 is asked with them, and only then."""
-    assert is_guarded(client_of(link))
+def test_a_session_of_ours_does_not_need_the_default_one(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is out of order with that blocks clients that have no other guard."""
+    session: Any = link.session()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", Broken(LookupError("s3cret")))
+    assert session.client("sagemaker").list_endpoints()["Endpoints"]
+
+
+def test_keys_of_the_client_are_used_to_find_its_route(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 is asked with them, once for all clients that have the same."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", link.session())
+    before = link.calls["ec2:DescribeVpcEndpoints"]
+    assert client_of(link).list_endpoints()["Endpoints"]
     asked = link.calls["ec2:DescribeVpcEndpoints"]
-    assert is_guarded(client_of(link))
-    assert is_guarded(client_of(link, config=Config(signature_version=botocore.UNSIGNED)))
-    assert link.calls["ec2:DescribeVpcEndpoints"] == asked
-    others = {"aws_access_key_id": "AKIDOTHERS", "aws_secret_access_key": "theirs"}
-    assert is_guarded(client_of(link, **others))
-    assert link.calls["ec2:DescribeVpcEndpoints"] > asked
+    assert client_of(link).list_endpoints()["Endpoints"]
+    same = {
+        "aws_access_key_id": link.access_key_id,
+        "aws_secret_access_key": link.secret_access_key,
+    }
+    assert client_of(link, **same).list_endpoints()["Endpoints"]
+    assert link.calls["ec2:DescribeVpcEndpoints"] == asked <= before + 1
+    theirs = {"aws_access_key_id": "AKIDOTHERS", "aws_secret_access_key": "theirs"}
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        client_of(link, **theirs).list_endpoints()
+    assert link.calls["ec2:DescribeVpcEndpoints"] == asked + 1
 
 
 # The variable
@@ -352,7 +433,7 @@ def test_the_doctor_learns_whether_the_hook_is_live(
 
 def test_a_variable_that_is_set_may_guard_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where routing is out of order the hook blocks, and the doctor is told so."""
-    monkeypatch.setattr(front, "_default_session", Broken(LookupError("s3cret")))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", Broken(LookupError("s3cret")))
     assert plugin.hook_state().detail == (
         "BOTOCORE_EXPERIMENTAL__PLUGINS names the plugin, but a client made in this process was "
         "not guarded."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import socket
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,7 +20,13 @@ from moto.server import ThreadedMotoServer
 
 from sm_private_client.errors import DiscoveryError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.discovery import DISCOVERY_TIMEOUT, Discovery
+from sm_private_client.routing.discovery import (
+    DISCOVERY_TIMEOUT,
+    SHARED_TTL,
+    Discovery,
+    Ec2Access,
+    forget_shared_answers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +45,11 @@ def ec2_client(url: str | None = None) -> Any:
         aws_secret_access_key="testing",
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=30),
     )
+
+
+def access(client: Any) -> Ec2Access:
+    """How a session of its own account asks."""
+    return Ec2Access(client=client, identity=object())
 
 
 class Clock:
@@ -118,7 +131,7 @@ def calls(ec2: Any) -> Iterator[Calls]:
 
 @pytest.fixture
 def discovery(ec2: Any) -> Discovery:
-    return Discovery(lambda: ec2, service_names=SERVICES, timeout=10)
+    return Discovery(lambda: access(ec2), service_names=SERVICES, timeout=10)
 
 
 def test_one_call_gives_every_service(
@@ -244,7 +257,7 @@ def discover(
     client: Any, clock: Callable[[], float] | None = None, timeout: float = 5
 ) -> Discovery:
     return Discovery(
-        lambda: client, service_names=SERVICES, timeout=timeout, clock=clock or Clock()
+        lambda: access(client), service_names=SERVICES, timeout=timeout, clock=clock or Clock()
     )
 
 
@@ -532,9 +545,9 @@ def test_answers_are_kept(client: Any, stub: Stubber, age: float, asked: int) ->
     assert found.vpc_endpoint_id == f"vpce-{asked - 1:08x}"
 
 
-@pytest.mark.parametrize(("age", "asked"), [(0.0, 1), (29.0, 1), (30.0, 2)])
+@pytest.mark.parametrize(("age", "asked"), [(0.0, 1), (4.9, 1), (5.0, 2)])
 def test_failures_are_kept(client: Any, stub: Stubber, age: float, asked: int) -> None:
-    """A failure is kept for 30 s; then EC2 is asked again."""
+    """A failure is kept for seconds; then EC2 is asked again."""
     clock = Clock()
     stub.add_client_error("describe_vpc_endpoints", "RequestLimitExceeded")
     if asked == 2:
@@ -593,7 +606,7 @@ def test_many_threads_ask_once(client: Any, stub: Stubber) -> None:
     def make_client() -> Any:
         made.append(1)
         time.sleep(0.05)
-        return client
+        return access(client)
 
     discovery = Discovery(make_client, service_names=SERVICES)
     found: list[tuple[VpcEndpoint, ...]] = []
@@ -616,3 +629,80 @@ def test_making_one_asks_nobody() -> None:
         pytest.fail("a client was made")
 
     assert Discovery(make_client, service_names=SERVICES).known() == ()
+
+
+# What sessions share
+
+
+def two(client: Any, clock: Clock, *identities: str) -> list[Discovery]:
+    return [
+        Discovery(
+            lambda identity=identity: Ec2Access(client=client, identity=identity),
+            service_names=SERVICES,
+            clock=clock,
+        )
+        for identity in identities
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age", "second_hand", "asked"),
+    [(0.0, False, 1), (1.5, True, 1), (SHARED_TTL - 1, True, 1), (SHARED_TTL, False, 2)],
+)
+def test_an_answer_serves_others_for_seconds(
+    client: Any, stub: Stubber, age: float, second_hand: bool, asked: int
+) -> None:
+    """Sessions that begin together ask once; one that came later knows that it is second-hand."""
+    forget_shared_answers()
+    clock = Clock()
+    for number in range(asked):
+        stub.add_response("describe_vpc_endpoints", {"VpcEndpoints": [described(number)]})
+    first, second = two(client, clock, "shared", "shared")
+    first.vpc_endpoints()
+    clock.now += age
+    (found,) = second.vpc_endpoints()
+    assert found.vpc_endpoint_id == f"vpce-{asked - 1:08x}"
+    assert (first.is_second_hand, second.is_second_hand) == (False, second_hand)
+
+
+def test_another_identity_is_not_told(client: Any, stub: Stubber) -> None:
+    """What one account's EC2 shows is nobody else's."""
+    forget_shared_answers()
+    for number in (1, 2):
+        stub.add_response("describe_vpc_endpoints", {"VpcEndpoints": [described(number)]})
+    first, second = two(client, Clock(), "one", "other")
+    assert first.vpc_endpoints() != second.vpc_endpoints()
+
+
+def test_a_failure_serves_those_who_wait(client: Any, stub: Stubber) -> None:
+    """Sessions do not ask a throttling EC2 one after the other."""
+    forget_shared_answers()
+    clock = Clock()
+    stub.add_client_error("describe_vpc_endpoints", "RequestLimitExceeded")
+    for discovery in two(client, clock, "shared", "shared"):
+        with pytest.raises(DiscoveryError, match="throttles"):
+            discovery.vpc_endpoints()
+    clock.now += 2
+    stub.add_response("describe_vpc_endpoints", {"VpcEndpoints": []})
+    (third,) = two(client, clock, "shared")
+    assert third.vpc_endpoints() == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_shares_nothing(client: Any, stub: Stubber) -> None:
+    """Not even the locks: another thread may have held one."""
+    forget_shared_answers()
+    for number in (1, 2):
+        stub.add_response("describe_vpc_endpoints", {"VpcEndpoints": [described(number)]})
+    clock = Clock()
+    first, second = two(client, clock, "shared", "shared")
+    first.vpc_endpoints()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # xdist's own threads
+        pid = os.fork()
+    if pid == 0:
+        os._exit(second.vpc_endpoints()[0].vpc_endpoint_id != "vpce-00000002")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert second.vpc_endpoints() == first.vpc_endpoints()
+    second.forget()
+    second.vpc_endpoints()  # the parent's own second answer: the child used a copy of it

@@ -10,6 +10,7 @@ from sm_private_client.errors import (
     NoPrivateRouteError,
     PublicAddressError,
 )
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def test_discovery_comes_last_and_shows_its_way(link: LocalPrivateLink) -> None:
 
 def test_ec2_is_asked_once_for_every_service(link: LocalPrivateLink) -> None:
     """One DescribeVpcEndpoints and one DescribeNetworkInterfaces serve both services."""
+    forget_shared_answers()
     session = link.session()
     session.route("sagemaker")
     session.route("sagemaker-runtime")
@@ -312,13 +314,13 @@ def test_an_aws_name_that_resolves_to_a_wrong_address_is_refused(
     )
 
 
-def test_a_discovered_name_that_is_public_is_refused_at_creation(link: LocalPrivateLink) -> None:
+def test_a_discovered_name_that_is_public_is_refused(link: LocalPrivateLink) -> None:
     """EC2 tells the interfaces, and only these are private, even of private ranges."""
     host = regional(link)
     known = ", ".join(sorted(i.address for i in link.vpc_endpoint("sagemaker-runtime").interfaces))
     for address in ("52.46.128.9", "10.0.0.200"):
         with link.faults.dns(host, address), pytest.raises(PublicAddressError) as caught:
-            link.session().client("sagemaker-runtime")
+            link.session().route("sagemaker-runtime")
         assert (caught.value.host, caught.value.address) == (host, address)
         assert str(caught.value).splitlines()[0] == (
             f"{host} resolves to {address}, which is not the VPC endpoint's (known: {known}); "

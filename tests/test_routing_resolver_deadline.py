@@ -72,7 +72,7 @@ def test_everything_hangs(
     started = time.monotonic()
     try:
         with pytest.raises(NoPrivateRouteError) as caught:
-            session.client("sagemaker-runtime")
+            session.route("sagemaker-runtime")
         took = time.monotonic() - started
     finally:
         stuck.released.set()
@@ -81,7 +81,7 @@ def test_everything_hangs(
     assert told(caught.value.attempts)[-1] == "deadline (failed): the 8.5 s for a route are over"
     started = time.monotonic()
     with pytest.raises(NoPrivateRouteError):
-        session.client("sagemaker-runtime")
+        session.route("sagemaker-runtime")
     assert time.monotonic() - started < 1.0  # the refusal is kept
 
 

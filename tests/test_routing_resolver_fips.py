@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 
 from sm_private_client.errors import FipsUnavailableError
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def shared() -> Iterator[LocalPrivateLink]:
 @pytest.fixture
 def link(shared: LocalPrivateLink) -> Iterator[LocalPrivateLink]:
     """A running simulator that tests share; they leave it as it was. Nothing goes out publicly."""
+    forget_shared_answers()
     shared.calls.clear()
     yield shared
     assert not shared.faults.active

@@ -14,6 +14,7 @@ from sm_private_client.errors import (
     AmbiguousVpcEndpointError,
     NoPrivateRouteError,
 )
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.routing.location import locate
 from sm_private_client.testing import LocalPrivateLink
 
@@ -52,6 +53,7 @@ def shared() -> Iterator[LocalPrivateLink]:
 
 @pytest.fixture
 def vpcs(shared: LocalPrivateLink) -> LocalPrivateLink:
+    forget_shared_answers()
     shared.calls.clear()
     return shared
 

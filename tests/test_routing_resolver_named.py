@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError, PublicAddressError
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def shared() -> Iterator[LocalPrivateLink]:
 @pytest.fixture
 def link(shared: LocalPrivateLink) -> Iterator[LocalPrivateLink]:
     """A running simulator that tests share; they leave it as it was. Nothing goes out publicly."""
+    forget_shared_answers()
     shared.calls.clear()
     shared.network.looked_up.clear()
     yield shared

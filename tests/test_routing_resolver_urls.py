@@ -209,9 +209,6 @@ def test_a_member_without_endpoint_service_is_refused(link: LocalPrivateLink, se
         ]
         if named is None:
             assert lines[3] == (f"  catalogue (no): AWS offers no endpoint service for {service}")
-    session: Any = link.session()  # boto3-stubs know no such name
-    with pytest.raises(NoPrivateRouteError):
-        session.client(service)
     route = link.session().route(service, endpoint_url="https://relay.internal")
     assert (route.endpoint_url, route.source) == ("https://relay.internal", "explicit")
 
@@ -252,13 +249,16 @@ def test_a_future_member_is_refused(link: LocalPrivateLink, tmp_path: Path) -> N
     core.register_component("data_loader", create_loader(str(tmp_path)))
     session: Any = link.session(botocore_session=core)  # boto3-stubs know no such name
     with pytest.raises(NoPrivateRouteError) as caught:
-        session.client("sagemaker-foo")
+        session.route("sagemaker-foo")
     assert caught.value.what.startswith("sagemaker-foo cannot be reached privately.")
-    client = session.client("sagemaker-foo", endpoint_url="https://relay.internal")
-    assert client.meta.endpoint_url == "https://relay.internal"
+    # It has no endpoint rules here: its own host is judged, as an endpoint_url= is.
+    host = "foo.sagemaker.us-east-1.amazonaws.com"
+    for given, name in (({}, host), ({"endpoint_url": "https://relay.internal"}, "relay.internal")):
+        with link.faults.dns(name, "52.46.128.77"), pytest.raises(PublicAddressError, match=name):
+            session.client("sagemaker-foo", **given).ping()
     fips = Config(use_fips_endpoint=True)
     with pytest.raises(FipsUnavailableError):  # no host with and none without FIPS: not the same
-        session.client("sagemaker-foo", endpoint_url="https://relay.internal", config=fips)
+        session.route("sagemaker-foo", endpoint_url="https://relay.internal", config=fips)
 
 
 def test_an_unknown_member_is_botocore_s_own_error(link: LocalPrivateLink) -> None:

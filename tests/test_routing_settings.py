@@ -43,6 +43,7 @@ VALUES = {  # what each option may be: three values that can be told from each o
     "availability_zone": ("us-east-1a", "us-east-1b", "us-east-1c"),
     "allowed_networks": (["198.51.100.0/24"], "203.0.113.0/24", "192.0.2.0/24"),
     "on_public_route": ("refuse", "warn", "warn"),
+    "discovery": ("any", "private", "private"),
     "route_cache": ("/one", "/two", "/three"),
 }
 LOADED: dict[str, Any] = {"allowed_networks": (("198.51.100.0/24",), None, ("192.0.2.0/24",))}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
+from urllib3.util import Timeout
 
-from sm_private_client.errors import NoPrivateRouteError, PublicAddressError
+from sm_private_client.errors import NoPrivateRouteError, PublicAddressError, RoutingError
 from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.transport import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,14 +219,101 @@ def test_a_web_identity_needs_private_dns_for_sts(link: LocalPrivateLink, tmp_pa
     assert reached(session)["sts"] == (interface, "private-range", True)
 
 
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """What takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def accepted(listener: socket.socket) -> int:
+    """Close and count the connections that nobody answered."""
+    listener.setblocking(False)
+    number = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            number += 1
+    return number
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_silent_sts_is_named_soon(
+    link: LocalPrivateLink,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: socket.socket,
+    is_sealed: bool,
+) -> None:
+    """Two tries; botocore makes five of 60 s each while the call that needs credentials hangs.
+
+    That they take 5 s and 10 s at most is seen by what is asked of urllib3; here they are short.
+    """
+    asked: list[dict[str, float]] = []
+
+    def shorter(**seconds: float) -> Timeout:
+        asked.append(seconds)
+        return Timeout(connect=2, read=0.2)
+
+    monkeypatch.setattr(guarded, "Timeout", shorter)
+    url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+    link.network.map("127.0.0.1", silent.getsockname()[1], silent.getsockname())
+    token = tmp_path / "token"
+    token.write_text("a token", encoding="utf-8")
+    profile = (
+        "role_arn = arn:aws:iam::123456789012:role/ml\n"
+        f"web_identity_token_file = {token}\nrole_session_name = session\n"
+        f"services = local\n\n[services local]\nsts =\n  endpoint_url = {url}\n"
+    )
+    session: Any = link.session(botocore_session=core(link, tmp_path, profile), sealed=is_sealed)
+    client = session.client("sagemaker", endpoint_url="https://10.0.1.7")
+    with pytest.raises(RoutingError) as caught:
+        client.list_endpoints()
+    assert asked == [{"connect": 5, "read": 10}]
+    assert accepted(silent) == 2
+    assert str(caught.value) == (
+        f"STS at {url} did not answer, so that there are no credentials to sign with.\n"
+        "Cause: nothing leads from here to STS; the call itself was not sent.\n"
+        "Remedies, in order:\n"
+        "  1. create an interface endpoint of com.amazonaws.us-east-1.sts in this VPC, with "
+        "private DNS.\n"
+        "  2. set AWS_STS_REGIONAL_ENDPOINTS=regional if that URL names no region.\n"
+        "See docs/errors.md#routing"
+    )
+
+
+def test_time_outs_that_were_given_for_sts_are_kept(
+    link: LocalPrivateLink, tmp_path: Path, silent: socket.socket
+) -> None:
+    """And so are its retries: they are the caller's own."""
+    keys = (
+        f"aws_access_key_id = {link.access_key_id}\n"
+        f"aws_secret_access_key = {link.secret_access_key}\n"
+    )
+    port = silent.getsockname()[1]
+    link.network.map("127.0.0.1", port, silent.getsockname())
+    client = sealed(link, core(link, tmp_path, keys)).client(
+        "sts",
+        endpoint_url=f"https://127.0.0.1:{port}",
+        config=Config(connect_timeout=2, read_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises((ConnectTimeoutError, ReadTimeoutError, SSLError)):
+        client.get_caller_identity()
+    assert accepted(silent) == 1
+
+
 def test_sign_in_of_identity_center_is_refused_with_a_remedy(
     link: LocalPrivateLink, tmp_path: Path
 ) -> None:
     """It has no interface endpoint."""
     session = sealed(link, core(link, tmp_path, ""))
-    for service in ("sso", "sso-oidc"):
+    for service, operation, arguments in (
+        ("sso", "list_accounts", {"accessToken": "token"}),
+        ("sso-oidc", "register_client", {"clientName": "me", "clientType": "public"}),
+    ):
+        client = session.client(service)
         with pytest.raises(NoPrivateRouteError) as caught:
-            session.client(service)
+            getattr(client, operation)(**arguments)
         assert str(caught.value) == (
             f"No private route to {service} in us-east-1, and the session is sealed; nothing was "
             "sent. Tried, in order:\n"

@@ -1,8 +1,9 @@
-"""Specification of sealed sessions: every service is reached privately, or refused at once."""
+"""Specification of sealed sessions: every service is reached privately, or refused."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import pickle
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, Credentials
 from botocore.exceptions import UnknownServiceError
 
 import sm_private_client as smp
@@ -25,9 +28,10 @@ from sm_private_client.errors import (
 )
 from sm_private_client.privatelink.siblings import SIBLINGS
 from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.transport.guarded import is_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -66,8 +70,46 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def sealed(link: LocalPrivateLink, **options: Any) -> Any:
-    """Gives a sealed session whose siblings have no URL but their own."""
+    """Return a sealed session whose siblings have no URL but their own."""
     return link.session(siblings="network", sealed=True, **options)
+
+
+@contextlib.contextmanager
+def without_io(link: LocalPrivateLink) -> Iterator[None]:
+    """Fail if a name is looked up or an address dialled inside."""
+    before = len(link.network.looked_up), len(link.network.dialled)
+    yield
+    assert (len(link.network.looked_up), len(link.network.dialled)) == before
+
+
+READS = {
+    "athena": "list_work_groups",
+    "bedrock": "list_foundation_models",
+    "cloudwatch": "list_metrics",
+    "dynamodb": "list_tables",
+    "ec2": "describe_vpcs",
+    "ecr": "describe_repositories",
+    "events": "list_rules",
+    "glue": "get_databases",
+    "iam": "list_users",
+    "kms": "list_keys",
+    "lambda": "list_functions",
+    "logs": "describe_log_groups",
+    "s3": "list_buckets",
+    "sagemaker": "list_endpoints",
+    "secretsmanager": "list_secrets",
+    "servicecatalog": "list_portfolios",
+    "sns": "list_topics",
+    "sqs": "list_queues",
+    "ssm": "describe_parameters",
+    "stepfunctions": "list_state_machines",
+    "sts": "get_caller_identity",
+}
+"""Of each service a call without parameters."""
+
+
+def call(client: Any, service_name: str) -> Any:
+    return getattr(client, READS[service_name])()
 
 
 # What is reached
@@ -105,7 +147,8 @@ def test_s3_clients_and_resources_use_the_endpoints_bucket_name(
     bucket = session.resource("s3").Bucket("mine")
     bucket.upload_fileobj(io.BytesIO(b"2" * 100), "b")
     assert sorted(made.key for made in bucket.objects.all()) == ["a", "b"]
-    assert s3.meta.endpoint_url.startswith("https://bucket.vpce-")
+    assert session.route("s3").endpoint_url.startswith("https://bucket.vpce-")
+    assert s3.meta.endpoint_url == "https://s3.amazonaws.com"  # boto3's own, as it was made
     hosts = {r.host for r in session.egress().records if r.service_name == "s3"}
     assert all(host.endswith(".s3.us-east-1.vpce.amazonaws.com") for host in hosts)
 
@@ -157,14 +200,16 @@ def test_an_asynchronous_predictor_counts_its_calls(bare: LocalPrivateLink) -> N
 @pytest.mark.parametrize(
     "row", [r for r in SIBLINGS if r.service_name != "ec2"], ids=lambda row: row.service_name
 )
-def test_a_sibling_without_a_private_way_is_refused_at_once(
+def test_a_sibling_without_a_private_way_is_refused_by_its_first_call(
     bare: LocalPrivateLink, row: Any
 ) -> None:
-    """The error names the endpoint service to create, and comes before anything is sent."""
+    """The client is made; the error names the endpoint service to create, and nothing is sent."""
     session = sealed(bare)
+    with without_io(bare):
+        client = session.client(row.service_name)
     started = time.monotonic()
     with pytest.raises(NoPrivateRouteError) as caught:
-        session.client(row.service_name)
+        call(client, row.service_name)
     assert time.monotonic() - started < 10
     name = f"com.amazonaws.us-east-1.{row.name_suffix}" if row.is_regional else "com.amazonaws.iam"
     assert f"create an interface endpoint of {name} in this VPC" in str(caught.value)
@@ -177,7 +222,7 @@ def test_a_sibling_without_a_private_way_is_refused_at_once(
 def test_the_whole_message_of_a_refusal(bare: LocalPrivateLink) -> None:
     """What was tried, and the remedies in order."""
     with pytest.raises(NoPrivateRouteError) as caught:
-        sealed(bare).client("sqs")
+        sealed(bare).client("sqs").list_queues()
     told = str(caught.value)
     address = told.partition("resolves to ")[2].partition(",")[0]
     assert told == (
@@ -198,25 +243,24 @@ def test_the_whole_message_of_a_refusal(bare: LocalPrivateLink) -> None:
 def test_a_service_outside_of_the_table_needs_private_dns(bare: LocalPrivateLink) -> None:
     """Its endpoint service is not known, so that EC2 is not asked."""
     with pytest.raises(NoPrivateRouteError, match="bedrock is not in the sibling table"):
-        sealed(bare).client("bedrock")
+        sealed(bare).client("bedrock").list_foundation_models()
     with bare.faults.dns("bedrock.us-east-1.amazonaws.com", "10.0.0.77"):
-        session = sealed(bare)
-        assert session.client("bedrock").meta.endpoint_url.startswith("https://bedrock.")
-        assert session.route("bedrock").source == "private-dns"
+        assert sealed(bare).route("bedrock").source == "private-dns"
 
 
 def test_ec2_itself_must_be_private() -> None:
     """The look-ups of discovery are no exception: without a private EC2 nothing is asked."""
     with LocalPrivateLink() as link:
         session = sealed(link)
+        ec2, sts, sagemaker = (session.client(name) for name in ("ec2", "sts", "sagemaker"))
         with pytest.raises(NoPrivateRouteError, match="EC2 cannot be asked before this service"):
-            session.client("ec2")
+            ec2.describe_vpcs()
         with pytest.raises(NoPrivateRouteError) as caught:
-            session.client("sts")
+            sts.get_caller_identity()
         assert "EC2 could not be asked" in str(caught.value)
         assert "No private route to ec2 in us-east-1" in str(caught.value)
         with pytest.raises(NoPrivateRouteError):
-            session.client("sagemaker")
+            sagemaker.list_endpoints()
         assert link.calls["ec2:DescribeVpcEndpoints"] == 0
         assert link.internet.connections == 0
 
@@ -224,9 +268,10 @@ def test_ec2_itself_must_be_private() -> None:
 def test_a_name_that_turns_public_is_refused_when_it_is_dialled(
     furnished: LocalPrivateLink,
 ) -> None:
-    """DNS that answers publicly later is caught by the guard, and counted."""
+    """DNS that answers publicly once the route is decided is caught by the guard, and counted."""
     session = sealed(furnished)
     client = session.client("sts")
+    assert session.route("sts").source == "private-dns"
     public = furnished.faults.dns("sts.us-east-1.amazonaws.com", "52.46.128.77")
     with public, pytest.raises(PublicAddressError):
         client.get_caller_identity()
@@ -239,38 +284,98 @@ def test_an_address_of_another_vpc_is_refused(link: LocalPrivateLink) -> None:
     """A discovered endpoint is judged by its own interfaces, not by private ranges."""
     name = link.create_vpc_endpoint("sts").name.host
     with link.faults.dns(name, "10.9.9.9"), pytest.raises(PublicAddressError) as caught:
-        sealed(link).client("sts")
+        sealed(link).client("sts").get_caller_identity()
     assert caught.value.address == "10.9.9.9"
 
 
 def test_fips_is_never_dropped_for_a_vpce_host(furnished: LocalPrivateLink) -> None:
     """Botocore turns FIPS off for a custom host, so only a private FIPS host counts."""
     with pytest.raises(FipsUnavailableError, match="No private route to logs in us-east-1"):
-        sealed(furnished).client("logs", config=Config(use_fips_endpoint=True))
+        call(sealed(furnished).client("logs", config=Config(use_fips_endpoint=True)), "logs")
+
+
+UNENCRYPTED = {
+    "use_ssl=False": {"use_ssl": False},
+    "http": {"endpoint_url": "http://s3.example"},
+}
 
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
         ({"verify": False}, "verify=False asks for TLS without verification."),
-        ({"use_ssl": False}, "use_ssl=False asks for an unencrypted s3 client."),
         (
             {"config": Config(proxies={"https": "http://p:1"})},
             "Config(proxies=...) is set for a routed client.",
         ),
+        (UNENCRYPTED["use_ssl=False"], "use_ssl=False asks for an unencrypted s3 client."),
         (
-            {"endpoint_url": "http://s3.example"},
+            UNENCRYPTED["http"],
             "endpoint_url= has 'http://s3.example', which cannot be used as an endpoint URL.",
         ),
     ],
 )
-def test_what_would_weaken_the_seal_is_refused(
+def test_what_would_weaken_the_seal_is_refused_at_creation(
     furnished: LocalPrivateLink, arguments: Any, what: str
 ) -> None:
     """For every service what holds for SageMaker's own."""
-    with pytest.raises(ConfigurationError) as caught:
-        sealed(furnished).client("s3", **arguments)
+    session = sealed(furnished)
+    with without_io(furnished), pytest.raises(ConfigurationError) as caught:
+        session.client("s3", **arguments)
     assert caught.value.what == what
+
+
+@pytest.mark.parametrize("service_name", ["s3", "sagemaker"])
+@pytest.mark.parametrize(
+    "arguments", [{"verify": False}, {"config": Config(proxies={"https": "http://p:1"})}]
+)
+def test_the_botocore_session_refuses_it_too(
+    furnished: LocalPrivateLink, service_name: str, arguments: Any
+) -> None:
+    """Also a function of it that was kept from before the sealing."""
+    core = furnished.botocore_session(siblings="network")
+    kept = core.create_client
+    assert sealed(furnished, botocore_session=core).sealed
+    for make in (kept, core.create_client):
+        with without_io(furnished), pytest.raises(ConfigurationError):
+            make(service_name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("service_name", "arguments", "what"),
+    [
+        (
+            "sts",
+            UNENCRYPTED["use_ssl=False"],
+            "An unencrypted request to sts was about to be sent.",
+        ),
+        (
+            "s3",
+            UNENCRYPTED["http"],
+            "endpoint_url= has 'http://s3.example', which cannot be used as an endpoint URL.",
+        ),
+    ],
+)
+def test_what_is_not_encrypted_is_refused_by_calls_where_creation_does_not_see_it(
+    furnished: LocalPrivateLink, service_name: str, arguments: Any, what: str
+) -> None:
+    """Clients of the botocore session; each time anew, and nothing is sent."""
+    session = sealed(furnished)
+    with without_io(furnished):
+        client = session._session.create_client(service_name, **arguments)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError) as caught:
+            call(client, service_name)
+        assert caught.value.what == what
+    assert [r for r in session.egress().records if r.service_name == service_name] == []
+
+
+def test_a_vpce_host_is_encrypted_whatever_the_client_was_made_with(
+    furnished: LocalPrivateLink,
+) -> None:
+    """The route's URL is what is called."""
+    client = sealed(furnished)._session.create_client("s3", use_ssl=False)
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
 
 
 def test_an_unknown_service_is_boto3s_own_error(bare: LocalPrivateLink) -> None:
@@ -283,23 +388,160 @@ def test_an_unknown_service_is_boto3s_own_error(bare: LocalPrivateLink) -> None:
 
 
 def test_clients_of_the_botocore_session_are_guarded_too(furnished: LocalPrivateLink) -> None:
-    """Whoever makes clients by the botocore session gets what ``client`` gives."""
+    """Whoever makes clients by the botocore session gets what ``client`` gives, a new one."""
     session = sealed(furnished)
     core = session._session
     assert core.create_client("sts").get_caller_identity()["Account"] == furnished.account_id
-    assert core.create_client("sagemaker") is session.client("sagemaker")
+    assert len(core.create_client("sagemaker").list_endpoints()["Endpoints"]) == 1
+    assert core.create_client("sts") is not core.create_client("sts")
+    with without_io(furnished):
+        queues = core.create_client("sqs", "us-east-1")
     with pytest.raises(NoPrivateRouteError):
-        core.create_client("sqs", "us-east-1")
+        queues.list_queues()
 
 
-def test_a_client_made_past_the_seal_is_stopped(bare: LocalPrivateLink) -> None:
-    """A function that was kept from before the sealing makes no client any more."""
+def test_a_function_that_was_kept_from_before_makes_guarded_clients(
+    bare: LocalPrivateLink,
+) -> None:
+    """``create_client`` of the botocore session, taken before the sealing."""
     core = bare.botocore_session(siblings="network")
     kept = core.create_client
     session = sealed(bare, botocore_session=core)
-    with pytest.raises(ConfigurationError, match="past the seal of its session"):
-        kept("sqs")
+    with without_io(bare):
+        queues: Any = kept("sqs")
+    with pytest.raises(NoPrivateRouteError):
+        queues.list_queues()
+    assert kept("ec2").describe_vpcs()["Vpcs"]
     assert session.client("ec2").describe_vpcs()["Vpcs"]
+
+
+def test_a_client_that_was_made_before_the_sealing_stays_what_it_was(
+    bare: LocalPrivateLink,
+) -> None:
+    """The page says so."""
+    core = bare.botocore_session(siblings="network")
+    before: Any = core.create_client("sqs")
+    assert sealed(bare, botocore_session=core).sealed
+    assert not is_guarded(before)
+
+
+class Nested:
+    """What makes a client of SQS while another client is being made.
+
+    Attributes:
+        kept: ``create_client`` as it was before the session was sealed.
+        made: The clients.
+    """
+
+    def __init__(self, core: botocore.session.Session) -> None:
+        self.kept: Callable[..., Any] = core.create_client
+        self.made: list[Any] = []
+        self._is_making = False
+
+    def make(self, **_: object) -> None:
+        if not self._is_making:
+            self._is_making = True
+            self.made.append(self.kept("sqs", "us-east-1", **KEYS))
+
+
+KEYS: Any = {"aws_access_key_id": "AKIDNESTED", "aws_secret_access_key": "secret"}
+
+
+def by_a_class_handler(core: botocore.session.Session, nested: Nested) -> None:
+    core.register("creating-client-class", nested.make)
+
+
+def by_the_services_class_handler(core: botocore.session.Session, nested: Nested) -> None:
+    core.register("creating-client-class.sts", nested.make)
+
+
+def by_a_credential_provider(core: botocore.session.Session, nested: Nested) -> None:
+    class Provider(CredentialProvider):
+        METHOD = CANONICAL_NAME = "nested"
+
+        def load(self) -> Credentials:
+            nested.make()
+            return Credentials("AKIDPROVIDED", "secret")
+
+    chain = core.get_component("credential_provider")
+    chain.insert_before(chain.providers[0].METHOD, Provider())
+
+
+NESTING = [
+    by_a_class_handler,
+    by_the_services_class_handler,
+    by_a_credential_provider,
+]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("nest", NESTING)
+def test_a_client_that_is_made_while_another_one_is_made_is_guarded(
+    bare: LocalPrivateLink,
+    nest: Callable[[botocore.session.Session, Nested], None],
+    is_first: bool,
+) -> None:
+    """Both are: there is no permit that one could use up for the other."""
+    core = bare.botocore_session(siblings="network")
+    nested = Nested(core)
+    if is_first:
+        nest(core, nested)
+    session = sealed(bare, botocore_session=core)
+    if not is_first:
+        nest(core, nested)
+    with without_io(bare):
+        outer = session.client("sts")
+    (inner,) = nested.made
+    with pytest.raises(NoPrivateRouteError):
+        inner.list_queues()
+    with pytest.raises(NoPrivateRouteError):
+        outer.get_caller_identity()
+    assert {(r.service_name, r.refused) for r in session.egress().records if r.refused} == {
+        ("sqs", 1),
+        ("sts", 1),
+    }
+
+
+def base_that_calls(seen: list[Exception], *, is_cooperative: bool) -> type:
+    """Return a base class of clients that calls SQS as soon as it can."""
+
+    class Base:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            made: Any = self
+            if is_cooperative:
+                super().__init__(*args, **kwargs)
+            else:
+                BaseClient.__init__(made, *args, **kwargs)
+            if made.meta.service_model.service_name == "sqs":
+                with pytest.raises(NoPrivateRouteError) as caught:
+                    made.list_queues()
+                seen.append(caught.value)
+
+    return Base
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("event", ["creating-client-class", "creating-client-class.sqs"])
+@pytest.mark.parametrize("is_cooperative", [True, False])
+def test_a_base_class_that_calls_while_it_is_made_is_guarded(
+    bare: LocalPrivateLink, event: str, is_cooperative: bool, is_first: bool
+) -> None:
+    """Handlers may give a client more bases, before the session is sealed and afterwards."""
+    core = bare.botocore_session(siblings="network")
+    seen: list[Exception] = []
+
+    def more(base_classes: list[type], **_: object) -> None:
+        base_classes.insert(0, base_that_calls(seen, is_cooperative=is_cooperative))
+
+    if is_first:
+        core.register(event, more)
+    session = sealed(bare, botocore_session=core)
+    if not is_first:
+        core.register(event, more)
+    made = session._session.create_client("sqs", "us-east-1")
+    assert len(seen) == 1
+    with pytest.raises(NoPrivateRouteError):
+        made.list_queues()
 
 
 class MineOfBotocore(botocore.session.Session):
@@ -319,17 +561,18 @@ def test_a_subclass_of_botocores_session_is_sealed(
     session: Any = smp.Session(botocore_session=MineOfBotocore(), network=bare.network, sealed=True)
     assert session.client("ec2").describe_vpcs()["Vpcs"]
     with pytest.raises(NoPrivateRouteError):
-        session.client("sqs")
+        session.client("sqs").list_queues()
 
 
-def test_a_name_that_a_handler_translates_is_refused(bare: LocalPrivateLink) -> None:
-    """Botocore asks handlers what a service is really called; only its own names are known here."""
+def test_a_name_that_a_handler_translates_is_guarded(bare: LocalPrivateLink) -> None:
+    """Botocore asks handlers what a service is really called; that is what counts."""
     core = bare.botocore_session(siblings="network")
     core.get_component("event_emitter").register_first(
         "choose-service-name", lambda service_name, **_: {"queues": "sqs"}.get(service_name)
     )
-    with pytest.raises(UnknownServiceError, match="queues"):
-        sealed(bare, botocore_session=core).client("queues")
+    client = sealed(bare, botocore_session=core).client("queues")
+    with pytest.raises(NoPrivateRouteError, match="No private route to sqs in us-east-1"):
+        client.list_queues()
 
 
 def test_a_stand_in_on_loopback_stays_local(bare: LocalPrivateLink) -> None:
@@ -429,7 +672,7 @@ def test_the_profile_seals(bare: LocalPrivateLink, tmp_path: Path) -> None:
     core.set_config_variable("config_file", str(config))
     session: Any = bare.session(botocore_session=core)
     with pytest.raises(NoPrivateRouteError):
-        session.client("sqs")
+        session.client("sqs").list_queues()
     assert session.sealed
 
 
@@ -450,7 +693,7 @@ def test_what_seals_later_counts_for_the_botocore_session_too(
         monkeypatch.setenv("SM_PRIVATE_SEALED", "true")
     for make in (kept, session._session.create_client, kept):
         with pytest.raises(NoPrivateRouteError):
-            make("sqs")
+            make("sqs").list_queues()
         assert make("ec2", "us-east-1").describe_vpcs()["Vpcs"]
     assert session.sealed
 
@@ -475,9 +718,11 @@ def test_client_and_connect_take_sealed(
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", bare.control_url)
     identity = smp.client("sts", sealed=True).get_caller_identity()
     assert identity["Account"] == bare.account_id
-    with pytest.raises(ConfigurationError, match="use_ssl=False"):
-        smp.client("sqs", sealed=True, use_ssl=False)
+    with pytest.raises(ConfigurationError, match="verify=False"):
+        smp.client("sqs", sealed=True, verify=False)
     assert smp.connect(sealed=True).sagemaker.meta.endpoint_url == bare.control_url
+    assert is_guarded(smp.client("sqs", sealed=True))
+    assert not is_guarded(smp.client("sqs"))
 
 
 # Gateways
@@ -515,7 +760,7 @@ def test_a_gateway_without_a_way_to_it_does_not_count(
     link.create_gateway("s3", route_table_ids=tables)
     given = {"vpc_id": link.vpc_id} if options.get("vpc_id") is True else options
     with pytest.raises(NoPrivateRouteError) as caught:
-        sealed(link, **given).client("s3")
+        sealed(link, **given).client("s3").list_buckets()
     assert said in str(caught.value)
     assert "or create a gateway endpoint of com.amazonaws.us-east-1.s3" in str(caught.value)
 
@@ -527,7 +772,7 @@ def test_a_variable_does_not_make_a_gateway_count(
     link.create_gateway("s3")
     monkeypatch.setenv("SM_PRIVATE_VPC_ID", link.vpc_id)
     with pytest.raises(NoPrivateRouteError, match="which VPC this is is not known"):
-        sealed(link).client("s3")
+        sealed(link).client("s3").list_buckets()
 
 
 @pytest.mark.parametrize("action", ["DescribePrefixLists", "DescribeRouteTables"])
@@ -537,5 +782,5 @@ def test_what_ec2_does_not_tell_about_a_gateway_is_named(
     """A missing permission is a refusal that says which one."""
     link.create_gateway("s3")
     with link.faults.deny(f"ec2:{action}"), pytest.raises(NoPrivateRouteError) as caught:
-        sealed(link, vpc_id=link.vpc_id).client("s3")
+        sealed(link, vpc_id=link.vpc_id).client("s3").list_buckets()
     assert f"EC2 could not be asked (ec2:{action})" in str(caught.value)

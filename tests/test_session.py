@@ -1,22 +1,32 @@
-"""Specification of session/ and front.py: what is handed out, shared, refused and passed on."""
+"""Specification of session/ and api.py: what is handed out, kept, refused and passed on."""
 
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import boto3
 import boto3.session
+import moto
 import pytest
+from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import NoRegionError, UnknownServiceError
+from botocore.exceptions import ClientError, NoRegionError, UnknownServiceError
+from botocore.stub import Stubber
+from botocore.utils import ArgumentGenerator
 
 import sm_private_client as smp
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
+from sm_private_client.privatelink.services import UNROUTABLE
+from sm_private_client.routing import book, discovery, network
+from sm_private_client.routing.book import ClientCredentials
 from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.transport.guarded import is_guarded
 
 KEYS: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
 
@@ -36,19 +46,40 @@ def test_a_session_is_a_boto3_session(link: LocalPrivateLink) -> None:
     assert repr(smp.Session("a", "b", None, "eu-west-1")) == "Session(region_name='eu-west-1')"
 
 
-def test_making_a_session_does_no_io(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither network nor EC2 nor the route cache is touched before a client is asked for."""
+class Untouchable:
+    """A network that nobody may use."""
 
-    class Untouchable:
-        def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-            raise AssertionError(host, timeout)
+    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
+        raise AssertionError(host, timeout)
 
-        def open(self, address: str, port: int, *, socket_options: Any = ()) -> Any:
-            raise AssertionError(address, port, socket_options)
+    def open(self, address: str, port: int, *, socket_options: Any = ()) -> Any:
+        raise AssertionError(address, port, socket_options)
 
+
+def test_making_sessions_and_clients_does_no_io(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither network nor EC2 nor the route cache is touched before a call."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    smp.Session(network=Untouchable(), vpc_endpoint="vpce-0a1b2c3d", route_cache=tmp_path / "r")
+    session: Any = smp.Session(
+        "a", "b", network=Untouchable(), region_name="us-east-1", route_cache=tmp_path / "r"
+    )
+    for service in ("sagemaker", "sagemaker-runtime", "sagemaker-edge", "s3"):
+        for sealed in (False, True):
+            session = smp.Session(
+                "a", "b", network=Untouchable(), region_name="us-east-1", sealed=sealed
+            )
+            session.client(service).close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stubbed_client_asks_nobody() -> None:
+    """Unit tests that stub a boto3 client stub ours."""
+    session: Any = smp.Session("a", "b", network=Untouchable(), region_name="us-east-1")
+    client = session.client("sagemaker-runtime")
+    with Stubber(client) as stubber:
+        stubber.add_response("invoke_endpoint", {"Body": b"x"})
+        assert client.invoke_endpoint(EndpointName="m", Body=b"1") == {"Body": b"x"}
 
 
 @pytest.mark.parametrize(
@@ -85,62 +116,113 @@ def test_services_outside_the_family_are_boto3s_own(link: LocalPrivateLink) -> N
     assert session.resource("s3").meta.client is not None
 
 
-def test_the_alias_is_routed_like_the_service(link: LocalPrivateLink) -> None:
-    """The SageMaker SDK asks for ``runtime.sagemaker``; it gets the very same client."""
+@pytest.mark.parametrize("name", ["sagemaker-runtime", "runtime.sagemaker"])
+def test_the_alias_is_routed_like_the_service(link: LocalPrivateLink, name: Any) -> None:
+    """The SageMaker SDK asks for ``runtime.sagemaker``."""
+    client = link.session().client(name)
+    assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+    assert {r.vpc_endpoint_id for r in link.requests} == {
+        link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
+    }
+
+
+def test_every_client_is_one_of_its_own(link: LocalPrivateLink) -> None:
+    """Handlers, stubs, close() and credentials of one never touch another's."""
     session: Any = link.session()
-    assert session.client("runtime.sagemaker") is session.client("sagemaker-runtime")
+    first, second = session.client("sagemaker-runtime"), session.client("sagemaker-runtime")
+    with Stubber(first) as stubber:
+        stubber.add_response("invoke_endpoint", {"Body": b"stub"})
+        assert second.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+        stubber.assert_no_pending_responses = lambda: None
+    first.meta.events.register(
+        "before-sign.sagemaker-runtime", lambda request, **_: request.headers.add_header("X-A", "1")
+    )
+    first.close()
+    assert second.invoke_endpoint(EndpointName="echo", Body=b"y")["Body"].read() == b"y"
+    assert first.meta.config is not second.meta.config
 
 
-def test_clients_of_one_set_of_arguments_are_made_once_and_shared(link: LocalPrivateLink) -> None:
-    """Equal arguments give the same client, different ones another."""
+def test_credentials_that_are_set_later_count_for_the_next_client(link: LocalPrivateLink) -> None:
+    """As with boto3: the client that exists keeps signing with the old ones."""
+    botocore_session = link.botocore_session()
+    session: Any = link.session(botocore_session=botocore_session)
+    before = session.client("sagemaker-runtime")
+    before.invoke_endpoint(EndpointName="echo", Body=b"x")
+    botocore_session.set_credentials("AKIAIOSFODNN7EXAMPLE", "x" * 40)
+    with pytest.raises(ClientError, match=r"InvalidClientTokenId|UnrecognizedClient"):
+        session.client("sagemaker-runtime").invoke_endpoint(EndpointName="echo", Body=b"x")
+    before.invoke_endpoint(EndpointName="echo", Body=b"x")
+    keys = [r.access_key_id for r in link.requests]
+    assert keys == [link.access_key_id, "AKIAIOSFODNN7EXAMPLE", link.access_key_id]
+
+
+def test_a_predictor_over_botocore_keeps_its_time_outs(link: LocalPrivateLink) -> None:
+    """That of streams counts too."""
     session: Any = link.session()
-    client = session.client("sagemaker")
-    assert session.client("sagemaker", config=Config()) is client
-    assert session.client("sagemaker", "us-east-1") is not client
-    slow = session.client("sagemaker", config=Config(read_timeout=9))
-    assert slow is not client
-    assert session.client("sagemaker", config=Config(read_timeout=9)) is slow
-    assert session.client("sagemaker", **KEYS) is not client
-    assert link.session().client("sagemaker") is not client
-
-
-def test_predictors_share_a_client_only_with_equal_time_outs(link: LocalPrivateLink) -> None:
-    """That of streams counts too; a client that was asked for keeps ``read_timeout`` for both."""
-    session: Any = link.session()
-
-    def client(**options: Any) -> Any:
+    for options in ({}, {"timeout": 9}, {"stream_timeout": 9}, {"stream_timeout": None}):
         made = session.predictor("echo", transport="botocore", **options)._invoker.client
-        assert made.meta.config.read_timeout == options.get("timeout", 70)
-        return made
-
-    default = client()
-    assert client(timeout=70.0, stream_timeout=600.0) is default
-    others = [client(timeout=9), client(stream_timeout=9), client(stream_timeout=None)]
-    once = Config(read_timeout=9, retries={"mode": "standard", "total_max_attempts": 1})
-    others.append(session.client("sagemaker-runtime", "us-east-1", config=once))
-    assert len({id(made) for made in (default, *others)}) == 5
-    assert client(stream_timeout=None) is others[2]
+        http = made._endpoint.http_session
+        assert made.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)
+        assert http.stream_timeout == options.get("stream_timeout", 600)
 
 
-def test_32_threads_make_one_client(link: LocalPrivateLink) -> None:
-    """Creation under 32 threads is safe, and asks EC2 once."""
+def test_64_threads_ask_ec2_once(link: LocalPrivateLink) -> None:
+    """The first calls of one client, and of clients of their own, decide one route."""
     session: Any = link.session()
-    barrier = threading.Barrier(32)
+    shared = session.client("sagemaker-runtime")
+    barrier = threading.Barrier(64)
 
-    def make(number: int) -> Any:
+    def call(number: int) -> Any:
         barrier.wait()
-        client = session.client("sagemaker" if number % 2 else "sagemaker-runtime")
         if number % 2:
-            return client, client.list_endpoints()["Endpoints"][0]["EndpointName"]
-        body = client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read()
-        return client, body.decode()
+            return session.client("sagemaker").list_endpoints()["Endpoints"][0]["EndpointName"]
+        client = session.client("sagemaker-runtime") if number % 4 else shared
+        return client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read().decode()
 
-    with ThreadPoolExecutor(32) as pool:
-        made = list(pool.map(make, range(32)))
-    assert len({id(client) for client, _ in made}) == 2
-    assert {answer for _, answer in made} == {"echo", "x"}
+    with ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(call, range(64)))
+    assert set(answers) == {"echo", "x"}
     assert link.calls["ec2:DescribeVpcEndpoints"] == 1
     assert link.calls["ec2:DescribeNetworkInterfaces"] == 1
+
+
+def test_sessions_of_one_process_share_what_ec2_said(link: LocalPrivateLink) -> None:
+    """A session a thread is what frameworks do; EC2 would throttle the account."""
+    sessions: Any = [link.session() for _ in range(24)]
+    barrier = threading.Barrier(24)
+
+    def call(session: Any) -> bytes:
+        barrier.wait()
+        client = session.client("sagemaker-runtime")
+        return client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read()
+
+    with ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(call, sessions)) == {b"x"}
+    assert link.calls["ec2:DescribeVpcEndpoints"] == 1
+    assert link.calls["ec2:DescribeNetworkInterfaces"] == 1
+
+
+def test_other_credentials_are_not_told_what_ec2_said(link: LocalPrivateLink) -> None:
+    """What EC2 shows is shared among equal credentials only."""
+    link.session().route("sagemaker-runtime")
+    link.session().route("sagemaker-runtime")
+    assert link.calls["ec2:DescribeVpcEndpoints"] == 1
+    link.session(**KEYS).route("sagemaker-runtime")
+    assert link.calls["ec2:DescribeVpcEndpoints"] == 2
+
+
+def test_a_failed_decision_is_kept_for_seconds(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that was made during a failure works once that is over."""
+    monkeypatch.setattr(book, "REFUSAL_TTL", 0.0)
+    session: Any = link.session()
+    client = session.client("sagemaker-runtime")
+    with link.faults.deny("ec2:DescribeVpcEndpoints"), pytest.raises(NoPrivateRouteError):
+        client.invoke_endpoint(EndpointName="echo", Body=b"x")
+    monkeypatch.setattr(discovery, "_FAILURE_TTL", 0.0)
+    session._routes.book._discovery("us-east-1", ClientCredentials()).forget()
+    assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
 
 
 def test_the_defaults_reach_the_real_client(link: LocalPrivateLink) -> None:
@@ -213,22 +295,19 @@ def test_without_a_region_boto3s_own_error_comes(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "service",
-    [
-        "sagemaker-a2i-runtime",
-        "sagemaker-edge",
-        "sagemakerjobruntime",
-        "sagemakertrainingsessionruntime",
-        "sagemaker-inference-router-runtime",
-    ],
+    "service", sorted(UNROUTABLE & set(boto3.session.Session().get_available_services()))
 )
 def test_family_members_without_an_endpoint_service_are_refused(
     link: LocalPrivateLink, service: str
 ) -> None:
-    """They are never sent out publicly."""
+    """Their clients can be made, and no call of them is sent."""
     session: Any = link.session()
+    client = session.client(service, config=Config(parameter_validation=False))
+    model = client.meta.service_model
+    operation = model.operation_model(min(model.operation_names))
+    given = ArgumentGenerator(use_member_names=True).generate_skeleton(operation.input_shape)
     with pytest.raises(NoPrivateRouteError) as caught:
-        session.client(service)
+        getattr(client, xform_name(operation.name))(**given)
     assert caught.value.what.startswith(f"{service} cannot be reached privately.")
 
 
@@ -258,17 +337,17 @@ def test_a_stand_in_on_loopback_is_reached_with_one_notice(
     assert client.meta.endpoint_url == link.control_url
 
 
-def test_forget_routes_makes_the_next_client_anew(link: LocalPrivateLink) -> None:
+def test_forget_routes_counts_for_clients_that_exist(link: LocalPrivateLink) -> None:
     """After a VPC endpoint was replaced, one call is enough."""
     session: Any = link.session()
     client = session.client("sagemaker-runtime")
-    old = session.route("sagemaker-runtime").vpc_endpoint.vpc_endpoint_id
+    client.invoke_endpoint(EndpointName="echo", Body=b"x")
+    old = link.requests[-1].vpc_endpoint_id
     link.delete_vpc_endpoint(old)
     new = link.create_vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
-    assert session.client("sagemaker-runtime") is client
     session.forget_routes()
-    assert session.client("sagemaker-runtime") is not client
-    assert session.route("sagemaker-runtime").vpc_endpoint.vpc_endpoint_id == new
+    assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+    assert link.requests[-1].vpc_endpoint_id == new != old
 
 
 def test_a_dead_zone_costs_one_second_once(link: LocalPrivateLink) -> None:
@@ -308,23 +387,72 @@ def test_connect_takes_a_session_or_its_options(link: LocalPrivateLink, options:
     )
 
 
+def test_connect_decides_at_once(link: LocalPrivateLink) -> None:
+    """What has no private route is said before the first call."""
+    for made in link.vpc_endpoints:
+        link.delete_vpc_endpoint(made.vpc_endpoint_id)
+    with pytest.raises(NoPrivateRouteError):
+        smp.connect(session=link.session())
+
+
 def test_client_refuses_the_name_of_another_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """A single vpc_endpoint given to client() is meant for that very service."""
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     name = "vpce-0a1b2c3d-abcdefgh.api.sagemaker.us-west-2.vpce.amazonaws.com"
+    client = smp.client("sagemaker-runtime", vpc_endpoint=name)
     with pytest.raises(ConfigurationError) as caught:
-        smp.client("sagemaker-runtime", vpc_endpoint=name)
+        client.invoke_endpoint(EndpointName="m", Body=b"x")
     assert caught.value.what == (
         f"vpc_endpoint= names {name}, whose service is sagemaker, but the client's is "
         "sagemaker-runtime."
     )
 
 
-def test_client_and_connect_use_one_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As boto3's: made when first needed, and its clients are shared."""
+def test_the_default_session_is_boto3s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever set it up, and however late: its region and its keys count, here and there."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    assert smp.DEFAULT_SESSION is None
+    secret: Any = {"aws_secret_access_key": "s"}
+    boto3.setup_default_session(aws_access_key_id="k1", **secret, region_name="eu-west-1")
+    assert smp.client("sagemaker").meta.region_name == "eu-west-1"
+    assert isinstance(smp.DEFAULT_SESSION, smp.Session)
+    assert is_guarded(smp.client("sagemaker"))
+    assert not is_guarded(boto3.client("sagemaker"))
+    boto3.setup_default_session(aws_access_key_id="k2", **secret, region_name="eu-west-2")
+    assert smp.client("sagemaker").meta.region_name == "eu-west-2"
+    assert smp.resource("s3").meta.client.meta.region_name == "eu-west-2"
+    smp.setup_default_session(
+        aws_access_key_id="k3", region_name="us-west-2", vpc_id="vpc-0a1b2c3d"
+    )
+    assert boto3.DEFAULT_SESSION is smp.DEFAULT_SESSION
+    assert smp.client("s3").meta.region_name == "us-west-2"
+
+
+def test_client_takes_boto3s_arguments_by_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In boto3's order."""
+    url = "https://vpce-0a1b2c3d-abcdefgh.api.sagemaker.eu-west-1.vpce.amazonaws.com"
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    made: Any = smp.client("sagemaker", "eu-west-1", None, True, None, url, "k", "s", "t")
+    assert (made.meta.region_name, made.meta.endpoint_url) == ("eu-west-1", url)
+    assert made._get_credentials().token == "t"
+
+
+def test_a_client_made_at_import_works_inside_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As boto3's: it is answered by the mock, and the session of the mock's own keys is used."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "outside")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    url = "https://vpce-0a1b2c3d-abcdefgh.api.sagemaker.us-east-1.vpce.amazonaws.com"
-    one = smp.client("sagemaker", endpoint_url=url)
-    assert smp.client("sagemaker", endpoint_url=url) is one
-    assert type(smp.client("s3")).__name__ == "S3"
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(network.SystemNetwork, "resolve", unresolved)
+    made = smp.client("sagemaker")
+    with moto.mock_aws():
+        assert made.list_endpoints()["Endpoints"] == []
+        inside: Any = smp.client("sagemaker")
+        assert inside.list_endpoints()["Endpoints"] == []
+        assert inside._get_credentials().access_key == "FOOBARKEY"
+    after: Any = smp.client("sagemaker")
+    assert after._get_credentials().access_key == "outside"
+
+
+def unresolved(*_: object, **__: object) -> NoReturn:
+    raise socket.gaierror(socket.EAI_NONAME, "no DNS in this test")

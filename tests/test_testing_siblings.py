@@ -62,7 +62,7 @@ def over_network(
         source="explicit",
     )
     dialer = Dialer(route, network=link.network, health=ZoneHealth(), warn_only=True)
-    guard(client, dialer, verify=verify or link.ca_bundle, stream_timeout=5)
+    guard(client, lambda _: dialer, verify=verify or link.ca_bundle)
     return client
 
 

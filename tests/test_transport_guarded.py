@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import re
 import socket
 import struct
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +18,28 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
     ReadTimeoutError,
     SSLError,
 )
-from botocore.httpsession import URLLib3Session
+from botocore.httpsession import ProxyConfiguration, URLLib3Session
 
+import sm_private_client as smp
 from loopback_peer import route
-from sm_private_client.errors import PublicAddressError
+from sm_private_client.errors import ConfigurationError, PublicAddressError
 from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.dialer import Dialed, Dialer, ZoneHealth
-from sm_private_client.transport.guarded import GuardedHTTPSession, guard
+from sm_private_client.transport.guarded import GuardedHTTPSession, decide_route
 
+KEYS: Any = {
+    "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE",
+    "aws_secret_access_key": "x" * 40,
+    "region_name": "us-east-1",
+}
 ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
 
 
@@ -56,13 +66,16 @@ def test_the_session_is_botocores_own_with_a_dialer_under_it(link: LocalPrivateL
     client = link.session().client("sagemaker-runtime")
     session = http_session(client)
     assert isinstance(session, URLLib3Session)
-    host = client.meta.endpoint_url.removeprefix("https://")
+    assert repr(session) == "GuardedHTTPSession(None)"
+    invoke(client)
+    host = link.vpc_endpoint("sagemaker-runtime").name.host
     assert repr(session) == f"GuardedHTTPSession(Dialer(host={host!r}, zone=None))"
 
 
 def test_connections_are_kept_and_shared(link: LocalPrivateLink) -> None:
     """The guard costs nothing per call: one look-up and one connection serve many calls."""
     client = link.session().client("sagemaker-runtime")
+    decide_route(client)
     link.network.dialled.clear()
     link.network.looked_up.clear()
     for _ in range(5):
@@ -74,6 +87,7 @@ def test_connections_are_kept_and_shared(link: LocalPrivateLink) -> None:
 def test_a_public_address_is_refused_once_and_before_a_byte(link: LocalPrivateLink) -> None:
     """PublicAddressError comes as itself, is not retried, and nothing was sent."""
     client = link.session().client("sagemaker-runtime")
+    decide_route(client)
     link.network.dialled.clear()
     link.network.looked_up.clear()
     with link.faults.dns("sagemaker-runtime", "52.1.2.3"), pytest.raises(PublicAddressError):
@@ -87,6 +101,7 @@ def test_a_public_address_is_refused_once_and_before_a_byte(link: LocalPrivateLi
 def test_every_address_of_a_mixed_answer_must_be_private(link: LocalPrivateLink) -> None:
     """One public address among private ones refuses them all."""
     client = link.session().client("sagemaker-runtime")
+    decide_route(client)
     private = link.session().route("sagemaker-runtime").addresses[0].address
     link.network.dialled.clear()
     with (
@@ -162,6 +177,7 @@ def test_connection_failures_are_botocores_own(
 def test_a_failing_look_up_is_a_connection_error(link: LocalPrivateLink) -> None:
     """DNS that stops to answer is botocore's EndpointConnectionError."""
     client = link.session().client("sagemaker-runtime", config=Config(retries=ONCE))
+    decide_route(client)
     with link.faults.dns_failure("sagemaker-runtime"), pytest.raises(EndpointConnectionError):
         invoke(client)
 
@@ -192,7 +208,7 @@ def test_a_reset_before_tls_leaves_no_socket_open() -> None:
     """Up to Python 3.12 ``wrap_socket`` leaves one to the garbage collector, which warns of it."""
     local = route("https://localhost", local=True)
     dialer = ResetBeforeTls(local, network=SystemNetwork(), health=ZoneHealth())
-    session = GuardedHTTPSession(dialer, timeout=(5, 5), stream_timeout=5, max_pool_connections=1)
+    session = GuardedHTTPSession(dialer, timeout=(5, 5), max_pool_connections=1)
     headers: Any = HeadersDict({})  # the stubs have another type
     request = AWSPreparedRequest("GET", "https://localhost/", headers, b"", False)
     with warnings.catch_warnings(record=True) as warned:
@@ -216,8 +232,7 @@ def test_response_streams_have_a_read_timeout_of_their_own(link: LocalPrivateLin
     client = session.client("sagemaker-runtime", config=Config(retries=ONCE, read_timeout=0.4))
     with pytest.raises(ReadTimeoutError):
         invoke(client)
-    dialer = Dialer(session.route("sagemaker-runtime"), network=link.network, health=ZoneHealth())
-    guard(client, dialer, verify=link.ca_bundle, stream_timeout=20)
+    http_session(client).stream_timeout = 20
     answer = client.invoke_endpoint_with_response_stream(EndpointName="echo", Body=b"1,2")
     parts = [event["PayloadPart"]["Bytes"] for event in answer["Body"]]
     assert b"".join(parts) == b"1,2"
@@ -231,3 +246,102 @@ def test_a_client_that_is_closed_leaves_no_connection(link: LocalPrivateLink) ->
     assert invoke(client) == b"1,2"
     assert len([d for d in link.network.dialled if d[1] == 443]) == 2
     client.close()
+
+
+def test_a_proxy_that_is_set_later_is_passed_over(link: LocalPrivateLink) -> None:
+    """Nothing on the HTTP session of a client leads round the Dialer."""
+    client = link.session().client("sagemaker-runtime")
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.setblocking(False)
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        later: Any = http_session(client)
+        later._proxy_config = ProxyConfiguration(proxies={"https": url, "http": url})
+        assert invoke(client) == b"1,2"
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+def read_slowly(server: socket.socket, total: int) -> None:
+    """Answers one request once its body has come, 64 KiB at a time."""
+    peer, _ = server.accept()
+    with peer, peer.makefile("rb") as file:
+        while file.readline() not in (b"\r\n", b""):
+            pass
+        read = 0
+        while read < total:
+            time.sleep(0.01)
+            read += len(file.read(min(64 << 10, total - read)))
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 2\r\n\r\nok")
+
+
+def test_a_large_body_over_a_slow_line_is_sent() -> None:
+    """A time-out means silence: sending may last longer than it takes to connect or to read."""
+    body = b"x" * (16 << 20)
+    with socket.socket() as server, ThreadPoolExecutor(1) as pool:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        reading = pool.submit(read_slowly, server, len(body))
+        client = smp.Session(**KEYS).client(
+            "sagemaker-runtime",
+            endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}",
+            config=Config(retries=ONCE, connect_timeout=1, read_timeout=1.5),
+        )
+        assert invoke(client, body) == b"ok"
+        reading.result()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "content"),
+    [("gone.pem", None), ("empty.pem", b""), ("no.pem", b"not PEM"), (".", None)],
+)
+def test_a_ca_bundle_that_cannot_be_used_is_named(
+    link: LocalPrivateLink, tmp_path: Path, bundle: str, content: bytes | None
+) -> None:
+    """By its path, once, and as a ConfigurationError."""
+    path = tmp_path / bundle
+    if content is not None:
+        path.write_bytes(content)
+    client = link.session().client("sagemaker-runtime", verify=str(path))
+    with pytest.raises(ConfigurationError, match=re.escape(repr(str(path)))):
+        invoke(client)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/gateway/ml", "/gateway/ml/"])
+@pytest.mark.parametrize("how", ["argument", "variable"])
+def test_the_path_of_an_endpoint_url_is_kept(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, path: str, how: str
+) -> None:
+    """A gateway's prefix comes before the operation's own path, and is signed."""
+    host = link.vpc_endpoint("sagemaker-runtime").name.host
+    url = f"https://{host}{path}"
+    given = {"endpoint_url": url} if how == "argument" else {}
+    if how == "variable":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
+    client: Any = link.session().client("sagemaker-runtime", **given)
+    sent = []
+    client.meta.events.register_first(
+        "before-send.sagemaker-runtime", lambda request, **_: sent.append(request.url)
+    )
+    with contextlib.suppress(ClientError):  # the simulator plays no gateway
+        invoke(client)
+    assert sent == [f"https://{host}{path.rstrip('/')}/endpoints/echo/invocations"]
+
+
+def test_a_presigned_url_names_the_route(link: LocalPrivateLink) -> None:
+    """It is made for somebody to open: the public host would not do."""
+    client: Any = link.session().client("sagemaker-runtime")
+    url = client.generate_presigned_url(
+        "invoke_endpoint", Params={"EndpointName": "echo", "Body": b"{}"}
+    )
+    host = link.vpc_endpoint("sagemaker-runtime").name.host
+    assert url.startswith(f"https://{host}/endpoints/echo/invocations?X-Amz-Algorithm=")
+
+
+def test_a_request_past_the_clients_methods_is_refused(link: LocalPrivateLink) -> None:
+    """Its route was never decided."""
+    client = link.session().client("sagemaker-runtime")
+    request: Any = AWSPreparedRequest("GET", "https://x.example/", HeadersDict({}), b"", False)  # type: ignore[arg-type] # the stubs have another type
+    with pytest.raises(ConfigurationError, match="whose route nobody decided"):
+        http_session(client).send(request)
+    assert list(link.network.looked_up) == []

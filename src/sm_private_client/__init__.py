@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sm_private_client._version import __version__
 
 if TYPE_CHECKING:
+    from sm_private_client.api import (
+        client,
+        connect,
+        resource,
+        set_stream_logger,
+        setup_default_session,
+    )
     from sm_private_client.doctor.diagnosis import diagnose
     from sm_private_client.errors import (
         AmbiguousVpcEndpointError,
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
         RoutingError,
         VpcEndpointUnavailableError,
     )
-    from sm_private_client.front import client, connect
     from sm_private_client.inference.aio import AsyncPredictor
     from sm_private_client.inference.calls import Invocation
     from sm_private_client.inference.jobs import AsyncJob
@@ -61,6 +67,9 @@ __all__ = [
     "connect",
     "diagnose",
     "install",
+    "resource",
+    "set_stream_logger",
+    "setup_default_session",
     "uninstall",
 ]
 
@@ -73,15 +82,20 @@ _HOMES: Final = {
     "Route": "privatelink.records",
     "Session": "session",
     "VpcEndpoint": "privatelink.records",
-    "client": "front",
-    "connect": "front",
+    "client": "api",
+    "connect": "api",
     "diagnose": "doctor.diagnosis",
     "install": "swap_in.installing",
+    "resource": "api",
+    "set_stream_logger": "api",
+    "setup_default_session": "api",
     "uninstall": "swap_in.installing",
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name == "DEFAULT_SESSION":  # boto3 has it as a variable, which others set
+        return import_module(f"{__name__}.api").existing_default_session()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

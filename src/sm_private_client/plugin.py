@@ -50,33 +50,28 @@ def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - boto3's or 
 def _guard(client: Any) -> None:  # noqa: ANN401
     from sm_private_client.privatelink.services import is_family  # noqa: PLC0415 - see below
 
+    # Loaded as far as it is needed: a process without SageMaker clients loads next to nothing, and
+    # what cannot be loaded blocks the client rather than being swallowed.
     service_name = client.meta.service_model.service_name
-    if not is_family(service_name):
-        _check_not_to_be_sealed(service_name)
+    if not is_family(service_name) and not _is_sealing_asked_for():
         return
-    # Here, so that a process without SageMaker clients loads none of it, and so that what cannot
-    # be loaded blocks the client rather than being swallowed.
-    from sm_private_client.front import default_session  # noqa: PLC0415
-    from sm_private_client.session import is_making  # noqa: PLC0415
     from sm_private_client.transport.guarded import is_guarded  # noqa: PLC0415
 
-    if not is_making() and not is_guarded(client):
-        default_session().adopt(client)
+    if is_guarded(client):
+        return  # a session of ours made it
+    if not is_family(service_name):
+        from sm_private_client.swap_in.sealed_settings import unsealed  # noqa: PLC0415
 
-
-def _check_not_to_be_sealed(service_name: str) -> None:
-    """Refuses a client of another service where the settings promise that it is sealed."""
-    from sm_private_client.swap_in.sealed_settings import (  # noqa: PLC0415 - as above
-        is_sealing_asked_for,
-        unsealed,
-    )
-
-    if not is_sealing_asked_for():
-        return
-    from sm_private_client.session import is_making  # noqa: PLC0415 - as above
-
-    if not is_making():  # a sealed session guards its own
         raise unsealed(service_name)
+    from sm_private_client.api import default_session  # noqa: PLC0415
+
+    default_session().guard(client)
+
+
+def _is_sealing_asked_for() -> bool:
+    from sm_private_client.swap_in.sealed_settings import is_sealing_asked_for  # noqa: PLC0415
+
+    return is_sealing_asked_for()
 
 
 def _failed(error: Exception) -> RoutingError:

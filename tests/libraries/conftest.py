@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 import sm_private_client as smp
-from sm_private_client import front
+from sm_private_client import Session, api
 from sm_private_client.swap_in import installing
 from sm_private_client.testing import LocalPrivateLink
 
@@ -51,13 +51,30 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 @pytest.fixture
-def inside(link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPrivateLink]:
+def new_default_session(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Have boto3's default session be one of its own, and ours over it be in that VPC and new."""
+
+    def begin_anew() -> None:
+        theirs = boto3.Session()
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", theirs)
+        monkeypatch.setitem(api._sessions, theirs, Session.over(theirs, network=link.network))
+
+    return begin_anew
+
+
+@pytest.fixture
+def inside(
+    link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    new_default_session: Callable[[], None],
+) -> Iterator[LocalPrivateLink]:
     """The process is in that VPC: its environment, and what looks names up and connects."""
     for name, value in link.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(front, "_default_session", link.session())
+    new_default_session()
     monkeypatch.setattr(smp, "Session", link.session)
     install = functools.partial(installing.install, network=link.network)
     monkeypatch.setattr(smp, "install", install)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from sm_private_client import NoPrivateRouteError, PublicAddressError, front, plugin
+from sm_private_client import NoPrivateRouteError, PublicAddressError, plugin
 from sm_private_client.routing.network import connect
 from sm_private_client.swap_in import aiobotocore_arguments, httpx_transport, install
 from sm_private_client.transport.guarded import is_guarded
@@ -34,11 +34,11 @@ def seen(link: LocalPrivateLink, before: int) -> list[str | None]:
 
 @pytest.fixture
 def cut_off(
-    inside: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+    inside: LocalPrivateLink, new_default_session: Callable[[], None]
 ) -> Iterator[LocalPrivateLink]:
     """Nobody tells where the VPC endpoints are: names resolve publicly, EC2 may not be asked."""
     with inside.faults.deny("ec2:DescribeVpcEndpoints"):
-        monkeypatch.setattr(front, "_default_session", inside.session())
+        new_default_session()
         yield inside
 
 

@@ -38,6 +38,7 @@ from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.records import Route
 from sm_private_client.routing.settings import read_environment
+from sm_private_client.transport.guarded import decide_route, is_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,8 +192,14 @@ class _Gathering:
         if isinstance(credentials, Unknown):
             return Unknown(reason=f"there are no credentials: {credentials.reason}")
         make: Any = self._session.client
-        # A sealed session looks for a private way first, which may take seconds.
-        making = Started(lambda: make(name, self._region, config=_QUICK), what=f"client {name}")
+
+        def made() -> Any:  # noqa: ANN401 - boto3's
+            client = make(name, self._region, config=_QUICK)
+            if is_guarded(client):  # the session is sealed: its way may take seconds to find
+                decide_route(client)
+            return client
+
+        making = Started(made, what=f"client {name}")
         try:
             return making.result(time.monotonic() + _CLIENT_TIMEOUT)
         except TimeoutError:

@@ -132,6 +132,11 @@ class Route:
         return self.address_policy.local
 
     @property
+    def is_default_host(self) -> bool:
+        """True if botocore's own rules give the host, so that its URL can stay as it is."""
+        return self.source in {"private-dns", "gateway", "public"}
+
+    @property
     def is_private(self) -> bool:
         """Whether every address was judged private; ``False`` while none was looked up."""
         return (

@@ -6,14 +6,14 @@ import copy
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from sm_private_client.errors import NoPrivateRouteError
+from sm_private_client.errors import NoPrivateRouteError, PublicAddressError, RoutingError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.routing import botocore_rules
-from sm_private_client.routing.cache import NEGATIVE_TTL, ROUTE_TTL, RouteCache
-from sm_private_client.routing.discovery import Discovery
+from sm_private_client.routing.cache import RouteCache
+from sm_private_client.routing.discovery import Discovery, Ec2Access
 from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT, RouteResolver
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from sm_private_client.routing.network import NetworkBackend
 
 __all__ = ["ClientCredentials", "RouteBook"]
+
+REFUSAL_TTL: Final = 5.0
+"""Seconds that "there is no private route" is kept in memory, for the threads that ask at once."""
 
 
 class ClientCredentials(NamedTuple):
@@ -65,8 +68,8 @@ class ClientCredentials(NamedTuple):
 class Callers(Protocol):
     """Makes the AWS calls that deciding a route may need."""
 
-    def ec2(self, region: str, credentials: ClientCredentials) -> Any:  # noqa: ANN401 - boto3's
-        """Makes an EC2 client."""
+    def ec2(self, region: str, credentials: ClientCredentials) -> Ec2Access:
+        """Make an EC2 client."""
         ...
 
     def own_vpc(
@@ -92,6 +95,9 @@ class RouteBook:
         callers: What makes AWS calls.
         access_key_id: The id of a key that the session was made with; part of the identity that
             kept routes belong to.
+
+    Attributes:
+        era: Another object after ``forget``, so that who keeps a route sees that it is old.
     """
 
     def __init__(
@@ -118,7 +124,9 @@ class RouteBook:
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
         self._discoveries: dict[tuple[str, ClientCredentials], Discovery] = {}
-        self._routes: dict[object, tuple[float, Route | NoPrivateRouteError]] = {}
+        self._routes: dict[object, Route] = {}
+        self._refused: dict[object, tuple[float, NoPrivateRouteError]] = {}
+        self.era = object()
 
     def settings(self) -> RoutingSettings:
         """Gives the settings in force now.
@@ -140,7 +148,7 @@ class RouteBook:
         config: Config | None,
         credentials: ClientCredentials,
     ) -> Route:
-        """Gives the route to a service; a decided one is kept for an hour, a refusal for 30 s.
+        """Return the route to a service; it is kept, and that there is none for some seconds.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``RouteResolver.resolve``.
@@ -150,16 +158,19 @@ class RouteBook:
         with self._lock:
             deciding = self._deciding.setdefault(key, threading.Lock())
         with deciding:  # one for each route: a service that is not reached holds up no other
-            until, decided = self._routes.get(key, (0.0, None))
-            if decided is None or time.monotonic() >= until:
-                try:
-                    decided, ttl = self._decide(request, credentials), ROUTE_TTL
-                except NoPrivateRouteError as error:
-                    decided, ttl = error, NEGATIVE_TTL
-                self._routes[key] = (time.monotonic() + ttl, decided)
-        if isinstance(decided, NoPrivateRouteError):
-            raise copy.copy(decided)  # each caller gets a traceback of its own
-        return decided
+            decided = self._routes.get(key)
+            if decided is not None:
+                return decided
+            until, refused = self._refused.get(key, (0.0, None))
+            if refused is not None and time.monotonic() < until:
+                raise copy.copy(refused)  # each caller gets a traceback of its own
+            try:
+                decided = self._routes[key] = self._decide_anew(request, credentials)
+            except NoPrivateRouteError as error:
+                self._refused[key] = (time.monotonic() + REFUSAL_TTL, copy.copy(error))
+                self._discovery(region, credentials).doubt()  # it may come
+                raise
+            return decided
 
     def has_private_dns(self, browser_service: str) -> bool:
         """Says whether a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.
@@ -223,7 +234,9 @@ class RouteBook:
         """Forgets everything, in memory and on disk."""
         with self._lock:
             self._routes.clear()
+            self._refused.clear()
             self._location = None
+            self.era = object()
             for discovery in self._discoveries.values():
                 discovery.forget()
             directory = self.settings().route_cache
@@ -243,18 +256,32 @@ class RouteBook:
         default = (
             botocore_rules.default_url(*place, fips=True, dual_stack=dual_stack) if fips else plain
         )
+        configured = botocore_rules.configured_url(
+            self._session, service_name, config=config, environ=read_environment()
+        )
+        if configured is not None and endpoint_url == configured.url:
+            endpoint_url = None  # botocore gave it to the client; what comes before it counts
         return RouteRequest(
             service_name=service_name,
             region=region,
             settings=self.settings(),
             endpoint_url=endpoint_url,
-            configured_url=botocore_rules.configured_url(
-                self._session, service_name, config=config, environ=read_environment()
-            ),
+            configured_url=configured,
             default_url=default,
             fips=fips,
             default_is_fips=fips and default is not None and default == plain,
         )
+
+    def _decide_anew(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
+        """Decide; once more if what another session was told led nowhere."""
+        try:
+            return self._decide(request, credentials)
+        except (RoutingError, PublicAddressError):
+            discovery = self._discovery(request.region, credentials)
+            if not discovery.is_second_hand:
+                raise
+            discovery.forget()
+        return self._decide(request, credentials)
 
     def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
         if not services.is_family(request.service_name):

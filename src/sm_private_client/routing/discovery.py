@@ -2,15 +2,17 @@
 
 One DescribeVpcEndpoints call (paginated) gives every service's VPC endpoints of a region;
 DescribeNetworkInterfaces, DescribeVpcs and DescribeSubnets are called at most once each, and
-only for what is asked. Answers are kept in memory, because EC2 throttles per account.
+only for what is asked. EC2 throttles per account, so a session keeps its answers, and the sessions
+of one process that begin together ask each question once.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -27,6 +29,8 @@ __all__ = [
     "DISCOVERY_TIMEOUT",
     "THROTTLED_CODES",
     "Discovery",
+    "Ec2Access",
+    "forget_shared_answers",
     "interface_addresses",
     "vpc_endpoint_of",
 ]
@@ -34,8 +38,13 @@ __all__ = [
 DISCOVERY_TIMEOUT: Final = 5.0
 """Seconds for one question to EC2; making the client does not count."""
 
+SHARED_TTL: Final = 30.0
+"""Seconds that an answer serves other sessions of the process too."""
+
 _ANSWER_TTL: Final = 3600.0
-_FAILURE_TTL: Final = 30.0
+_FAILURE_TTL: Final = 5.0
+_FRESH: Final = 1.0  # seconds; what another session was told this long ago may be out of date
+_SHARED_FAILURE_TTL: Final = 2.0  # so that sessions that wait for one answer do not ask in turn
 _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
 DENIED_CODES: Final = frozenset(
@@ -49,31 +58,104 @@ THROTTLED_CODES: Final = frozenset({"RequestLimitExceeded", "Throttling", "Throt
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ec2Access:
+    """How EC2 is asked.
+
+    Attributes:
+        client: A boto3 client of ``ec2``.
+        identity: Equal for whoever is shown the same; holds no credential.
+        public_address: Host and address in words if the question goes to a public address.
+    """
+
+    client: Any
+    identity: Hashable
+    public_address: str | None = None
+
+
+class _SharedAnswers:
+    """The answers that sessions of this process share; each question is asked once at a time."""
+
+    _kept: dict[Any, tuple[float, float, Any, Exception | None]]  # until, since, answer, error
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def fetch(
+        self, key: Hashable, ask: Callable[[], T], clock: Callable[[], float]
+    ) -> tuple[T, float]:
+        """Return an answer and when it came; ask if there is none."""
+        if self._pid != os.getpid():
+            self._begin()  # not even the locks are the parent's: one may have been held
+        with self._lock:
+            now = clock()
+            self._kept = {k: v for k, v in self._kept.items() if now < v[0]}
+            asking = self._asking.setdefault(key, threading.Lock())
+        with asking:
+            until, came, answer, error = self._kept.get(key, (0.0, 0.0, None, None))
+            if clock() >= until:
+                answer, error, ttl = None, None, SHARED_TTL
+                try:
+                    answer = ask()
+                except (BotoCoreError, ClientError, TimeoutError) as failure:
+                    error, ttl = failure, _SHARED_FAILURE_TTL
+                came = clock()
+                with self._lock:
+                    self._kept[key] = (came + ttl, came, answer, error)
+                    self._asking.pop(key, None)
+        if error is not None:
+            raise error
+        return answer, came
+
+    def forget(self, identity: Hashable = None) -> None:
+        """Forget what one identity was told; all of it if none is named."""
+        with self._lock:
+            self._kept = {k: v for k, v in self._kept.items() if identity not in (None, k[0])}
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._asking: dict[Hashable, threading.Lock] = {}
+        self._kept = {}
+
+
+_shared: Final = _SharedAnswers()
+
+
+def forget_shared_answers() -> None:
+    """Forget what EC2 told the sessions of this process, as when it was just changed from here."""
+    _shared.forget()
+
+
 class Discovery:
     """Asks EC2 of one region; safe to share between threads.
 
     Args:
-        make_client: Makes an EC2 client; called once, when the first question is asked.
+        access: Return how to ask EC2; called once, when the first question is asked.
         service_names: The endpoint service names to look for.
         timeout: Seconds for one question.
         clock: Monotonic seconds.
+
+    Attributes:
+        is_second_hand: True if an answer was given to another session a while ago.
     """
 
     def __init__(
         self,
-        make_client: Callable[[], Any],
+        access: Callable[[], Ec2Access],
         *,
         service_names: Iterable[str],
         timeout: float = DISCOVERY_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._make_client = make_client
+        self._make_access = access
         self._service_names = sorted(service_names)
         self._timeout = timeout
         self._clock = clock
-        self._client: Any = None
+        self._access: Ec2Access | None = None
         self._lock = threading.RLock()
         self._answers: dict[tuple[str, Any], tuple[float, Any]] = {}
+        self.is_second_hand = False
 
     def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
         """Lists the family's interface VPC endpoints, without their addresses, oldest first.
@@ -203,15 +285,30 @@ class Discovery:
             _, answer = self._answers.get((_DESCRIBE_VPC_ENDPOINTS, ()), (0.0, ()))
         return () if isinstance(answer, DiscoveryError) else answer
 
+    @property
+    def public_address(self) -> str | None:
+        """Host and address of EC2 in words if it was asked at a public address."""
+        return self._access.public_address if self._access is not None else None
+
     def forget(self) -> None:
-        """Forgets every answer, so that the next question is asked anew."""
+        """Forget every answer, so that the next question is asked anew."""
         with self._lock:
             self._answers.clear()
+            self.is_second_hand = False
+            if self._access is not None:
+                _shared.forget(self._access.identity)
+                self._access = None
+
+    def doubt(self) -> None:
+        """Forget what EC2 showed, which led nowhere, but not that it could not be asked."""
+        with self._lock:
+            failures = (a for a in self._answers.items() if isinstance(a[1][1], DiscoveryError))
+            self._answers = dict(failures)
 
     def _ec2(self) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
+        if self._access is None:
+            self._access = self._make_access()
+        return self._access.client
 
     def _kept(self, permission: str, about: Hashable, ask: Callable[[], T]) -> T:
         key = (permission, about)
@@ -220,7 +317,7 @@ class Discovery:
             if self._clock() >= until:
                 try:
                     self._ec2()  # made here: loading its model is this machine's time, not EC2's
-                    answer = run_within(self._timeout, ask, what=permission)
+                    answer = self._ask(key, ask)
                     ttl = _ANSWER_TTL
                 except (BotoCoreError, ClientError, TimeoutError) as error:
                     answer, ttl = _discovery_error(permission, error), _FAILURE_TTL
@@ -228,6 +325,16 @@ class Discovery:
         if isinstance(answer, DiscoveryError):
             raise copy.copy(answer)  # each caller gets a traceback of its own
         return answer  # type: ignore[no-any-return] # what ask() gave
+
+    def _ask(self, key: tuple[str, Hashable], ask: Callable[[], T]) -> T:
+        identity = self._access.identity if self._access is not None else None
+        about = (identity, *key, tuple(self._service_names))
+        asked = self._clock()
+        answer, came = _shared.fetch(
+            about, lambda: run_within(self._timeout, ask, what=key[0]), self._clock
+        )
+        self.is_second_hand = self.is_second_hand or asked - came > _FRESH
+        return answer
 
 
 def _discovery_error(permission: str, error: Exception) -> DiscoveryError:

@@ -165,8 +165,15 @@ class Inquiry:
                     return address.availability_zone
         return location.availability_zone
 
+    def note_public_question(self) -> None:
+        """Leave evidence if EC2 was asked at a public address."""
+        where = self.world.discovery.public_address
+        if where is not None and all(e.step != "EC2" for e in self.trail):
+            self.note("EC2", "noted", f"EC2 was asked at a public address: {where}")
+
     def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
         """Adds the interfaces' addresses, where EC2 tells them."""
+        self.note_public_question()
         try:
             return self.world.discovery.with_addresses(vpc_endpoints)
         except DiscoveryError as error:

@@ -173,6 +173,7 @@ def _discovery(inquiry: Inquiry) -> Route | None:
         return None
     try:
         every = inquiry.world.discovery.vpc_endpoints()
+        inquiry.note_public_question()
         mine = tuple(v for name in wanted for v in every if v.endpoint_service == name)
         if not mine:
             inquiry.note("discovery", "no", f"EC2 shows no VPC endpoint of {wanted[0]}")

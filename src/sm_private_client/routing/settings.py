@@ -22,6 +22,7 @@ from sm_private_client.privatelink.addresses import Network, parse_allowed_netwo
 from sm_private_client.privatelink.services import canonical_service_name, routable_service_names
 
 __all__ = [
+    "DiscoveryMode",
     "OnPublicRoute",
     "RoutingOptions",
     "RoutingSettings",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 OnPublicRoute = Literal["refuse", "warn"]
+DiscoveryMode = Literal["any", "private"]
 
 
 class RoutingOptions(TypedDict, total=False):
@@ -50,6 +52,8 @@ class RoutingOptions(TypedDict, total=False):
         on_public_route: ``"refuse"`` (default) or ``"warn"``: log a warning and go on where there
             is no private route or an address is public. Profile key
             ``sm_private_on_public_route``; no variable.
+        discovery: ``"any"`` (default) or ``"private"``: EC2 is asked at a private address only, by
+            its own VPC endpoint. Profile key ``sm_private_discovery``; no variable.
         route_cache: ``False`` to keep no routes on disk, or the directory to keep them in; the
             default is the platform's cache directory. Variable ``SM_PRIVATE_ROUTE_CACHE`` (``off``
             or a directory), profile key ``sm_private_route_cache``.
@@ -63,6 +67,7 @@ class RoutingOptions(TypedDict, total=False):
     availability_zone: str | None
     allowed_networks: Iterable[str | Network] | None
     on_public_route: OnPublicRoute | None
+    discovery: DiscoveryMode | None
     route_cache: bool | str | os.PathLike[str] | None
     sealed: bool | None
 
@@ -81,6 +86,7 @@ class RoutingSettings:
         availability_zone: The zone to prefer, ``None`` to find it out.
         allowed_networks: In CIDR form.
         on_public_route: What to do where there is no private way.
+        discovery: Which addresses EC2 may be asked at.
         route_cache: The directory for routes, ``None`` for no cache.
         sealed: Whether no client of the session may reach a public address.
     """
@@ -94,6 +100,7 @@ class RoutingSettings:
     availability_zone: str | None = None
     allowed_networks: tuple[str, ...] = ()
     on_public_route: OnPublicRoute = "refuse"
+    discovery: DiscoveryMode = "any"
     route_cache: str | None = None
     sealed: bool = False
 
@@ -181,7 +188,9 @@ def load_settings(
     single, mapping = _vpc_endpoints(*found.get("vpc_endpoint", (None, "")))
     origin = found.get("vpc_endpoint", (None, ""))[1]
     sealed = is_sealed(options, environ=environ, profile=profile)
-    on_public_route = _on_public_route(*found.get("on_public_route", ("refuse", "")))
+    on_public_route: OnPublicRoute = _one_of(
+        get_args(OnPublicRoute), *found.get("on_public_route", ("refuse", ""))
+    )
     if sealed and on_public_route == "warn":
         raise ConfigurationError(
             "The session is sealed and on_public_route is 'warn'.",
@@ -204,6 +213,7 @@ def load_settings(
         ),
         allowed_networks=_networks(*found.get("allowed_networks", ((), ""))),
         on_public_route=on_public_route,
+        discovery=_one_of(get_args(DiscoveryMode), *found.get("discovery", ("any", ""))),
         route_cache=_route_cache(*found.get("route_cache", (True, "")), environ=environ),
         sealed=sealed,
     )
@@ -289,11 +299,12 @@ def _networks(given: object, origin: str) -> tuple[str, ...]:
     return parse_allowed_networks(given)
 
 
-def _on_public_route(given: object, origin: str) -> OnPublicRoute:
-    for known in get_args(OnPublicRoute):
-        if given == known:
-            return known  # type: ignore[no-any-return] # get_args is untyped
-    raise ConfigurationError(f"{origin} has {given!r}.", remedy="give 'refuse' or 'warn'.")
+def _one_of(words: tuple[str, str], given: object, origin: str) -> Any:  # noqa: ANN401 - a literal
+    if given in words:
+        return given
+    raise ConfigurationError(
+        f"{origin} has {given!r}.", remedy=f"give {words[0]!r} or {words[1]!r}."
+    )
 
 
 def _route_cache(given: object, origin: str, *, environ: Mapping[str, str]) -> str | None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.quota import RetryQuota
-from sm_private_client.session.clients import ClientRequest
-from sm_private_client.transport.client_config import USER_AGENT, RoutedConfig
+from sm_private_client.transport.client_config import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.calls import PredictorOptions
     from sm_private_client.inference.invokers import DirectInvoker
     from sm_private_client.inference.invoking import Invoker
-    from sm_private_client.session.clients import RoutedClients
+    from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
 
 __all__ = ["Carriers"]
@@ -53,7 +51,7 @@ class Carriers:
         botocore_session: botocore.session.Session,
         *,
         routes: PrivateRoutes,
-        clients: RoutedClients,
+        clients: ClientGuard,
         client: Callable[..., Any],
         get_credentials: Callable[[], Any],
     ) -> None:
@@ -149,26 +147,19 @@ class Carriers:
             retries={"mode": "standard", "total_max_attempts": 1},
             read_timeout=options.get("timeout", INVOKE_TIMEOUT),
         )
-        routed = replace(
-            self._clients.routed_config(once),
-            stream_timeout=options.get("stream_timeout", STREAM_TIMEOUT),
-        )
-        request = ClientRequest(service_name=_RUNTIME, region_name=region, config=once)
-        return BotocoreInvoker(self._clients.shared(request, routed))
+        client = self._client(_RUNTIME, region_name=region, config=once)
+        waits = options.get("stream_timeout", STREAM_TIMEOUT)
+        self._clients.put_on(client).stream_timeout = waits
+        return BotocoreInvoker(client)
 
     def _options(self, region: str) -> dict[str, Any]:
-        routed = RoutedConfig.merged(
-            None,
-            session_default=self._session.get_default_client_config(),
-            retries_are_configured=True,
-        )
         credentials = self._get_credentials()
         return {
             "dialer": self._routes.dialer(self._routes.route(_RUNTIME, region)),
             "model": self._session.get_service_model(_RUNTIME),
             "credentials": lambda: credentials and credentials.get_frozen_credentials(),
             "bundle": self._routes.bundle(),
-            "config": routed.config,
+            "config": self._clients.config(None),
             "user_agent": f"{self._session.user_agent()} {USER_AGENT}",
             "exceptions": lambda: self._client(_RUNTIME, region).exceptions,
         }

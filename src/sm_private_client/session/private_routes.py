@@ -1,13 +1,13 @@
-"""PrivateRoutes: how the services of one session are reached, and what was refused."""
+"""The routes of one session: how services are reached, and what was refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.exceptions import NoRegionError
 
-from sm_private_client.errors import ConfigurationError, PublicAddressError, RoutingError
+from sm_private_client.errors import PublicAddressError, RoutingError
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials
 from sm_private_client.routing.settings import read_environment
@@ -16,6 +16,8 @@ from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import botocore.session
     from botocore.config import Config
 
@@ -23,10 +25,7 @@ if TYPE_CHECKING:
     from sm_private_client.routing.book import RouteBook
     from sm_private_client.routing.network import NetworkBackend
 
-__all__ = ["PrivateRoutes", "url_of"]
-
-_KEEP_BOTOCORES_URL: Final = frozenset({"private-dns", "gateway"})
-"""How a service is reached at the host that botocore uses by itself."""
+__all__ = ["PrivateRoutes", "ServiceRoute"]
 
 
 class PrivateRoutes:
@@ -131,7 +130,7 @@ class PrivateRoutes:
             raise
 
     def dialer(self, route: Route) -> Dialer:
-        """Gives what connects over a route, and checks each address that it connects to."""
+        """Return what connects over a route, and judges each address that it connects to."""
         return Dialer(
             route,
             network=self.network,
@@ -140,40 +139,68 @@ class PrivateRoutes:
             egress=self.egress,
         )
 
-    def bundle(self, verify: bool | str | None = None) -> bool | str:
-        """Gives what TLS is verified with: the path of a bundle, or ``True`` for botocore's own.
-
-        Raises:
-            ConfigurationError: ``verify`` is false.
-        """
-        return verified_by(verify, session=self._session, environ=read_environment())
-
-    def checked_bundle(
-        self,
-        service_name: str,
-        *,
-        use_ssl: bool | None,
-        verify: bool | str | None,
-        endpoint_url: str | None,
-    ) -> bool | str:
-        """Gives the same for a client, which must be encrypted unless it has a URL of its own.
-
-        Raises:
-            ConfigurationError: ``verify`` is false, or ``use_ssl`` beside another URL than http.
-        """
-        # botocore 1.40 makes http of an https URL then.
-        if not use_ssl and not (endpoint_url or "").startswith("http://"):
-            raise ConfigurationError(
-                f"use_ssl=False asks for an unencrypted {service_name} client.",
-                cause="a private route is always encrypted.",
-                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
-            )
-        return self.bundle(verify)
+    def bundle(self) -> bool | str:
+        """Return the CA bundle: its path, or ``True`` for botocore's own."""
+        return verified_by(self._session, environ=read_environment())
 
 
-def url_of(route: Route) -> str | None:
-    """Gives the URL that botocore is told; ``None`` where it has the right one by itself.
+class ServiceRoute:
+    """The route to one service, decided by the first call; safe between threads.
 
-    With private DNS botocore keeps its own URL, and with it its own endpoint rules.
+    The session keeps it until ``forget_routes``; one that was not found is searched anew some
+    seconds later.
+
+    Args:
+        routes: The session's.
+        service_name: The canonical name.
+        region: The region.
+        config: botocore's, for FIPS and dual-stack.
+        credentials: Return those that EC2 is asked with, if they are not the session's own.
     """
-    return None if route.source in _KEEP_BOTOCORES_URL else route.endpoint_url
+
+    def __init__(
+        self,
+        routes: PrivateRoutes,
+        service_name: str,
+        region: str,
+        *,
+        config: Config | None = None,
+        credentials: Callable[[], ClientCredentials] = ClientCredentials,
+    ) -> None:
+        self._routes = routes
+        self._service_name = service_name
+        self._region = region
+        self._config = config
+        self._credentials = credentials
+        self._decided: tuple[object, str | None, Dialer] | None = None
+
+    def known(self, endpoint_url: str | None = None) -> Dialer | None:
+        """Return the Dialer if the route is decided and not forgotten; no I/O."""
+        decided = self._decided
+        if decided is None or decided[0] is not self._routes.book.era or decided[1] != endpoint_url:
+            return None
+        return decided[2]
+
+    def decide(self, endpoint_url: str | None = None) -> Dialer:
+        """Return the Dialer; the first time this may take up to ten seconds.
+
+        Args:
+            endpoint_url: As for ``boto3.client``; it is judged like any other.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: See ``RouteBook.route``.
+        """
+        known = self.known(endpoint_url)
+        if known is not None:
+            return known
+        era = self._routes.book.era
+        route = self._routes.decide(
+            self._service_name,
+            self._region,
+            endpoint_url=endpoint_url,
+            config=self._config,
+            credentials=self._credentials(),
+        )
+        dialer = self._routes.dialer(route)
+        self._decided = era, endpoint_url, dialer
+        return dialer

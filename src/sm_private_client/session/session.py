@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import boto3.session
 
 from sm_private_client.privatelink import services
+from sm_private_client.routing.book import RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
 from sm_private_client.routing.settings import RoutingOptions, load_settings
-from sm_private_client.session.clients import ClientRequest
-from sm_private_client.session.wiring import Parts
+from sm_private_client.session.carriers import Carriers
+from sm_private_client.session.clients import ClientGuard, check_encrypted
+from sm_private_client.session.lookups import RouteLookups
+from sm_private_client.session.private_routes import PrivateRoutes
+from sm_private_client.session.sealed import Seal
 
 if TYPE_CHECKING:
     import botocore.session
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route
     from sm_private_client.provisioning.plan import Plan
     from sm_private_client.provisioning.planning import PlanOptions
-    from sm_private_client.routing.book import RouteBook
     from sm_private_client.transport.egress import Egress, EgressLedger
 
 __all__ = ["Session"]
@@ -33,15 +36,14 @@ __all__ = ["Session"]
 class Session(boto3.session.Session):
     """A ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
 
-    Takes every argument of ``boto3.Session``, the routing options, and ``network``. Making one
-    does no I/O. Clients of services outside the SageMaker family are boto3's own, unless the
-    session is sealed: then each is guarded, or refused. Clients of the family are routed and
-    guarded, made once for one set of arguments, and shared: like every boto3 client they may be
-    used by many threads.
+    Takes every argument of ``boto3.Session``, the routing options, and ``network``. Neither making
+    one nor making clients does any I/O: the first call of a client decides its route, which the
+    session keeps. Clients of services outside the SageMaker family are boto3's own, unless the
+    session is sealed: then each is guarded.
 
     Args:
         network: What resolves names and opens sockets; the machine's own by default. A network
-            that is given has its routes kept on disk only where ``route_cache`` says so.
+            that is given has its routes kept on disk only if ``route_cache`` says so.
         **routing: See ``RoutingOptions``.
     """
 
@@ -68,56 +70,68 @@ class Session(boto3.session.Session):
             profile_name=profile_name,
             aws_account_id=aws_account_id,
         )
-        self._wire(network, routing, access_key_id=aws_access_key_id)
+        self._build(network, routing, access_key_id=aws_access_key_id)
         self._recipe = {
             "region_name": region_name,
             "profile_name": profile_name,
             "network": network,
             **routing,
         }
-        self._parts.sealed_clients.watch(routing)
+        self._seal.watch(routing, self._clients)
 
     @classmethod
     def over(
         cls,
-        botocore_session: botocore.session.Session,
+        session: boto3.session.Session | botocore.session.Session,
         *,
         network: NetworkBackend | None = None,
         **routing: Unpack[RoutingOptions],
     ) -> Session:
-        """Makes a session on a botocore session that is a ``boto3.Session``'s already.
+        """Return a session on the botocore session of another one, which stays as it is.
 
-        boto3 can set a botocore session up only once, so that is left out: the session gives
-        clients and routes as any other, but no resources, and it cannot be pickled.
+        boto3 can set a botocore session up only once, so that is left out. It cannot be pickled.
+        Over a botocore session it makes no resources, and is never sealed.
 
         Args:
-            botocore_session: Whose region, profile and credentials count.
+            session: Whose region, profile and credentials count.
             network: As for ``Session``.
             **routing: As for ``Session``.
         """
         load_settings(routing, environ={}, profile={})
         made = cls.__new__(cls)
-        made._session = botocore_session  # noqa: SLF001 - an instance of this class
-        known = botocore_session.get_credentials()
-        key = known.access_key if known is not None and known.method == "explicit" else None
-        made._wire(network, routing, access_key_id=key)  # noqa: SLF001 - as above
+        is_boto3 = isinstance(session, boto3.session.Session)
+        vars(made).update(vars(session) if is_boto3 else {"_session": session})
+        made._build(network, routing, access_key_id=None)  # noqa: SLF001 - an instance of ours
+        if is_boto3:
+            made._seal.watch(routing, made._clients)  # noqa: SLF001 - as above
         return made
 
-    def _wire(
+    def _build(
         self,
         network: NetworkBackend | None,
         routing: RoutingOptions,
         *,
         access_key_id: str | None,
     ) -> None:
-        self._parts = Parts.wired(
+        """Make the parts; no I/O."""
+        network = network or SystemNetwork()
+        book = RouteBook(
             self._session,
-            network=network or SystemNetwork(),
-            routing=routing,
-            keeps_on_disk=network is None or routing.get("route_cache") is not None,
+            network=network,
+            options=routing,
+            keeps_on_disk=isinstance(network, SystemNetwork) or bool(routing.get("route_cache")),
+            callers=RouteLookups(super().client, routes=lambda: self._routes),
             access_key_id=access_key_id,
+            metadata=lambda: self._seal.metadata_network(),  # noqa: PLW0108 - not yet made
+        )
+        self._routes = PrivateRoutes(self._session, network=network, book=book)
+        self._clients = ClientGuard(self._session, routes=self._routes)
+        self._seal = Seal(self._session, routes=self._routes)
+        self._carriers = Carriers(
+            self._session,
+            routes=self._routes,
+            clients=self._clients,
             client=self.client,
-            boto3_client=super().client,
             get_credentials=self.get_credentials,
         )
 
@@ -137,61 +151,52 @@ class Session(boto3.session.Session):
             config: Config | None = None,
             aws_account_id: str | None = None,
         ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-            """Makes a client; every argument means what it means to ``boto3.Session.client``.
+            """Return boto3's own client, guarded if it is of the family or the session is sealed.
+
+            Every argument means what it means to ``boto3.Session.client``. There is no I/O: what
+            has no private route is refused by the first call.
 
             Raises:
-                NoPrivateRouteError: There is no private route; nothing was sent.
-                RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
+                ConfigurationError: It asks for a proxy or for no verified TLS, or its URL cannot
+                    be used.
             """
-            arguments = {
-                "region_name": region_name,
-                "api_version": api_version,
-                "use_ssl": use_ssl,
-                "verify": verify,
-                "endpoint_url": endpoint_url,
-                "aws_access_key_id": aws_access_key_id,
-                "aws_secret_access_key": aws_secret_access_key,
-                "aws_session_token": aws_session_token,
-                "config": config,
-                "aws_account_id": aws_account_id,
-            }
-            self._parts.sealed_clients.seal()
-            if self._parts.routes.is_routed(service_name):
-                return self._parts.clients.shared(ClientRequest.of(service_name, **arguments))
-            return super().client(service_name, **arguments)
+            is_family = services.is_family(service_name)
+            if is_family or self.sealed:
+                check_encrypted(service_name, use_ssl=use_ssl, endpoint_url=endpoint_url)
+            made = super().client(
+                service_name,
+                region_name=region_name,
+                api_version=api_version,
+                use_ssl=use_ssl,
+                verify=verify,
+                endpoint_url=endpoint_url,
+                aws_access_key_id=aws_access_key_id,
+                aws_secret_access_key=aws_secret_access_key,
+                aws_session_token=aws_session_token,
+                config=self._clients.config(config) if is_family else config,
+                aws_account_id=aws_account_id,
+            )
+            if self.sealed:
+                return self._clients.checked(made)
+            # By its own name: botocore may know an alias that we do not.
+            if services.is_family(made.meta.service_model.service_name):
+                self._clients.put_on(made)
+            return made
 
-    def unshared_client(
-        self,
-        service_name: str,
-        *,
-        config: Config | None = None,
-        **arguments: Any,  # noqa: ANN401 - those of boto3
-    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """Makes a client of the family that nobody else is given, as ``boto3.Session`` does.
+    def guard(self, client: BaseClient) -> None:
+        """Put this session's guard on a client that another session made; no I/O.
+
+        Its first call decides the route. Its retries stay what they are; its time-outs become
+        ours if they are botocore's defaults. A URL that it was made with is kept, and judged.
 
         Args:
-            service_name: boto3's name of the service.
-            config: As for ``client``.
-            **arguments: As for ``client``.
+            client: A client of botocore that nobody has used yet.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: As ``client`` does.
+            ConfigurationError: It asks for a proxy or for TLS that is not verified, or it is
+                asynchronous; the client is as it was.
         """
-        return self._parts.clients.unshared(
-            ClientRequest.of(service_name, config=config, **arguments)
-        )
-
-    def adopt(self, client: BaseClient) -> Route:
-        """Puts a client of the family that was made elsewhere on its private route.
-
-        Nobody may have used it yet. Its retries stay what they are; its time-outs become ours
-        where they are botocore's defaults. A URL that it was made with is kept, and judged.
-
-        Raises:
-            RoutingError, PublicAddressError, ConfigurationError: As ``client`` does; the client
-                is as it was, and goes out publicly when it is used.
-        """
-        return self._parts.clients.adopt(client)
+        self._clients.put_on(client, is_foreign=True)
 
     def route(
         self,
@@ -215,7 +220,7 @@ class Session(boto3.session.Session):
         """
         if not self.sealed:
             services.for_service(service_name)  # raises: not of the family
-        return self._parts.routes.route(
+        return self._routes.route(
             service_name, region_name, endpoint_url=endpoint_url, config=config
         )
 
@@ -249,12 +254,12 @@ class Session(boto3.session.Session):
 
         if client is not None:
             return Predictor(endpoint_name, client=client, **options)
-        region = self._parts.routes.region(region_name, None)
+        region = self._routes.region(region_name, None)
         again = {**options, "region_name": region, "transport": transport}
         return Predictor(
             endpoint_name,
-            invoker=self._parts.carriers.blocking(transport, region, options),
-            **self._parts.carriers.carried(self, "predictor", endpoint_name, again),
+            invoker=self._carriers.blocking(transport, region, options),
+            **self._carriers.carried(self, "predictor", endpoint_name, again),
             **options,
         )
 
@@ -281,12 +286,12 @@ class Session(boto3.session.Session):
         """
         from sm_private_client.inference.aio import AsyncPredictor  # noqa: PLC0415
 
-        region = self._parts.routes.region(region_name, None)
+        region = self._routes.region(region_name, None)
         again = {**options, "region_name": region}
         return AsyncPredictor(
             endpoint_name,
-            invoker=self._parts.carriers.asynchronous(region),
-            **self._parts.carriers.carried(self, "async_predictor", endpoint_name, again),
+            invoker=self._carriers.asynchronous(region),
+            **self._carriers.carried(self, "async_predictor", endpoint_name, again),
             **options,
         )
 
@@ -311,42 +316,35 @@ class Session(boto3.session.Session):
     @property
     def network(self) -> NetworkBackend:
         """What this session resolves names and opens sockets with."""
-        return self._parts.routes.network
+        return self._routes.network
 
     @property
     def ledger(self) -> EgressLedger:
         """What ``egress`` reads; for rooms above that connect for this session."""
-        return self._parts.routes.egress
+        return self._routes.egress
 
     @property
     def sealed(self) -> bool:
         """Whether no client or resource of this session may reach a public address."""
-        return self._parts.sealed_clients.seal() is not None
+        return self._seal.is_on()
 
     def egress(self) -> Egress:
         """Tells what the clients of this session reached, and were refused, since it was made."""
-        return self._parts.routes.egress.read(sealed=self.sealed)
-
-    def get_credentials(self) -> Any:  # noqa: ANN401 - as boto3 has it
-        """Gives the credentials, as boto3 does; a sealed session fetches them privately."""
-        self._parts.sealed_clients.seal()
-        return super().get_credentials()
+        return self._routes.egress.read(sealed=self.sealed)
 
     @property
     def routes(self) -> RouteBook:
         """This session's routes and what they are decided by; for rooms above, such as doctor."""
-        return self._parts.routes.book
+        return self._routes.book
 
     @property
     def ca_bundle(self) -> bool | str:
         """What TLS is verified with: the path of a bundle, or ``True`` for botocore's own."""
-        return self._parts.routes.bundle()
+        return self._routes.bundle()
 
     def forget_routes(self) -> None:
-        """Forgets every route and shared client, here and on disk; the next one is made anew."""
-        self._parts.routes.book.forget()  # first, so that nothing is made anew by an old route
-        self._parts.clients.forget()
-        self._parts.carriers.forget()
+        """Forget every route, here and on disk; the next call of each client decides anew."""
+        self._routes.book.forget()
 
 
 def _session_again(recipe: dict[str, Any]) -> Session:

@@ -1,8 +1,8 @@
 """``install``: from then on this process's own boto3 gives routed clients for the SageMaker family.
 
-boto3 makes every client through ``botocore.session.Session.create_client``, and botocore shows
-every client that it made to the session's plugin hook. These two attributes of that one class are
-replaced; nothing else is touched, so sessions that exist already, and subclasses, are covered.
+botocore shows every client that it has made to its session's plugin hook, however it was asked
+for the client. This one attribute of that one class is replaced, and nothing else, so sessions
+that exist already, and subclasses, are covered.
 """
 
 from __future__ import annotations
@@ -14,22 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
 
-from sm_private_client.errors import (
-    ConfigurationError,
-    PrivateClientError,
-    PublicAddressError,
-    RoutingError,
-)
+from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.settings import RoutingOptions, load_settings
-from sm_private_client.session import Session, is_making, making
+from sm_private_client.session import Session
 from sm_private_client.swap_in.blocking import block
 from sm_private_client.swap_in.sealed_settings import ORIGIN, is_sealing_asked_for, unsealed
-from sm_private_client.transport.guarded import CLIENT_HOOK, MadeClient, is_guarded
-from sm_private_client.transport.sealing import CREATE_CLIENT
+from sm_private_client.transport.guarded import CLIENT_HOOK, is_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self, Unpack
@@ -72,44 +65,20 @@ class Installation:
     @property
     def is_active(self) -> bool:
         """Whether it has not ended."""
-        return _swap.has(self)
+        return _hook.has(self)
 
     def uninstall(self) -> None:
         """Ends it; the last one to end puts botocore's own back. Again, it does nothing."""
-        _swap.remove(self)
+        _hook.remove(self)
 
-    def client(
-        self,
-        make: Callable[..., Any],
-        botocore_session: botocore.session.Session,
-        arguments: dict[str, Any],
-    ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """Makes a routed client, or one whose every call is refused where there is no route.
+    def guard(self, botocore_session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+        """Put the guard on a client that a botocore session has just made; no I/O.
 
-        Libraries make clients that they may never use; so what cannot be routed is refused when
-        it is called, and not when it is made.
-
-        Args:
-            make: botocore's own ``create_client``.
-            botocore_session: Whose client it is.
-            arguments: Those of ``create_client``.
-
-        Raises:
-            ConfigurationError: An argument asks for what is not private, such as a proxy.
+        One that cannot be guarded has each of its calls refused: an asynchronous one, and one
+        that asks for what is not private, such as a proxy.
         """
         try:
-            return self._session_over(botocore_session).unshared_client(**arguments)
-        except (RoutingError, PublicAddressError) as error:
-            with making():
-                client = make(botocore_session, **arguments)
-            block(client, error)
-            return client
-
-    def take(self, botocore_session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
-        """Guards a client that did not come through ``client``, or has its calls refused."""
-        try:
-            MadeClient.of(client)  # raises: no guard fits, nor a session of ours on an async one
-            self._session_over(botocore_session).adopt(client)
+            self._session_over(botocore_session).guard(client)
         except PrivateClientError as error:
             block(client, error)
 
@@ -123,11 +92,11 @@ class Installation:
             return self._sessions[botocore_session]
 
 
-class _Swap:
-    """The two attributes of botocore's session class, and who wants them replaced.
+class _Hook:
+    """The hook of botocore's session class, and who wants to see the clients it is called with.
 
-    Others may wrap them too, and put back what they had found, in any order. So what is ours is
-    looked for each time: it is put on top where it is not, and taken off where it is.
+    Others may wrap it too, and put back what they had found, in any order. So what is ours is
+    looked for each time: it is put on top if it is not, and taken off if it is.
     """
 
     def __init__(self) -> None:
@@ -138,8 +107,11 @@ class _Swap:
     def add(self, installation: Installation) -> None:
         with self._lock:
             self._installations.append(installation)
-            self._replace("create_client", _creating)
-            self._replace(CLIENT_HOOK, _taking)
+            found = vars(botocore.session.Session)[CLIENT_HOOK]
+            if found not in self._below:
+                ours = functools.wraps(found)(self._after(found))
+                self._below[ours] = found
+                setattr(botocore.session.Session, CLIENT_HOOK, ours)
 
     def has(self, installation: Installation) -> bool:
         return installation in self._installations
@@ -148,56 +120,32 @@ class _Swap:
         with self._lock:
             if installation in self._installations:
                 self._installations.remove(installation)
-            if not self._installations:
-                self._put_back("create_client")
-                self._put_back(CLIENT_HOOK)
+            # Where somebody has wrapped ours since, ours stays below it and hands everything on.
+            while not self._installations and (
+                (found := vars(botocore.session.Session)[CLIENT_HOOK]) in self._below
+            ):
+                setattr(botocore.session.Session, CLIENT_HOOK, self._below.pop(found))
 
     def newest(self) -> Installation | None:
         with self._lock:
             return self._installations[-1] if self._installations else None
 
-    def _replace(self, name: str, make: Callable[[Any], Any]) -> None:
-        found = vars(botocore.session.Session)[name]
-        if found not in self._below:
-            ours = functools.wraps(found)(make(found))
-            self._below[ours] = found
-            setattr(botocore.session.Session, name, ours)
-
-    def _put_back(self, name: str) -> None:
-        # Where somebody has wrapped ours since, ours stays below it and hands everything on.
-        while (found := vars(botocore.session.Session)[name]) in self._below:
-            setattr(botocore.session.Session, name, self._below.pop(found))
-
-
-_swap: Final = _Swap()
-
-
-def _creating(original: Any) -> Any:  # noqa: ANN401 - botocore's create_client
-    def create_client(self: botocore.session.Session, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        installation = _swap.newest()
-        arguments = CREATE_CLIENT.bind(self, *args, **kwargs).arguments
-        del arguments["self"]
-        if installation is None or is_making() or not is_family(str(arguments["service_name"])):
-            return original(self, *args, **kwargs)
-        return installation.client(original, self, arguments)
-
-    return create_client
-
-
-def _taking(original: Any) -> Any:  # noqa: ANN401 - botocore's hook
-    def take(self: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
-        original(self, client)
-        installation = _swap.newest()
-        if installation is None or is_making():
-            return
-        service_name = client.meta.service_model.service_name
-        if not is_family(service_name):
-            if is_sealing_asked_for(self):
+    def _after(self, original: Any) -> Any:  # noqa: ANN401 - botocore's hook
+        def hook(session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+            original(session, client)
+            installation = self.newest()
+            if installation is None or is_guarded(client):
+                return
+            service_name = client.meta.service_model.service_name
+            if is_family(service_name):
+                installation.guard(session, client)
+            elif is_sealing_asked_for(session):
                 block(client, unsealed(service_name))
-        elif not is_guarded(client):
-            installation.take(self, client)
 
-    return take
+        return hook
+
+
+_hook: Final = _Hook()
 
 
 def install(
@@ -240,12 +188,12 @@ def install(
             ),
         )
     installation = Installation(network, routing)
-    _swap.add(installation)
+    _hook.add(installation)
     return installation
 
 
 def uninstall() -> None:
     """Ends the newest installation; without one it does nothing."""
-    installation = _swap.newest()
+    installation = _hook.newest()
     if installation is not None:
         installation.uninstall()

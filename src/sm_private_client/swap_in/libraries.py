@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sm_private_client.api import default_session
 from sm_private_client.errors import MissingExtraError
-from sm_private_client.front import default_session
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from moto.sts.models import sts_backends
 from werkzeug.test import run_wsgi_app
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing.ec2 import PrivateLinkEC2
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
 from sm_private_client.testing.refusals import Refusal, denied, sibling_error
@@ -120,6 +121,8 @@ class ControlPlane:
         """
         with self._lock:
             self.calls[action] += 1
+        if not action.startswith("ec2:Describe"):
+            forget_shared_answers()
         service = action.partition(":")[0]
         if self._faults.take("deny", action):
             because = f"because no identity-based policy allows the {action} action"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Literal
 
+from sm_private_client.routing.discovery import forget_shared_answers
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -106,12 +108,14 @@ class FaultSwitches:
         """Ends every fault."""
         with self._lock:
             self._active.clear()
+        forget_shared_answers()
 
     def discard(self, fault: Fault) -> None:
         """Ends one fault; one that has ended already is passed over."""
         with self._lock:
             if fault in self._active:
                 self._active.remove(fault)
+        forget_shared_answers()
 
     def take(self, kind: FaultKind, *subjects: str) -> Fault | None:
         """Gives the newest fault that applies to one of the subjects, and uses it up by one."""
@@ -135,4 +139,5 @@ class FaultSwitches:
         fault = Fault(self, kind, subject, value=value, times=times)
         with self._lock:
             self._active.append(fault)
+        forget_shared_answers()
         return fault

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing.access import Access
 from sm_private_client.testing.plant import Plant
 from sm_private_client.testing.surroundings import Surroundings
@@ -154,6 +155,7 @@ class LocalPrivateLink(Access, Surroundings):
         Raises:
             ConfigurationError: There is no such endpoint service, VPC or subnet.
         """
+        forget_shared_answers()
         return self._running.vpcs.create_vpc_endpoint(
             service,
             vpc_id=vpc_id or self.vpc_id,
@@ -171,10 +173,12 @@ class LocalPrivateLink(Access, Surroundings):
             KeyError: There is none of this id.
         """
         self._running.vpcs.set_state(vpc_endpoint_id, state)
+        forget_shared_answers()
 
     def delete_vpc_endpoint(self, vpc_endpoint_id: str) -> None:
         """Takes a VPC endpoint away, with its ENIs and their connections."""
         self._running.vpcs.delete_vpc_endpoint(vpc_endpoint_id)
+        forget_shared_answers()
 
     @property
     def vpc_id(self) -> str:

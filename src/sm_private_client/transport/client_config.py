@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
@@ -17,7 +16,14 @@ if TYPE_CHECKING:
 
     import botocore.session
 
-__all__ = ["USER_AGENT", "RoutedConfig", "sealed_config", "verified_by"]
+__all__ = [
+    "STREAM_TIMEOUT",
+    "USER_AGENT",
+    "routed_config",
+    "set_timeouts",
+    "stream_timeout",
+    "verified_by",
+]
 
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "connect_timeout": 5,
@@ -27,95 +33,56 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "tcp_keepalive": True,
 }
 _RETRIES: Final = {"mode": "standard", "total_max_attempts": 4}
-_STREAM_TIMEOUT: Final = 600.0
+STREAM_TIMEOUT: Final = 600.0
 """Seconds; a response stream may last 8 minutes (InvokeEndpointWithResponseStream)."""
 
 USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RoutedConfig:
-    """The configuration of a routed client.
+def routed_config(
+    caller: Config | None, *, session_default: Config | None, retries_are_configured: bool
+) -> Config:
+    """Put together our defaults, the session's default config and the caller's, in that order.
 
-    Attributes:
-        config: For botocore.
-        stream_timeout: Seconds to read on response streams; ``None`` waits for ever.
-    """
-
-    config: Config
-    stream_timeout: float | None
-
-    @classmethod
-    def merged(
-        cls,
-        caller: Config | None,
-        *,
-        session_default: Config | None,
-        retries_are_configured: bool,
-    ) -> RoutedConfig:
-        """Puts together our defaults, the session's default config and the caller's, in that order.
-
-        Args:
-            caller: The ``config=`` argument.
-            session_default: botocore's ``set_default_client_config``.
-            retries_are_configured: Whether the environment or the profile says how to retry; then
-                that counts, as it does for boto3.
-
-        Raises:
-            ConfigurationError: A proxy is asked for.
-        """
-        options = _options(session_default, caller)
-        defaults = dict(_DEFAULTS)
-        if not retries_are_configured:
-            defaults["retries"] = dict(_RETRIES)
-        extra = options.get("user_agent_extra")
-        options["user_agent_extra"] = f"{extra} {USER_AGENT}" if extra else USER_AGENT
-        return cls(
-            config=Config(**{**defaults, **options}),
-            stream_timeout=options.get("read_timeout", _STREAM_TIMEOUT),
-        )
-
-    @classmethod
-    def adopted(cls, config: Config) -> RoutedConfig:
-        """Sets the time-outs of a made client to ours where they are botocore's defaults.
-
-        Its retries stay what they are: botocore set them up when it made the client.
-
-        Args:
-            config: The made client's own, which is changed.
-
-        Raises:
-            ConfigurationError: A proxy is asked for.
-        """
-        given: Any = config
-        cls.merged(config, session_default=None, retries_are_configured=True)  # raises: a proxy
-        waits = given.read_timeout
-        if given.connect_timeout == DEFAULT_TIMEOUT:
-            given.connect_timeout = _DEFAULTS["connect_timeout"]
-        if waits == DEFAULT_TIMEOUT:
-            given.read_timeout = _DEFAULTS["read_timeout"]
-        return cls(
-            config=config, stream_timeout=_STREAM_TIMEOUT if waits == DEFAULT_TIMEOUT else waits
-        )
-
-    def key(self) -> str:
-        """Gives a text that is equal for equal configurations."""
-        return repr(sorted(user_provided_options(self.config).items()))
-
-
-def sealed_config(caller: Config | None, *, session_default: Config | None) -> Config:
-    """Gives the configuration of a sealed session's client of a service outside the family.
-
-    boto3's defaults hold, but that an address that swallows what it is sent costs 5 s and not 60,
-    and that S3 in us-east-1 has its regional host: private DNS does not answer for the global one.
+    Args:
+        caller: The ``config=`` argument.
+        session_default: botocore's ``set_default_client_config``.
+        retries_are_configured: True if the environment or the profile says how to retry; then
+            that counts, as it does for boto3.
 
     Raises:
         ConfigurationError: A proxy is asked for.
     """
-    connect_timeout = _DEFAULTS["connect_timeout"]
-    options = {"connect_timeout": connect_timeout, **_options(session_default, caller)}
-    options["s3"] = {"us_east_1_regional_endpoint": "regional", **(options.get("s3") or {})}
-    return Config(**options)
+    options = _options(session_default, caller)
+    defaults = dict(_DEFAULTS)
+    if not retries_are_configured:
+        defaults["retries"] = dict(_RETRIES)
+    extra = options.get("user_agent_extra")
+    options["user_agent_extra"] = f"{extra} {USER_AGENT}" if extra else USER_AGENT
+    return Config(**{**defaults, **options})
+
+
+def set_timeouts(config: Config) -> None:
+    """Set the time-outs of a made client to ours if they are botocore's defaults.
+
+    Args:
+        config: The client's own, which is changed.
+
+    Raises:
+        ConfigurationError: A proxy is asked for.
+    """
+    given: Any = config
+    _refuse_proxies(given.proxies)
+    for name in ("connect_timeout", "read_timeout"):
+        if getattr(given, name) == DEFAULT_TIMEOUT:
+            setattr(given, name, _DEFAULTS[name])
+
+
+def stream_timeout(config: Config) -> float | None:
+    """Return the seconds of silence on response streams: ours, unless a read time-out was given."""
+    given: Any = config
+    waits: float | None = given.read_timeout
+    return STREAM_TIMEOUT if waits in (DEFAULT_TIMEOUT, _DEFAULTS["read_timeout"]) else waits
 
 
 def _options(session_default: Config | None, caller: Config | None) -> dict[str, Any]:
@@ -127,37 +94,25 @@ def _options(session_default: Config | None, caller: Config | None) -> dict[str,
     options: dict[str, Any] = {}
     for config in (session_default, caller):
         options.update(user_provided_options(config))
-    if options.get("proxies"):
+    _refuse_proxies(options.get("proxies"))
+    return options
+
+
+def _refuse_proxies(proxies: object) -> None:
+    if proxies:
         raise ConfigurationError(
             "Config(proxies=...) is set for a routed client.",
             cause="a proxy resolves the name itself, so nothing could prove that the call "
             "stays private.",
             remedy="leave proxies out for SageMaker; a private route needs none.",
         )
-    return options
 
 
-def verified_by(
-    verify: bool | str | None,
-    *,
-    session: botocore.session.Session,
-    environ: Mapping[str, str],
-) -> bool | str:
-    """Gives the CA bundle that TLS is verified with, as botocore chooses it.
+def verified_by(session: botocore.session.Session, *, environ: Mapping[str, str]) -> bool | str:
+    """Return the CA bundle that TLS is verified with, as botocore chooses it.
 
     Returns:
         The path of a bundle, or ``True`` for botocore's own.
-
-    Raises:
-        ConfigurationError: ``verify`` is false; TLS is always verified on a private route.
     """
-    if verify is None:
-        verify = session.get_config_variable("ca_bundle") or environ.get("REQUESTS_CA_BUNDLE")
-        return verify or True
-    if verify is False or verify == "":
-        raise ConfigurationError(
-            f"verify={verify!r} asks for TLS without verification.",
-            cause="without it nothing proves who answers.",
-            remedy="pass verify='<path of the CA bundle>', or set AWS_CA_BUNDLE.",
-        )
-    return verify
+    bundle = session.get_config_variable("ca_bundle") or environ.get("REQUESTS_CA_BUNDLE")
+    return bundle or True

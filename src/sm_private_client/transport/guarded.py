@@ -1,31 +1,41 @@
-"""GuardedHTTPSession: botocore's own HTTP session whose every connection goes through a Dialer.
+"""The guard of boto3's own clients: each call goes over a judged route, or not at all.
 
-The private surfaces of botocore and urllib3 that the guard leans on stand here and nowhere else;
+``guard`` is put on a client that botocore has made. Public events route its calls, and an HTTP
+session whose every connection goes through a Dialer takes the place of the one it was made with.
+The private surfaces of botocore and urllib3 that this leans on stand here and nowhere else;
 ``tests/test_botocore_surfaces.py`` names them and fails when they change.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
-import logging
 import os
 import ssl
-from dataclasses import dataclass
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.awsrequest
+import botocore.exceptions
 import botocore.httpsession
-from botocore.exceptions import HTTPClientError, SSLError
+from botocore.awsrequest import prepare_request_dict
+from botocore.exceptions import HTTPClientError, ReadTimeoutError, SSLError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Timeout
 
-from sm_private_client.errors import ConfigurationError, PrivateClientError
+from sm_private_client.errors import (
+    ConfigurationError,
+    PrivateClientError,
+    PublicAddressError,
+    RoutingError,
+)
+from sm_private_client.privatelink.services import is_family
 from sm_private_client.transport.dialer import Dialer
-from sm_private_client.transport.tls import ClosedWhenReset, explain
+from sm_private_client.transport.tls import explain, verifying_context
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
     from botocore.client import BaseClient
@@ -36,11 +46,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIENT_HOOK",
     "GuardedHTTPSession",
-    "MadeClient",
+    "credentials_of",
+    "decide_route",
     "guard",
     "is_guarded",
-    "redirect",
+    "limit_silence",
     "user_provided_options",
+    "verified_by_client",
 ]
 
 CLIENT_HOOK: Final = "_register_client_plugins"
@@ -49,72 +61,79 @@ CLIENT_HOOK: Final = "_register_client_plugins"
 STREAM_PATH: Final = "/invocations-response-stream"
 
 _SDK_ENDPOINT: Final = "SDK::Endpoint"  # of the endpoint rules' built-in parameters
-
-_logger = logging.getLogger(__name__)
-
-
-def _dial(connection: Any, dialer: Dialer) -> socket.socket:  # noqa: ANN401 - urllib3's
-    """Does what urllib3's ``_new_conn`` does, through the dialer and with its errors."""
-    timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
-    try:
-        dialed = dialer.dial(
-            connection.host,
-            connection.port,
-            timeout=timeout,
-            socket_options=tuple(connection.socket_options or ()),
-        )
-    except TimeoutError as error:
-        raise ConnectTimeoutError(connection, str(error)) from error
-    except OSError as error:
-        raise NewConnectionError(connection, str(error)) from error
-    dialed.sock.settimeout(timeout)
-    connection.dialed = dialed
-    return dialed.sock
+_GIVEN_URL: Final = "sm_private_client_endpoint_url"  # in botocore's context of one request
+_UPLOAD_STEP: Final = 64 * 1024  # bytes; the time-out is for each, so that it means silence
 
 
-def _request(connection: Any, send: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
-    """Sends a request and counts it, once it is known which address it went to."""
-    try:
-        send(*args, **kwargs)
-    finally:
-        if connection.dialed is not None:
-            connection.dialed.tally.called()
+class _GuardedConnection:
+    """One connection through the Dialer of its HTTP session; a mixin over botocore's."""
 
+    sock: socket.socket | None
 
-class _GuardedHTTPConnection(botocore.awsrequest.AWSHTTPConnection):
-    def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, guarded: GuardedHTTPSession, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
         super().__init__(*args, **kwargs)
-        self._dialer = dialer
-        self.dialed: Dialed | None = None
+        self._guarded = guarded
+        self._dialed: Dialed | None = None
 
     def _new_conn(self) -> socket.socket:
-        return _dial(self, self._dialer)
+        """Connect as urllib3 does, through the Dialer and with urllib3's errors."""
+        connection: Any = self
+        timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
+        try:
+            self._dialed = self._guarded.dialer.dial(
+                connection.host,
+                connection.port,
+                timeout=timeout,
+                socket_options=tuple(connection.socket_options or ()),
+            )
+        except TimeoutError as error:
+            raise ConnectTimeoutError(connection, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(connection, str(error)) from error
+        self._dialed.sock.settimeout(timeout)
+        return self._dialed.sock
 
     def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's
-        _request(self, super().request, *args, **kwargs)
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc] # a mixin
+        finally:
+            if self._dialed is not None:
+                self._dialed.tally.called()
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's
+        """Send; the read time-out is for each step, where urllib3 has the connect one for all."""
+        connection: Any = self
+        if self.sock is None:
+            connection.connect()
+        connection.sock.settimeout(self._guarded.read_timeout)
+        for step in _steps(data):
+            super().send(step)  # type: ignore[misc] # a mixin
 
 
-class _GuardedHTTPSConnection(botocore.awsrequest.AWSHTTPSConnection):
-    def __init__(self, *args: Any, dialer: Dialer, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
-        self._dialer = dialer
-        self.dialed: Dialed | None = None
+def _steps(data: Any) -> Iterable[Any]:  # noqa: ANN401 - http.client's
+    if isinstance(data, (bytes, bytearray)) and len(data) > _UPLOAD_STEP:
+        view = memoryview(data)
+        return (view[at : at + _UPLOAD_STEP] for at in range(0, len(data), _UPLOAD_STEP))
+    return (data,)
 
-    def _new_conn(self) -> socket.socket:
-        return _dial(self, self._dialer)
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's
-        _request(self, super().request, *args, **kwargs)
+class _GuardedHTTPConnection(_GuardedConnection, botocore.awsrequest.AWSHTTPConnection):  # type: ignore[misc] # botocore's own bases disagree
+    pass
+
+
+class _GuardedHTTPSConnection(_GuardedConnection, botocore.awsrequest.AWSHTTPSConnection):  # type: ignore[misc] # as above
+    pass
 
 
 class _StreamTimeout:
-    """Gives response streams a read timeout of their own; the rest keep the pool's."""
+    """Gives response streams a read time-out of their own; the rest keep the pool's."""
 
-    stream_timeout: Timeout
+    guarded: GuardedHTTPSession
 
     def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if url.partition("?")[0].endswith(STREAM_PATH):
-            kwargs["timeout"] = self.stream_timeout
+            connect, read = self.guarded.connect_timeout, self.guarded.stream_timeout
+            kwargs["timeout"] = Timeout(connect=connect, read=read)
         return super().urlopen(method, url, *args, **kwargs)  # type: ignore[misc] # a mixin
 
 
@@ -130,21 +149,25 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
     """botocore's HTTP session over a Dialer: same pools, same errors, no proxies.
 
     Args:
-        dialer: What connects.
+        dialer: What connects; ``None`` until ``use`` names one.
         verify: ``True`` for botocore's CA bundle, or the path of one.
-        timeout: Seconds to connect, and seconds to read.
-        stream_timeout: Seconds to read on response streams.
+        timeout: Seconds to connect, and seconds of silence while sending and reading.
         max_pool_connections: As in ``Config``.
         client_cert: As in ``Config``.
+
+    Attributes:
+        connect_timeout: Seconds to connect; ``None`` waits for ever.
+        read_timeout: Seconds of silence; ``None`` waits for ever.
+        stream_timeout: Seconds of silence on response streams; as ``read_timeout`` until set.
+        route: What ``guard`` was given.
     """
 
     def __init__(
         self,
-        dialer: Dialer,
+        dialer: Dialer | None = None,
         *,
         verify: bool | str = True,
         timeout: tuple[float | None, float | None],
-        stream_timeout: float | None,
         max_pool_connections: int,
         client_cert: str | tuple[str, str] | None = None,
     ) -> None:
@@ -153,42 +176,84 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             proxies={},
             timeout=timeout,  # type: ignore[arg-type] # the stubs miss None: wait for ever
             max_pool_connections=max_pool_connections,
-            client_cert=client_cert,
         )
-        self.dialer = dialer
+        self.connect_timeout, self.read_timeout = timeout
+        self.stream_timeout = self.read_timeout
+        self.route: Callable[[str | None], Dialer] | None = None
+        self._dialer: Dialer | PrivateClientError | None = dialer
         self._pid = os.getpid()
         self._bundle = verify
-        streams = Timeout(connect=timeout[0], read=stream_timeout)
+        self._client_cert = client_cert
+        self._lock = threading.Lock()
+        self._trusts = False
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
-        manager.connection_pool_kw["ssl_context"].sslsocket_class = ClosedWhenReset
+        self._pools: Any = manager
         manager.pool_classes_by_scheme = {
-            "http": self._pool_class(_GuardedHTTPConnectionPool, streams),
-            "https": self._pool_class(_GuardedHTTPSConnectionPool, streams),
+            "http": self._pool_class(_GuardedHTTPConnectionPool),
+            "https": self._pool_class(_GuardedHTTPSConnectionPool),
         }
 
-    def _pool_class(self, cls: Any, streams: Timeout) -> Any:  # noqa: ANN401 - urllib3's
+    def _pool_class(self, cls: Any) -> Any:  # noqa: ANN401 - urllib3's
         def make(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             pool = cls(*args, **kwargs)
             # Set here, not passed on: what a pool is given becomes part of the pool's key.
-            pool.ConnectionCls = functools.partial(cls.ConnectionCls, dialer=self.dialer)
-            pool.stream_timeout = streams
+            pool.ConnectionCls = functools.partial(cls.ConnectionCls, guarded=self)
+            pool.guarded = self
             return pool
 
         return make
 
     def __repr__(self) -> str:
-        return f"GuardedHTTPSession({self.dialer!r})"
+        return f"GuardedHTTPSession({self._dialer!r})"
 
-    def send(self, request: AWSRequest | AWSPreparedRequest) -> AWSResponse:
-        """Sends a request as botocore does.
+    @property
+    def dialer(self) -> Dialer:
+        """What connects.
 
         Raises:
-            PublicAddressError: The guard refused; botocore does not retry it.
+            PrivateClientError: No route was decided, or there is none; nothing was sent.
+        """
+        way = self._dialer
+        if isinstance(way, PrivateClientError):
+            raise copy.copy(way)  # each call gets a traceback of its own
+        if way is None:
+            raise ConfigurationError(
+                "A request was about to be sent whose route nobody decided; nothing was sent.",
+                cause="it did not go through the client's own methods.",
+                remedy="call the client's methods.",
+            )
+        return way
+
+    def use(self, dialer: Dialer) -> None:
+        """Connect through this Dialer from now on; connections of another one are closed."""
+        before, self._dialer = self._dialer, dialer
+        if isinstance(before, Dialer) and before is not dialer:
+            self.close()
+
+    def refuse(self, error: PrivateClientError) -> None:
+        """Raise this for whatever is to be sent, until ``use`` names a Dialer."""
+        self._dialer = error
+
+    def send(self, request: AWSRequest | AWSPreparedRequest) -> AWSResponse:
+        """Send a request as botocore does.
+
+        Raises:
+            PrivateClientError: There is no route, the guard refused, or the CA bundle cannot be
+                used; botocore does not retry it, and nothing was sent.
             SSLError: botocore's own, with what is known of the cause.
         """
+        encrypted = self.dialer.route.endpoint_url.startswith("https://")
+        if encrypted and not str(request.url).startswith("https://"):
+            raise ConfigurationError(
+                f"An unencrypted request to {self.dialer.route.service_name} was about to be sent.",
+                cause="use_ssl=False asks for it, and a private route is always encrypted.",
+                remedy="leave use_ssl out; for a stand-in on this machine pass endpoint_url=.",
+            )
         if self._pid != os.getpid():  # forked: the connections in the pool are the parent's
             self._pid = os.getpid()
+            self._lock = threading.Lock()
             self.close()
+        self._trust()
         try:
             return super().send(request)
         except SSLError as error:
@@ -200,91 +265,204 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
                 raise refused from None
             raise
 
+    def _trust(self) -> None:
+        """Have the pools verify by a context of ours, which reads the bundle once."""
+        if not self._trusts:
+            with self._lock:
+                context = verifying_context(self._bundle, self._client_cert)
+                self._pools.connection_pool_kw["ssl_context"] = context
+                self._trusts = True
+
+    # What botocore's ``send`` asks on its way. A proxy that was set later is passed over: it
+    # would resolve the name itself. The bundle is in the context already.
+
+    def _get_connection_manager(self, url: str, proxy_url: str | None = None) -> Any:  # noqa: ANN401, ARG002
+        return self._pools
+
+    def _get_request_target(self, url: str, proxy_url: str | None) -> Any:  # noqa: ANN401, ARG002
+        return self._path_url(url)  # type: ignore[attr-defined] # not in the stubs
+
+    def _setup_ssl_cert(self, conn: Any, url: str, verify: object) -> None:  # noqa: ANN401, ARG002
+        conn.cert_reqs = "CERT_REQUIRED"
+        conn.ca_certs = None
+
+
+class _Routing:
+    """The handlers of one client's events that put its calls on their route.
+
+    A call of the SageMaker family is routed just before it is signed, so that a stubbed client
+    asks nobody. What has no such moment is routed when its URL is made: a presigned URL, and a
+    call of a service whose rules build host names of their own, such as S3.
+    """
+
+    def __init__(
+        self,
+        client: BaseClient,
+        route: Callable[[str | None], Dialer],
+        http_session: GuardedHTTPSession,
+    ) -> None:
+        self._is_family = is_family(client.meta.service_model.service_name)
+        self._made_with = client.meta.endpoint_url
+        self._route = route
+        self._http_session = http_session
+
+    def resolve(self, builtins: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        """Handle ``before-endpoint-resolution``."""
+        given = builtins.get(_SDK_ENDPOINT)
+        if "AWS::S3::UseGlobalEndpoint" in builtins:  # private DNS answers for the regional host
+            builtins["AWS::S3::UseGlobalEndpoint"] = False
+        if context.get("is_presign_request"):
+            dialer: Dialer | None = self._route(given)
+        elif self._is_family:
+            context[_GIVEN_URL] = given
+            return
+        else:
+            dialer = self._decide(given)
+        if dialer is not None and not dialer.route.is_default_host:
+            # As botocore does for a custom URL: the variants are those of its own host names.
+            builtins.update(
+                {
+                    _SDK_ENDPOINT: dialer.route.endpoint_url,
+                    "AWS::UseFIPS": False,
+                    "AWS::UseDualStack": False,
+                }
+            )
+
+    def call(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        """Handle ``before-call``."""
+        if not self._is_family:
+            return
+        # A service without endpoint rules has no such event; what it was made with is judged.
+        dialer = self._decide(context.pop(_GIVEN_URL, self._made_with))
+        if dialer is None:
+            return
+        url = dialer.route.endpoint_url.rstrip("/")
+        if not params["url"].startswith(f"{url}/"):
+            prepare_request_dict(params, endpoint_url=url, context=context)
+
+    def _decide(self, given: str | None) -> Dialer | None:
+        """Return the Dialer; without a route the refusal waits for what would be sent.
+
+        So whatever answers instead of the network, such as moto, still can.
+        """
+        try:
+            dialer = self._route(given)
+        except (RoutingError, PublicAddressError) as error:
+            self._http_session.refuse(error)
+            return None
+        self._http_session.use(dialer)
+        return dialer
+
 
 def guard(
     client: BaseClient,
-    dialer: Dialer,
+    route: Callable[[str | None], Dialer],
     *,
     verify: bool | str,
-    stream_timeout: float | None,
 ) -> GuardedHTTPSession:
-    """Puts a guarded HTTP session under a client, in place of the one it was made with.
+    """Put a guard on a client that boto3 made; no I/O.
+
+    Its first call asks for the route. A client that is guarded already is guarded anew.
 
     Args:
-        client: A client that nobody uses yet.
-        dialer: What its connections go through.
+        client: The client.
+        route: Called for each call with the endpoint URL that the client was given, ``None`` if
+            botocore's own rules name its host. Return the Dialer, kept from earlier calls, or
+            raise a ``RoutingError`` or ``PublicAddressError``.
         verify: ``True`` for botocore's CA bundle, or the path of one.
-        stream_timeout: Seconds to read on response streams.
     """
     config: Any = client.meta.config
     guarded = GuardedHTTPSession(
-        dialer,
         verify=verify,
         timeout=(config.connect_timeout, config.read_timeout),
-        stream_timeout=stream_timeout,
         max_pool_connections=config.max_pool_connections,
         client_cert=config.client_cert,
     )
     carrier: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
     carrier.http_session.close()
     carrier.http_session = guarded
+    guarded.route = route
+    routing = _Routing(client, route, guarded)
+    for event, handler in (
+        ("before-endpoint-resolution", routing.resolve),
+        ("before-call", routing.call),
+    ):
+        unique_id = f"sm-private-client-{event}"
+        client.meta.events.unregister(event, unique_id=unique_id)
+        # Last, so that whatever changes a URL, or answers instead, has had its turn.
+        client.meta.events.register_last(event, handler, unique_id=unique_id)
     return guarded
 
 
-@dataclass(frozen=True, kw_only=True)
-class MadeClient:
-    """What a client that somebody else made was made with.
+def decide_route(client: BaseClient) -> None:
+    """Decide the route of a guarded client before its first call.
 
-    Attributes:
-        endpoint_url: The URL that was given by argument, variable or profile; ``None`` where
-            botocore's own rules give it.
-        verify: As botocore decided it: a boolean, or the path of a CA bundle.
-        use_ssl: Whether the URL that botocore's rules give is an https one.
-        credentials: botocore's, ``None`` for a client that does not sign.
+    Raises:
+        RoutingError, PublicAddressError, ConfigurationError: As its first call.
     """
-
-    endpoint_url: str | None
-    verify: bool | str
-    use_ssl: bool
-    credentials: Any
-
-    @classmethod
-    def of(cls, client: BaseClient) -> MadeClient:
-        """Reads a client.
-
-        Raises:
-            ConfigurationError: Its HTTP session is not botocore's own, so no guard fits under it.
-        """
-        made: Any = client
-        carried = made._endpoint.http_session  # noqa: SLF001 - see module
-        if type(carried) is not botocore.httpsession.URLLib3Session:
-            kind = f"{type(carried).__module__}.{type(carried).__qualname__}"
-            raise ConfigurationError(
-                f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
-                cause="only botocore's own HTTP session can; an asynchronous client has another.",
-                remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
-                "sm_private_client.swap_in to create_client.",
-            )
-        return cls(
-            endpoint_url=made._ruleset_resolver._builtins[_SDK_ENDPOINT],  # noqa: SLF001 - see module
-            verify=made._endpoint.http_session._verify,  # noqa: SLF001 - see module
-            use_ssl=made._ruleset_resolver._use_ssl,  # noqa: SLF001 - see module
-            credentials=made._get_credentials(),  # noqa: SLF001 - see module
-        )
-
-
-def redirect(client: BaseClient, endpoint_url: str) -> None:
-    """Makes a client talk to another URL, as if it had been made with it."""
     made: Any = client
-    made._ruleset_resolver._builtins.update(  # noqa: SLF001 - see module
-        # As botocore does for a custom URL: the variants are those of its own host names.
-        {_SDK_ENDPOINT: endpoint_url, "AWS::UseFIPS": False, "AWS::UseDualStack": False}
-    )
-    made.meta._endpoint_url = endpoint_url  # noqa: SLF001 - see module
+    made._endpoint.http_session.route(None)  # noqa: SLF001 - see module
+
+
+def limit_silence(client: BaseClient) -> None:
+    """Have a client of STS give up within 20 s if nothing answers, and say what is silent.
+
+    botocore waits 60 s a try, five times, while the call that needs credentials hangs.
+    """
+    made: Any = client
+    carried = made._endpoint.http_session  # noqa: SLF001 - see module
+    carried._manager.connection_pool_kw["timeout"] = Timeout(connect=5, read=10)  # noqa: SLF001
+    send, url, region = carried.send, client.meta.endpoint_url, client.meta.region_name
+
+    def send_twice(request: Any) -> Any:  # noqa: ANN401 - botocore's
+        try:
+            return send(request)
+        except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError):
+            pass
+        try:
+            return send(request)
+        except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError) as error:
+            failure = error
+        raise RoutingError(
+            f"STS at {url} did not answer, so that there are no credentials to sign with.",
+            cause="nothing leads from here to STS; the call itself was not sent.",
+            remedy=(
+                f"create an interface endpoint of com.amazonaws.{region}.sts in this VPC, with "
+                "private DNS.",
+                "set AWS_STS_REGIONAL_ENDPOINTS=regional if that URL names no region.",
+            ),
+        ) from failure
+
+    carried.send = send_twice
+
+
+def verified_by_client(client: BaseClient) -> bool | str:
+    """Return what TLS is verified with by a client as botocore made it: its ``verify``.
+
+    Raises:
+        ConfigurationError: Its HTTP session is not botocore's own, so no guard fits under it.
+    """
+    made: Any = client
+    carried = made._endpoint.http_session  # noqa: SLF001 - see module
+    if not isinstance(carried, botocore.httpsession.URLLib3Session):
+        kind = f"{type(carried).__module__}.{type(carried).__qualname__}"
+        raise ConfigurationError(
+            f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
+            cause="only botocore's own HTTP session can; an asynchronous client has another.",
+            remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
+            "sm_private_client.swap_in to create_client.",
+        )
+    return carried._verify  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - see module
+
+
+def credentials_of(client: BaseClient) -> Any:  # noqa: ANN401 - botocore's
+    """Return botocore's credentials object of a client, ``None`` if it has none; no I/O."""
+    made: Any = client
+    return made._get_credentials()  # noqa: SLF001 - see module
 
 
 def is_guarded(client: BaseClient) -> bool:
-    """Says whether every connection of a client goes through a Dialer."""
+    """Return True if every connection of a client goes through a Dialer."""
     made: Any = client
     if isinstance(made._endpoint.http_session, GuardedHTTPSession):  # noqa: SLF001 - see module
         return True
@@ -293,5 +471,5 @@ def is_guarded(client: BaseClient) -> bool:
 
 
 def user_provided_options(config: Config | None) -> dict[str, Any]:
-    """Gives what a ``Config`` was made with, without botocore's defaults."""
+    """Return what a ``Config`` was made with, without botocore's defaults."""
     return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined] # noqa: SLF001 - see module

@@ -53,9 +53,9 @@ class GuardedTransport(httpx.BaseTransport):  # type: ignore[misc] # an extra, u
             dialer,
             verify=verify,
             timeout=_TIMEOUT,
-            stream_timeout=_STREAM_TIMEOUT,
             max_pool_connections=50,
         )
+        self._http.stream_timeout = _STREAM_TIMEOUT
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends a request; the answer's body is read as it is asked for.

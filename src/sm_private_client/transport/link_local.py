@@ -62,7 +62,6 @@ class CredentialsHTTPSession:
             return GuardedHTTPSession(
                 Dialer(route, network=network, health=health, egress=egress),
                 timeout=(timeout, timeout),
-                stream_timeout=timeout,
                 max_pool_connections=1,
             )
 

@@ -36,7 +36,7 @@ class PresignedUrlNotice:
 
     Args:
         network: To see whether the URL's host resolves privately from here.
-        allowed_networks: What counts as private besides the private ranges.
+        allowed_networks: Return what counts as private besides the private ranges.
         has_private_dns: Whether a VPC endpoint with private DNS is known for a browser service
             (``notebook`` or ``studio``); asks nobody.
     """
@@ -45,11 +45,11 @@ class PresignedUrlNotice:
         self,
         network: NetworkBackend,
         *,
-        allowed_networks: tuple[str, ...],
+        allowed_networks: Callable[[], tuple[str, ...]],
         has_private_dns: Callable[[str], bool],
     ) -> None:
         self._network = network
-        self._policy = AddressPolicy(allowed_networks=allowed_networks)
+        self._allowed_networks = allowed_networks
         self._has_private_dns = has_private_dns
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -86,4 +86,5 @@ class PresignedUrlNotice:
             found = self._network.resolve(host, timeout=_DNS_TIMEOUT)
         except OSError:
             return False
-        return bool(found) and all(self._policy.judge(address).private for address in found)
+        policy = AddressPolicy(allowed_networks=self._allowed_networks())
+        return bool(found) and all(policy.judge(address).private for address in found)

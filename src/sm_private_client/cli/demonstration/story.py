@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sm_private_client.api import connect
 from sm_private_client.cli.demonstration import stage, training
 from sm_private_client.cli.demonstration.calls import CALL_THREADS, Calls
 from sm_private_client.cli.demonstration.events import Check, Event, Fact, Routes, Step, Summary
@@ -27,7 +28,6 @@ from sm_private_client.cli.demonstration.scene import (
     in_words,
 )
 from sm_private_client.cli.route_reports import report_on
-from sm_private_client.front import connect
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Specification of transport/own_vpc.py: SageMaker tells in which VPC its own resources are."""
+"""Specification of session/lookups.py: what SageMaker and EC2 are asked for a route."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.privatelink.services import CATALOGUE
 from sm_private_client.routing.botocore_rules import partitions
-from sm_private_client.routing.discovery import Discovery
+from sm_private_client.routing.discovery import Discovery, Ec2Access
 from sm_private_client.routing.location import SageMakerResource
+from sm_private_client.session.lookups import own_vpc
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.transport.own_vpc import own_vpc
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 
@@ -31,7 +31,8 @@ def discovery(link: LocalPrivateLink) -> Discovery:
     names = [
         endpoint_service_name(row, region="us-east-1", partition=partition) for row in CATALOGUE
     ]
-    return Discovery(lambda: session.client("ec2"), service_names=names)
+    access = Ec2Access(client=session.client("ec2"), identity=object())
+    return Discovery(lambda: access, service_names=names)
 
 
 def subnet_of(link: LocalPrivateLink) -> str:

@@ -1,16 +1,24 @@
-"""The front door: ``client`` and ``connect``, over one lazily made default session."""
+"""What code uses of the module ``boto3``, over its default session, and ``connect``."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
+from weakref import WeakKeyDictionary
+
+import boto3
+import boto3.session
+from boto3 import set_stream_logger
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
 from sm_private_client.routing.settings import RoutingOptions
 from sm_private_client.session import Session
+from sm_private_client.transport.guarded import decide_route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from botocore.config import Config
     from mypy_boto3_sagemaker.client import SageMakerClient
     from mypy_boto3_sagemaker_featurestore_runtime.client import (
@@ -21,7 +29,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from typing_extensions import Unpack
 
-__all__ = ["Clients", "client", "connect"]
+__all__ = [
+    "Clients",
+    "client",
+    "connect",
+    "default_session",
+    "resource",
+    "set_stream_logger",
+    "setup_default_session",
+]
 
 
 class Clients(NamedTuple):
@@ -50,90 +66,143 @@ class ClientArguments(RoutingOptions, total=False):
     config: Config | None
 
 
-_default_session: Session | None = None
-_default_session_lock = threading.Lock()
-
-
-def _session_for(routing: RoutingOptions) -> Session:
-    """Gives the default session, as boto3 has one; routing options need a session of their own."""
-    global _default_session  # noqa: PLW0603 - the one lazily made default session
-    if routing:
-        return Session(**routing)
-    with _default_session_lock:
-        if _default_session is None:
-            _default_session = Session()
-        return _default_session
+_sessions: Final[WeakKeyDictionary[boto3.session.Session, Session]] = WeakKeyDictionary()
+_lock: Final = threading.Lock()
 
 
 def default_session() -> Session:
-    """Gives the session that ``client`` and ``connect`` use where they are told nothing."""
-    return _session_for({})
+    """Return the session that ``client``, ``resource`` and ``connect`` use if told nothing.
+
+    It is boto3's default session, whoever set it up, with our guard on the clients that are asked
+    for here; ``boto3.client`` stays as it is.
+    """
+    if boto3.DEFAULT_SESSION is None:
+        boto3.setup_default_session()
+    return _ours(boto3.DEFAULT_SESSION)
+
+
+def existing_default_session() -> Session | None:
+    """Return the default session, ``None`` if nobody has needed it yet."""
+    return None if boto3.DEFAULT_SESSION is None else _ours(boto3.DEFAULT_SESSION)
+
+
+def _ours(theirs: Any) -> Session:  # noqa: ANN401 - the stubs know no type of boto3's variable
+    if isinstance(theirs, Session):
+        return theirs
+    with _lock:
+        if theirs not in _sessions:
+            _sessions[theirs] = Session.over(theirs)
+        return _sessions[theirs]
+
+
+def setup_default_session(**arguments: Any) -> None:  # noqa: ANN401 - those of Session
+    """Make the default session anew, for this module and for boto3.
+
+    Args:
+        **arguments: Of ``Session``.
+    """
+    boto3.DEFAULT_SESSION = Session(**arguments)
+
+
+def _session_for(routing: RoutingOptions) -> Session:
+    """Return the default session; routing options need a session of their own."""
+    return Session(**routing) if routing else default_session()
 
 
 @overload
 def client(
     service_name: Literal["sagemaker"],
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> SageMakerClient: ...
 @overload
 def client(
     service_name: Literal["sagemaker-runtime", "runtime.sagemaker"],
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> SageMakerRuntimeClient: ...
 @overload
 def client(
     service_name: Literal["sagemaker-featurestore-runtime"],
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> SageMakerFeatureStoreRuntimeClient: ...
 @overload
 def client(
     service_name: Literal["sagemaker-metrics"],
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> SageMakerMetricsClient: ...
 @overload
 def client(
     service_name: Literal["sagemaker-geospatial"],
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> SageMakergeospatialcapabilitiesClient: ...
 @overload
 def client(
     service_name: str,
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> Any: ...  # noqa: ANN401 - a service that is not known by name here
 def client(
     service_name: str,
     region_name: str | None = None,
+    *positional: object,
     **arguments: Unpack[ClientArguments],
 ) -> Any:
-    """Makes a client, like ``boto3.client``: the SageMaker family routed, the rest boto3's own.
+    """Return a client, like ``boto3.client``: the SageMaker family routed, the rest boto3's own.
 
-    Without routing options the default session makes it; with some, a session of their own. A
-    single ``vpc_endpoint`` is meant for this very service.
+    There is no I/O: the first call decides the route. Without routing options the default session
+    makes it; with some, a session of their own. A single ``vpc_endpoint`` is meant for this very
+    service.
 
     Args:
         service_name: boto3's name of the service.
         region_name: As for ``boto3.client``.
-        **arguments: Those of ``boto3.client`` by keyword, and ``RoutingOptions``.
+        *positional: The other arguments of ``boto3.client``, in its order.
+        **arguments: The same by keyword, and ``RoutingOptions``.
 
     Raises:
-        NoPrivateRouteError: There is no private route; nothing was sent.
-        RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
+        ConfigurationError: An option cannot be used, or asks for what is not private.
     """
-    routing = RoutingOptions()
-    rest: dict[str, Any] = {}
-    for name, value in arguments.items():
-        (routing if name in RoutingOptions.__annotations__ else rest)[name] = value  # type: ignore[literal-required] # split by name
+    routing, rest = _split(arguments)
     named = routing.get("vpc_endpoint")
     if isinstance(named, str) and "=" not in named and services.is_family(service_name):
         routing["vpc_endpoint"] = {service_name: named}
     chosen: Any = _session_for(routing)
-    return chosen.client(service_name, region_name=region_name, **rest)
+    return chosen.client(service_name, region_name, *positional, **rest)
+
+
+def resource(service_name: str, *positional: object, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
+    """Return a resource, like ``boto3.resource``.
+
+    Args:
+        service_name: boto3's name of the service.
+        *positional: The other arguments of ``boto3.resource``, in its order.
+        **arguments: The same by keyword, and ``RoutingOptions``.
+
+    Raises:
+        ConfigurationError: As ``client``.
+    """
+    routing, rest = _split(arguments)
+    chosen: Any = _session_for(routing)
+    return chosen.resource(service_name, *positional, **rest)
+
+
+def _split(arguments: Mapping[str, Any]) -> tuple[RoutingOptions, dict[str, Any]]:
+    """Split the routing options from boto3's arguments."""
+    routing = RoutingOptions()
+    rest: dict[str, Any] = {}
+    for name, value in arguments.items():
+        (routing if name in RoutingOptions.__annotations__ else rest)[name] = value  # type: ignore[literal-required] # split by name
+    return routing, rest
 
 
 def connect(
@@ -148,7 +217,7 @@ def connect(
     aws_session_token: str | None = None,
     **routing: Unpack[RoutingOptions],
 ) -> Clients:
-    """Finds the private routes to SageMaker and its Runtime and gives a boto3 client for each.
+    """Find the private routes to SageMaker and its Runtime and return a boto3 client for each.
 
     Args:
         region_name: As for ``boto3.client``.
@@ -182,7 +251,10 @@ def connect(
         "aws_secret_access_key": aws_secret_access_key,
         "aws_session_token": aws_session_token,
     }
-    return Clients(
+    found = Clients(
         sagemaker=chosen.client("sagemaker", **arguments),
         runtime=chosen.client("sagemaker-runtime", **arguments),
     )
+    for made in found:
+        decide_route(made)
+    return found

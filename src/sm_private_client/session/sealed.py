@@ -1,0 +1,91 @@
+"""The seal of one session: whether it is asked for, and what it closes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sm_private_client.routing.settings import is_sealed, read_environment
+from sm_private_client.transport.sealing import guard_fetchers, watch_clients
+
+if TYPE_CHECKING:
+    import botocore.session
+
+    from sm_private_client.routing.network import NetworkBackend
+    from sm_private_client.routing.settings import RoutingOptions
+    from sm_private_client.session.clients import ClientGuard
+    from sm_private_client.session.private_routes import PrivateRoutes
+    from sm_private_client.transport.link_local import CredentialsHTTPSession
+
+__all__ = ["Seal"]
+
+
+class Seal:
+    """Seals one session once that is asked for, which may be after it was made; never undone.
+
+    Args:
+        botocore_session: What is sealed.
+        routes: Decides and dials.
+    """
+
+    def __init__(
+        self, botocore_session: botocore.session.Session, *, routes: PrivateRoutes
+    ) -> None:
+        self._session = botocore_session
+        self._routes = routes
+        self._options: RoutingOptions | None = None
+        self._lock = threading.Lock()
+        self._is_on = False
+        self._fetchers_are_guarded = False
+
+    def watch(self, options: RoutingOptions, clients: ClientGuard) -> None:
+        """Have the session sealed once that is asked for; no I/O.
+
+        A session for which this is not called is never sealed.
+
+        Args:
+            options: The routing arguments.
+            clients: Guards the session's clients.
+        """
+        self._options = options
+        self._is_on = is_sealed(options, environ=read_environment(), profile={})
+        watch_clients(
+            self._session,
+            is_sealed=self.is_on,
+            put_on=clients.put_on,
+            before_credentials=self._guard_fetchers,
+        )
+
+    def is_on(self) -> bool:
+        """Return True once any source of settings has asked for the seal."""
+        if not self._is_on and self._options is not None:
+            profile = self._session.get_scoped_config()
+            self._is_on = is_sealed(self._options, environ=read_environment(), profile=profile)
+        return self._is_on
+
+    def metadata_network(self) -> NetworkBackend:
+        """Return what is asked where we run: link-local addresses only if the seal is on."""
+        if not self.is_on():
+            return self._routes.network
+        from sm_private_client.transport.link_local import MetadataNetwork  # noqa: PLC0415
+
+        return MetadataNetwork(self._routes.network, egress=self._routes.egress)
+
+    def _guard_fetchers(self) -> None:
+        if self._fetchers_are_guarded or not self.is_on():
+            return
+        with self._lock:
+            if not self._fetchers_are_guarded:
+                guard_fetchers(self._session, self._credentials)
+                self._fetchers_are_guarded = True
+
+    def _credentials(self, service_name: str) -> CredentialsHTTPSession:
+        from sm_private_client.transport.link_local import CredentialsHTTPSession  # noqa: PLC0415
+
+        return CredentialsHTTPSession(
+            service_name,
+            network=self._routes.network,
+            health=self._routes.health,
+            egress=self._routes.egress,
+            timeout=float(self._session.get_config_variable("metadata_service_timeout")),
+        )
