@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -67,6 +68,16 @@ def signals_are_heard() -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             heard = signal.default_int_handler if name == "SIGINT" else lambda *_: None
             signal.signal(number, heard)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collections_are_short() -> None:
+    """Leave what earlier modules made, such as models of services, out of later collections.
+
+    A full collection after half of the suite takes seconds, and some tests ask for several.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
