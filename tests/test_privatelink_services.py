@@ -9,6 +9,7 @@ import botocore.session
 import pytest
 from botocore.handlers import SERVICE_NAME_ALIASES
 
+from as_read import as_read
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.services import (
@@ -156,8 +157,16 @@ def test_routable_services_in_catalogue_order() -> None:
     )
 
 
+@as_read
+def test_every_member_of_botocore_s_family_is_named() -> None:
+    """Errors say why such a one has no route; what nobody names yet is refused as they are."""
+    every = botocore.session.Session().get_available_services()
+    family = {name for name in every if "sagemaker" in name}
+    assert family - {*routable_service_names(), *UNROUTABLE} == set()
+
+
 def test_members_without_endpoint_service() -> None:
-    """They are named so that errors say why; what nobody names yet is refused as they are."""
+    """Members of the family, and none that the catalogue has."""
     assert set(UNROUTABLE) == {
         "sagemaker-a2i-runtime",
         "sagemaker-edge",
@@ -176,11 +185,12 @@ def test_other_services_of_botocore_are_not_of_the_family() -> None:
     assert not [name for name in every if "sagemaker" not in name and is_family(name)]
 
 
-def test_the_alias_is_botocore_s_own() -> None:
-    """Where botocore has the alias, it leads to the same service there as here."""
-    alias = "runtime.sagemaker"
-    canonical = canonical_service_name(alias)
-    assert SERVICE_NAME_ALIASES.get(alias, canonical) == canonical == "sagemaker-runtime"
+@as_read
+def test_every_alias_of_botocore_s_is_known() -> None:
+    """Aliases that botocore has for family members lead to the same name here."""
+    for alias, name in SERVICE_NAME_ALIASES.items():
+        expected = name if "sagemaker" in name else alias
+        assert canonical_service_name(alias) == expected
 
 
 @pytest.mark.parametrize(
