@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from route_limits import limit_routes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -54,6 +56,14 @@ def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
                 monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         _place(monkeypatch, tmp_path_factory.mktemp("home"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_busy_machine_is_waited_for() -> Iterator[None]:
+    """Stretch the time limits of routing, so that only what tests hang on purpose is too late."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        limit_routes(monkeypatch)
         yield
 
 
