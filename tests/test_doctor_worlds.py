@@ -678,7 +678,6 @@ def no_failure(report: Report, link: LocalPrivateLink) -> None:
 def test_private_dns_is_healthy(site_with_dns: Site) -> None:
     """Private DNS."""
     no_failure(diagnose(site_with_dns.link.session()), site_with_dns.link)
-    again = diagnose(site_with_dns.link.session())
 
 
 def test_discovery_is_healthy(site: Site) -> None:

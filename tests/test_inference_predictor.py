@@ -282,7 +282,7 @@ def test_invoke_and_stream_have_time_outs_of_their_own(link: LocalPrivateLink, p
         assert list(stream.bytes()) == [b"one", b"two"]
     with link.faults.stall(endpoint_name="chat"), pytest.raises(ReadTimeoutError):
         made.invoke(b"1")
-    made = predictor(session, "chat", path, timeout=60, stream_timeout=0.6, retry=once)
+    made = predictor(session, "chat", path, timeout=60, stream_timeout=2, retry=once)
     with (
         link.faults.stall(endpoint_name="chat", after_parts=1),
         made.stream(b"") as stream,
