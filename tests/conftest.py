@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+from route_limits import limit_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +60,14 @@ def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session", autouse=True)
+def a_busy_machine_is_waited_for() -> Iterator[None]:
+    """Stretch the time limits of routing, so that only what tests hang on purpose is too late."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        limit_routes(monkeypatch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def signals_are_heard() -> None:
     """A shell in the background has tests ignore Ctrl-C, ``nohup`` hang-ups; children inherit it.
 
@@ -67,6 +78,16 @@ def signals_are_heard() -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             heard = signal.default_int_handler if name == "SIGINT" else lambda *_: None
             signal.signal(number, heard)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collections_are_short() -> None:
+    """Leave what earlier modules made, such as models of services, out of later collections.
+
+    A full collection after half of the suite takes seconds, and some tests ask for several.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

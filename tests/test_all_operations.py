@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 
+from as_read import as_read, operations_read
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.testing import LocalPrivateLink
 
@@ -59,13 +60,20 @@ def status_of(client: Any, operation: str, arguments: Any) -> int:
     return int(answer["ResponseMetadata"]["HTTPStatusCode"])
 
 
+@as_read
+@pytest.mark.parametrize("service", routable_service_names())
+def test_the_walk_below_meets_as_many_as_there_are(service: str) -> None:
+    """It does not shrink unnoticed."""
+    model = botocore.session.Session().get_service_model(service)
+    assert len(operations_read(model)) >= LEAST_OPERATIONS[service]
+
+
 @pytest.mark.parametrize("private_dns", [False, True], ids=["vpce name", "private DNS"])
 @pytest.mark.parametrize("service", routable_service_names())
 def test_every_operation_dials_its_vpc_endpoint_only(service: str, private_dns: bool) -> None:
     """Dialled address, SNI, Host and signing region are right; no other host is touched."""
     region = "us-west-2"  # the only region of sagemaker-geospatial
     model = botocore.session.Session().get_service_model(service)
-    assert len(model.operation_names) >= LEAST_OPERATIONS[service]
     with LocalPrivateLink(
         region=region, services=routable_service_names(), private_dns=private_dns
     ) as link:
@@ -76,7 +84,7 @@ def test_every_operation_dials_its_vpc_endpoint_only(service: str, private_dns: 
         addresses = {a.address for a in session.route(service).addresses}
         host = session.route(service).host
         assert (".vpce." in host) is not private_dns
-        for operation in model.operation_names:
+        for operation in operations_read(model):
             shape = model.operation_model(operation).input_shape
             link.requests.clear()
             link.network.dialled.clear()

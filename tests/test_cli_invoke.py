@@ -217,7 +217,7 @@ def test_parts_of_a_stream_are_written_as_they_come(
 
         def slow(body: bytes, _kind: str, goes_on: threading.Event = goes_on) -> Iterator[bytes]:
             yield b"first\n"
-            goes_on.wait(30)
+            goes_on.wait(120)
             for _ in range(200):
                 yield body
 
@@ -236,5 +236,5 @@ def test_parts_of_a_stream_are_written_as_they_come(
             goes_on.set()
             rest = b"" if leaves else process.stdout.read()
             assert process.stderr.read() == b""
-            assert process.wait(30) == (141 if leaves else 0)
+            assert process.wait(120) == (141 if leaves else 0)
         assert leaves or rest == b"x" * 200_000

@@ -141,7 +141,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"http://127.0.0.1:")
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import botocore.session
 import pytest
 
 import sm_private_client as smp
+from as_read import as_read
 from sm_private_client import PrivateClientError, api, errors
 from sm_private_client.cli import app
 from sm_private_client.cli.route_reports import report_on
@@ -501,6 +502,7 @@ def test_the_calling_page_says_which_answers_are_decoded() -> None:
     assert listed == known | {"application/…+json"}
 
 
+@as_read
 def test_the_calling_page_has_the_limits_of_the_model() -> None:
     """Lengths are those of botocore's model, and every option that is a header has its row."""
     model = botocore.session.Session().get_service_model("sagemaker-runtime")

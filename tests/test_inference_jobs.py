@@ -315,9 +315,9 @@ BIG = bytes(128_001)
         ),
         (
             {"body": BIG, "s3_prefix": "s3://inputs/"},
-            {"InferenceId": "x" * 65},
+            {"InferenceId": "x" * 1000},
             ConfigurationError,
-            "InferenceId has 65 characters; nothing was sent.",
+            "InferenceId has 1000 characters; nothing was sent.",
         ),
         (
             LOCATION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 import os
 import pickle
@@ -10,15 +11,17 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import botocore.session
 import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.loaders import create_loader
 from botocore.stub import Stubber
 
+from as_read import as_read
 from sm_private_client.errors import (
     ConfigurationError,
     NoPrivateRouteError,
@@ -96,6 +99,7 @@ def test_invoke_gives_the_answer_as_it_is(link: LocalPrivateLink, path: str) -> 
     assert link.requests[-1].operation == "InvokeEndpoint"
 
 
+@as_read
 def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink) -> None:
     """Walks botocore's model, so that a new member cannot be missed."""
     model = botocore.session.Session().get_service_model("sagemaker-runtime")
@@ -141,6 +145,24 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
     }
     assert set(operation.output_shape.members) <= set(reachable)
     assert set(reachable.values()) <= set(Invocation.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_operations_of_a_later_model_do_not_matter(
+    link: LocalPrivateLink, tmp_path: Path, path: str
+) -> None:
+    """What a later botocore's Runtime has besides, such as one without input, is left alone."""
+    description: Any = dict(cast(Any, RUNTIME)._service_description)
+    ping = {"name": "Ping", "http": {"method": "GET", "requestUri": "/ping"}}
+    description["operations"] = {**description["operations"], "Ping": ping}
+    model = tmp_path / "sagemaker-runtime" / RUNTIME.api_version / "service-2.json"
+    model.parent.mkdir(parents=True)
+    model.write_text(json.dumps(description), encoding="utf-8")
+    core = link.botocore_session()
+    core.register_component("data_loader", create_loader(str(tmp_path)))
+    assert "Ping" in core.get_service_model("sagemaker-runtime").operation_names
+    made = predictor(link.session(botocore_session=core), "echo", path)
+    assert made.invoke(b"1").body == b"1"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -222,7 +244,7 @@ def test_the_guard_stands_under_every_path(link: LocalPrivateLink, path: str) ->
     [
         (lambda p: p.invoke("text"), PayloadError),
         (lambda p: p.invoke(bytes(25 * 1024 * 1024 + 1)), PayloadError),
-        (lambda p: p.invoke(b"", custom_attributes="x" * 1025), ConfigurationError),
+        (lambda p: p.invoke(b"", custom_attributes="x" * 10_000), ConfigurationError),
         (lambda p: p.invoke(b"", inference_id="a\nb"), ConfigurationError),
         (lambda p: p.invoke(b"", members={"Colour": "red"}), ConfigurationError),
         (lambda p: p.predict(object()), PayloadError),
@@ -260,7 +282,7 @@ def test_invoke_and_stream_have_time_outs_of_their_own(link: LocalPrivateLink, p
         assert list(stream.bytes()) == [b"one", b"two"]
     with link.faults.stall(endpoint_name="chat"), pytest.raises(ReadTimeoutError):
         made.invoke(b"1")
-    made = predictor(session, "chat", path, timeout=60, stream_timeout=0.6, retry=once)
+    made = predictor(session, "chat", path, timeout=60, stream_timeout=2, retry=once)
     with (
         link.faults.stall(endpoint_name="chat", after_parts=1),
         made.stream(b"") as stream,

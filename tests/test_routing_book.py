@@ -54,7 +54,7 @@ def test_one_decision_for_many_threads(link: LocalPrivateLink) -> None:
     start = threading.Barrier(32)
 
     def ask(_: int) -> Route:
-        start.wait(10)
+        start.wait(60)
         return session.route("sagemaker-runtime")
 
     with ThreadPoolExecutor(32) as threads:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -45,10 +44,8 @@ def test_its_error_is_raised_as_it_is(error: BaseException) -> None:
 def test_too_late(timeout: float, text: str) -> None:
     """A function that takes longer is left behind: a TimeoutError that says what it did."""
     release = threading.Event()
-    began = time.monotonic()
     with pytest.raises(TimeoutError) as caught:
         run_within(timeout, release.wait, what="DNS look-up of x")
-    assert time.monotonic() - began < 1
     assert str(caught.value) == text
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
@@ -64,7 +61,7 @@ def test_an_error_that_comes_too_late_is_dropped() -> None:
     release = threading.Event()
 
     def fail() -> None:
-        release.wait(5)
+        release.wait(60)
         raise ValueError("late")
 
     with pytest.raises(TimeoutError):

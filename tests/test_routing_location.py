@@ -460,13 +460,15 @@ def hanging(first: bytes = b"") -> Iterator[int]:
 
 
 @pytest.mark.parametrize("first", [b"", b"H", b"HTTP/1.1 200 OK\r\nX: y\r\n"], ids=repr)
-def test_one_second_in_all_when_servers_hang(ec2_root: Path, first: bytes) -> None:
-    """However metadata services hang, silently or drop by drop, all probes end in a second."""
+def test_one_limit_for_all_when_servers_hang(ec2_root: Path, first: bytes) -> None:
+    """However metadata services hang, silently or drop by drop, all probes end in one time-out."""
     with hanging(first) as port:
         network = MetadataNetwork({IMDS: port, ECS: port, LAMBDA: port})
         began = time.monotonic()
-        found = locate(network, environ={**LAMBDA_ENVIRON, **ECS_ENVIRON}, root=ec2_root)
-        assert time.monotonic() - began < 1.4
+        found = locate(
+            network, environ={**LAMBDA_ENVIRON, **ECS_ENVIRON}, root=ec2_root, timeout=1.5
+        )
+        assert time.monotonic() - began < 4  # each of three would have had its own
     assert found == UNKNOWN
 
 
@@ -483,7 +485,8 @@ def test_no_time_no_question(ec2_root: Path) -> None:
     """When the time is over, nobody is asked any more."""
     times = iter([0.0, *[10.0] * 9])
     network = NoNetwork()
-    assert locate(network, environ={}, root=ec2_root, clock=lambda: next(times)) == UNKNOWN
+    clock = times.__next__
+    assert locate(network, environ={}, root=ec2_root, timeout=1, clock=clock) == UNKNOWN
 
 
 def test_records_read_well() -> None:

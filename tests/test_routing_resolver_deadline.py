@@ -1,15 +1,20 @@
-"""Specification of time in routing: "no route" is said within ten seconds, whatever hangs."""
+"""Specification of time in routing: "no route" is said within its limit, whatever hangs."""
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from route_limits import limit_routes
 from sm_private_client.errors import NoPrivateRouteError
+from sm_private_client.routing.discovery import DISCOVERY_TIMEOUT
+from sm_private_client.routing.inquiry import DNS_TIMEOUT
+from sm_private_client.routing.location import LOCATION_TIMEOUT
+from sm_private_client.routing.resolver import ROUTE_TIMEOUT
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -46,12 +51,14 @@ class StuckNetwork:
 
     def __init__(self, inner: NetworkBackend) -> None:
         self.released = threading.Event()
+        self.asked: list[str] = []
         self._inner = inner
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
         if host[0].isdigit():
             return self._inner.resolve(host, timeout=timeout)
-        self.released.wait(60)
+        self.asked.append(host)
+        self.released.wait(600)
         raise socket.gaierror(socket.EAI_NONAME, "released")
 
     def open(
@@ -63,74 +70,75 @@ class StuckNetwork:
 def test_everything_hangs(
     link: LocalPrivateLink, hanging: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Ten seconds at the worst, with DNS, metadata and EC2 hanging, with a route cache too."""
+    """One limit for all, with DNS, metadata and EC2 hanging, with a route cache too."""
+    limit_routes(monkeypatch, route=2, metadata=0.5)
     link.network.map("169.254.170.2", 80, ("127.0.0.1", hanging))
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/task-id")
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", f"http://127.0.0.1:{hanging}")
     stuck = StuckNetwork(link.network)
     session = link.session(network=stuck, route_cache=str(tmp_path))
-    started = time.monotonic()
     try:
         with pytest.raises(NoPrivateRouteError) as caught:
             session.route("sagemaker-runtime")
-        took = time.monotonic() - started
+        asked = len(stuck.asked)
+        with pytest.raises(NoPrivateRouteError):
+            session.route("sagemaker-runtime")
+        assert len(stuck.asked) == asked == 1  # the refusal is kept
     finally:
         stuck.released.set()
-    assert took < 10.0
-    # One second of the 9.5 went to the metadata service: the cache's key has our VPC in it.
-    assert told(caught.value.attempts)[-1] == "deadline (failed): the 8.5 s for a route are over"
-    started = time.monotonic()
-    with pytest.raises(NoPrivateRouteError):
-        session.route("sagemaker-runtime")
-    assert time.monotonic() - started < 1.0  # the refusal is kept
+    # Half a second of the two went to the metadata service: the cache's key has our VPC in it.
+    last = told(caught.value.attempts)[-1]
+    found = re.fullmatch(r"deadline \(failed\): the ([\d.]+) s for a route are over", last)
+    assert found
+    assert float(found[1]) <= 1.5
+
+
+def test_the_limits_add_up_to_what_is_promised() -> None:
+    """No route is said within ten seconds; each question has a part of that."""
+    assert ROUTE_TIMEOUT == 9.5
+    assert (LOCATION_TIMEOUT, DNS_TIMEOUT, DISCOVERY_TIMEOUT) == (1.0, 2.0, 5.0)
 
 
 def test_dns_that_hangs_costs_two_seconds(link: LocalPrivateLink) -> None:
     """A look-up without an answer is given up after two seconds, and the next step tries."""
-    started = time.monotonic()
-    with link.faults.dns_delay(60, HOST):
+    with link.faults.dns_delay(600, HOST):
         route = link.session().route("sagemaker-runtime")
-    assert time.monotonic() - started < 5.0
     assert told(route.evidence)[2] == (f"private DNS (failed): no DNS answer for {HOST} within 2 s")
     assert route.source == "discovery"
 
 
-def test_ec2_that_hangs_costs_five_seconds(
+def test_ec2_that_hangs_costs_its_time_once(
     link: LocalPrivateLink, hanging: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EC2 that takes the connection and never answers is told as a time-out; once for all."""
+    limit_routes(monkeypatch, ec2=0.5)
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", f"http://127.0.0.1:{hanging}")
     named = link.vpc_endpoints[0].vpc_endpoint_id
     session = link.session(vpc_endpoint={"sagemaker-metrics": named})
-    started = time.monotonic()
     with pytest.raises(NoPrivateRouteError) as caught:
         session.route("sagemaker-runtime")
-    assert 3.0 < time.monotonic() - started < 9.0
     no_answer = (
         "EC2 could not be asked (ec2:DescribeVpcEndpoints). Cause: ec2:DescribeVpcEndpoints: no "
-        "answer within 5 s."
+        "answer within 0.5 s."
     )
     assert told(caught.value.attempts)[-1] == f"discovery (failed): {no_answer}"
     # The failure is kept, so EC2 is not waited for again; what only it could tell is guessed.
     host = f"{named}.metrics.sagemaker.us-east-1.vpce.amazonaws.com"
-    started = time.monotonic()
     with link.faults.dns(host, "10.0.0.10"):
         route = session.route("sagemaker-metrics")
-    assert time.monotonic() - started < 2.0
     assert told(route.evidence) == [
         f"explicit (failed): {no_answer}",
         f"explicit (used): vpc_endpoint= names {named}; {host} was guessed from the bare id",
     ]
 
 
-def test_metadata_that_hangs_costs_one_second(
+def test_metadata_that_hangs_costs_its_time_once(
     link: LocalPrivateLink, hanging: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A metadata service that hangs leaves our place unknown, and is asked once."""
+    limit_routes(monkeypatch, metadata=0.2)
     link.network.map("169.254.170.2", 80, ("127.0.0.1", hanging))
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/task-id")
     session = link.session()
-    started = time.monotonic()
     assert session.route("sagemaker-runtime").source == "discovery"
-    assert time.monotonic() - started < 4.0
     assert len([d for d in link.network.dialled if d == ("169.254.170.2", 80)]) == 1

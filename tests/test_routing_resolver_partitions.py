@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import botocore.session
 import pytest
 
+from as_read import as_read
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.testing import LocalPrivateLink
@@ -26,6 +27,7 @@ PARTITIONS = {
 }
 
 
+@as_read
 def test_the_table_has_every_partition() -> None:
     """Every partition that botocore knows is in the table above."""
     known = {p.name: p.dns_suffix for p in partitions(botocore.session.Session())}

@@ -17,6 +17,7 @@ from sm_private_client.errors import (
     NoPrivateRouteError,
     PublicAddressError,
 )
+from sm_private_client.privatelink.services import UNROUTABLE
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -180,20 +181,9 @@ def test_an_explicit_url_is_judged_by_the_guard(link: LocalPrivateLink) -> None:
 # Members of the family without an endpoint service
 
 
-UNROUTABLE = [
-    "sagemaker-a2i-runtime",
-    "sagemaker-edge",
-    "sagemakerjobruntime",
-    "sagemakertrainingsessionruntime",
-    "sagemaker-inference-router-runtime",
-]
-
-
-@pytest.mark.parametrize("service", UNROUTABLE)
+@pytest.mark.parametrize("service", sorted(UNROUTABLE))
 def test_a_member_without_endpoint_service_is_refused(link: LocalPrivateLink, service: str) -> None:
     """It is refused with an error that says so, whatever VPC endpoint is named; never sent out."""
-    if service not in link.botocore_session().get_available_services():
-        pytest.skip(f"this botocore has no {service}")
     standing = link.vpc_endpoint("sagemaker-runtime")
     for named in (None, standing.vpc_endpoint_id, standing.name.host):
         with pytest.raises(NoPrivateRouteError) as caught:
@@ -213,16 +203,6 @@ def test_a_member_without_endpoint_service_is_refused(link: LocalPrivateLink, se
     assert (route.endpoint_url, route.source) == ("https://relay.internal", "explicit")
 
 
-def test_a_member_goes_where_an_explicit_url_says_guarded(link: LocalPrivateLink) -> None:
-    """With an endpoint_url a member without endpoint service is dialled, under the guard."""
-    session = link.session()
-    url = "https://relay.internal"
-    client = session.client("sagemaker-edge", endpoint_url=url)
-    assert client.meta.endpoint_url == url
-    with link.faults.dns("relay.internal", "52.46.128.99"), pytest.raises(PublicAddressError):
-        client.get_device_registration(DeviceName="d", DeviceFleetName="f")
-
-
 FUTURE = {
     "version": "2.0",
     "metadata": {
@@ -240,25 +220,38 @@ FUTURE = {
 }
 
 
-def test_a_future_member_is_refused(link: LocalPrivateLink, tmp_path: Path) -> None:
-    """A service that a later botocore brings is refused, not sent out publicly."""
+@pytest.fixture
+def future(link: LocalPrivateLink, tmp_path: Path) -> Any:
+    """A session of a later botocore, which has sagemaker-foo; boto3-stubs know no such name."""
     model = tmp_path / "sagemaker-foo" / "2027-01-01" / "service-2.json"
     model.parent.mkdir(parents=True)
     model.write_text(json.dumps(FUTURE))
     core = link.botocore_session()
     core.register_component("data_loader", create_loader(str(tmp_path)))
-    session: Any = link.session(botocore_session=core)  # boto3-stubs know no such name
+    return link.session(botocore_session=core)
+
+
+def test_a_future_member_is_refused(future: Any) -> None:
+    """A service that a later botocore brings is refused, not sent out publicly."""
     with pytest.raises(NoPrivateRouteError) as caught:
-        session.route("sagemaker-foo")
+        future.route("sagemaker-foo")
     assert caught.value.what.startswith("sagemaker-foo cannot be reached privately.")
-    # It has no endpoint rules here: its own host is judged, as an endpoint_url= is.
-    host = "foo.sagemaker.us-east-1.amazonaws.com"
-    for given, name in (({}, host), ({"endpoint_url": "https://relay.internal"}, "relay.internal")):
-        with link.faults.dns(name, "52.46.128.77"), pytest.raises(PublicAddressError, match=name):
-            session.client("sagemaker-foo", **given).ping()
     fips = Config(use_fips_endpoint=True)
     with pytest.raises(FipsUnavailableError):  # no host with and none without FIPS: not the same
-        session.route("sagemaker-foo", endpoint_url="https://relay.internal", config=fips)
+        future.route("sagemaker-foo", endpoint_url="https://relay.internal", config=fips)
+
+
+def test_a_future_member_goes_where_an_explicit_url_says_guarded(
+    link: LocalPrivateLink, future: Any
+) -> None:
+    """With an endpoint_url a member without endpoint service is dialled, under the guard.
+
+    One without endpoint rules has its own host judged in the same way.
+    """
+    host = "foo.sagemaker.us-east-1.amazonaws.com"
+    for given, name in (({}, host), ({"endpoint_url": "https://relay.internal"}, "relay.internal")):
+        with link.faults.dns(name, "52.46.128.99"), pytest.raises(PublicAddressError, match=name):
+            future.client("sagemaker-foo", **given).ping()
 
 
 def test_an_unknown_member_is_botocore_s_own_error(link: LocalPrivateLink) -> None:

@@ -405,10 +405,10 @@ def test_a_function_that_was_kept_from_before_makes_guarded_clients(
 ) -> None:
     """``create_client`` of the botocore session, taken before the sealing."""
     core = bare.botocore_session(siblings="network")
-    kept = core.create_client
+    kept: Any = core.create_client
     session = sealed(bare, botocore_session=core)
     with without_io(bare):
-        queues: Any = kept("sqs")
+        queues = kept("sqs")
     with pytest.raises(NoPrivateRouteError):
         queues.list_queues()
     assert kept("ec2").describe_vpcs()["Vpcs"]
@@ -527,7 +527,7 @@ def test_a_base_class_that_calls_while_it_is_made_is_guarded(
     bare: LocalPrivateLink, event: str, is_cooperative: bool, is_first: bool
 ) -> None:
     """Handlers may give a client more bases, before the session is sealed and afterwards."""
-    core = bare.botocore_session(siblings="network")
+    core: Any = bare.botocore_session(siblings="network")
     seen: list[Exception] = []
 
     def more(base_classes: list[type], **_: object) -> None:

@@ -16,6 +16,7 @@ import botocore.session
 import pytest
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoRegionError, UnknownServiceError
@@ -348,7 +349,7 @@ def test_a_client_that_was_made_during_a_failure_works_later(
 @pytest.mark.parametrize("way", ["install", "session"])
 def test_the_sagemaker_sdks_four_clients_are_made(link: LocalPrivateLink, way: str) -> None:
     """Versions 2 and 3 make them all at once; the VPC has endpoints for two of them."""
-    session = boto3_session(link) if way == "install" else link.session()
+    session: Any = boto3_session(link) if way == "install" else link.session()
     with install(network=link.network) if way == "install" else contextlib.nullcontext():
         with without_io(link):
             api = session.client("sagemaker", config=Config(user_agent_extra="SDK"))
@@ -511,7 +512,7 @@ class Answered(AWSResponse):
     """What an event handler answers instead of AWS."""
 
     def __init__(self) -> None:
-        super().__init__("https://x", 200, {}, None)
+        super().__init__("https://x", 200, HTTPHeaders(), None)
 
     @property
     def content(self) -> bytes:

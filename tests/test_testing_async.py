@@ -63,7 +63,7 @@ def read(link: LocalPrivateLink, location: str) -> bytes | None:
 
 
 def wait_for(link: LocalPrivateLink, location: str) -> bytes:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (body := read(link, location)) is not None:
             return body

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from as_read import operations_read
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ def test_every_operation_of_the_model_is_answered(link: LocalPrivateLink, servic
     client = session.client(service)  # type: ignore[call-overload]
     standing = link.vpc_endpoint(service)
     signing = "sagemaker-geospatial" if service == "sagemaker-geospatial" else "sagemaker"
-    for operation in client.meta.service_model.operation_names:
+    for operation in operations_read(client.meta.service_model):
         shape = client.meta.service_model.operation_model(operation).input_shape
         before = len(link.requests)
         answer: Any = {"Error": {"Code": "", "Message": "it is played"}}

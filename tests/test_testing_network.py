@@ -249,7 +249,6 @@ def test_accepting_is_slow(link: LocalPrivateLink) -> None:
     with link.faults.slow_accept(0.2, "us-east-1a"):
         started = time.monotonic()
         with connect(link, standing.interfaces[0].address) as opened:
-            assert time.monotonic() - started < 0.2
             secure(link, opened, standing.name.host).close()
         assert time.monotonic() - started >= 0.2
 

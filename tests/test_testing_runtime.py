@@ -8,6 +8,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
@@ -18,6 +19,12 @@ from sm_private_client.testing import LocalPrivateLink, ModelFailure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INPUT: Any = (
+    botocore.session.Session()
+    .get_service_model("sagemaker-runtime")
+    .operation_model("InvokeEndpoint")
+    .input_shape
+)
 ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
@@ -31,6 +38,11 @@ def link() -> Iterator[LocalPrivateLink]:
 @pytest.fixture(scope="module")
 def runtime(link: LocalPrivateLink) -> Any:
     return link.session().client("sagemaker-runtime", config=ONCE)
+
+
+def most(name: str) -> int:
+    """The largest length that botocore's model allows a member of InvokeEndpoint."""
+    return int(INPUT.members[name].metadata["max"])
 
 
 def refused(call: Any, **arguments: Any) -> dict[str, Any]:
@@ -155,15 +167,19 @@ def test_a_model_that_fails_is_a_model_error(
     ("arguments", "message"),
     [
         (
-            {"CustomAttributes": "x" * 1025},
+            {"CustomAttributes": "x" * (most("CustomAttributes") + 1)},
             "1 validation error detected: Value at 'customAttributes' failed to satisfy "
-            "constraint: Member must have length less than or equal to 1024",
+            f"constraint: Member must have length less than or equal to {most('CustomAttributes')}",
         ),
         (
-            {"InferenceId": "x" * 65, "SessionId": "y" * 257},
+            {
+                "InferenceId": "x" * (most("InferenceId") + 1),
+                "SessionId": "y" * (most("SessionId") + 1),
+            },
             "2 validation errors detected: Value at 'inferenceId' failed to satisfy constraint: "
-            "Member must have length less than or equal to 64; Value at 'sessionId' failed to "
-            "satisfy constraint: Member must have length less than or equal to 256",
+            f"Member must have length less than or equal to {most('InferenceId')}; Value at "
+            "'sessionId' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {most('SessionId')}",
         ),
         ({"TargetVariant": "Green"}, "Variant Green not found for Request echo."),
     ],

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError as URLLib3Error
 from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference.eventstream import payload_parts
 from sm_private_client.inference.invoking import Answer, answered_in
-from sm_private_client.inference.requests import RuntimeOperation
+from sm_private_client.inference.requests import BODY_LIMITS, RuntimeOperation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -185,7 +185,7 @@ class BotocoreInvoker:
         self.client = client
         model = client.meta.service_model
         self._operations = {
-            name: RuntimeOperation(model.operation_model(name)) for name in model.operation_names
+            name: RuntimeOperation(model.operation_model(name)) for name in BODY_LIMITS
         }
 
     def __repr__(self) -> str:

@@ -39,6 +39,7 @@ SERVICE_NAMES: Final = (
     "sagemaker-a2i-runtime",
     "sagemaker-edge",
     "sagemaker-featurestore-runtime",
+    "sagemaker-gateway-runtime",
     "sagemaker-inference-router-runtime",
     "sagemaker-metrics",
     "sagemaker-runtime",

@@ -149,12 +149,17 @@ UNROUTABLE: Final[frozenset[str]] = frozenset(
     {
         "sagemaker-a2i-runtime",
         "sagemaker-edge",
+        "sagemaker-gateway-runtime",  # a global gateway has an endpoint service of its own
         "sagemaker-inference-router-runtime",
         "sagemakerjobruntime",
         "sagemakertrainingsessionruntime",
     }
 )
-"""Members of the family for which no endpoint service was found (PLG, November 2026)."""
+"""Members of the family for which no endpoint service was found (PLG, November 2026).
+
+A member that neither this set nor the catalogue names, because a later botocore brought it, is
+refused in the same way (``is_family``).
+"""
 
 _ALIASES: Final = {"runtime.sagemaker": "sagemaker-runtime"}  # botocore's own alias
 

@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
+from sm_private_client.policy.actions import INVOKING
 from sm_private_client.testing.control_plane import unplayed
 from sm_private_client.testing.messages import ConnectionCut, Request, Response
 from sm_private_client.testing.presigned import presigned_url
@@ -152,7 +153,7 @@ class DataPlane:
         region: str,
     ) -> Response:
         service_name = operations.service_name
-        if service_name == "sagemaker-runtime":
+        if service_name == "sagemaker-runtime" and operation in INVOKING:
             return self._runtime.answer(operation, request, connection)
         if service_name == "sagemaker":
             parameters = _document(request)
