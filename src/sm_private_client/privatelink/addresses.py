@@ -16,6 +16,7 @@ __all__ = [
     "AddressPolicy",
     "Network",
     "Verdict",
+    "is_in_private_range",
     "is_loopback_host",
     "parse_allowed_networks",
     "refusal",
@@ -141,6 +142,21 @@ class AddressPolicy:
         if any(ip in network for network in PRIVATE_NETWORKS):
             return True, "private-range", "is in a private range"
         return False, "public", "is public"
+
+
+def is_in_private_range(text: str) -> bool:
+    """Return True if an address or a network, as text, is wholly in a range that nobody routes.
+
+    Raises:
+        ValueError: The text is neither, or names an IPv6 zone.
+    """
+    if "%" in text:
+        raise ValueError("an IPv6 zone is no part of an address")
+    network = ipaddress.ip_network(text)
+    return any(
+        network.version == private.version and network.subnet_of(private)  # type: ignore[arg-type]
+        for private in PRIVATE_NETWORKS
+    )
 
 
 def _gives_credentials(ip: IPAddress) -> tuple[bool, str, str]:

@@ -6,13 +6,13 @@ import copy
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from sm_private_client.errors import NoPrivateRouteError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.routing import botocore_rules
-from sm_private_client.routing.cache import NEGATIVE_TTL, ROUTE_TTL, RouteCache
+from sm_private_client.routing.cache import ROUTE_TTL, RouteCache
 from sm_private_client.routing.discovery import Discovery
 from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sm_private_client.routing.network import NetworkBackend
 
 __all__ = ["ClientCredentials", "RouteBook"]
+
+_REFUSAL_TTL: Final = 30.0  # seconds that "there is no private route" holds in this process
 
 
 class ClientCredentials(NamedTuple):
@@ -155,7 +157,7 @@ class RouteBook:
                 try:
                     decided, ttl = self._decide(request, credentials), ROUTE_TTL
                 except NoPrivateRouteError as error:
-                    decided, ttl = error, NEGATIVE_TTL
+                    decided, ttl = error, _REFUSAL_TTL
                 self._routes[key] = (time.monotonic() + ttl, decided)
         if isinstance(decided, NoPrivateRouteError):
             raise copy.copy(decided)  # each caller gets a traceback of its own
@@ -268,11 +270,14 @@ class RouteBook:
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
         started = time.monotonic()
+        where = self._locate()
         key = {
             "service": request.service_name,
             "partition": partition_of(request.region, self._known_partitions()).name,
             "region": request.region,
-            "vpc": self._locate().vpc_id,
+            "vpc": where.vpc_id,
+            "subnets": where.subnet_ids,
+            "resource": str(where.resource),
             "identity": identity_of(
                 self._session.profile or "default",
                 read_environment(),
@@ -282,9 +287,15 @@ class RouteBook:
             "default_url": request.default_url,
             "fips": request.fips,
         }
-        left = ROUTE_TIMEOUT - (time.monotonic() - started)  # where we are was asked already
+
+        def left() -> float:  # where we are was asked already, and other processes waited for
+            return ROUTE_TIMEOUT - (time.monotonic() - started)
+
         return self._cache(directory).fetch(
-            key, decide=lambda: resolver.resolve(request, timeout=left), refresh=resolver.refresh
+            key,
+            decide=lambda: resolver.resolve(request, timeout=left()),
+            recall=lambda kept: resolver.recall(request, kept, timeout=left()),
+            answers_of=lambda route: resolver.answers_of(request, route),
         )
 
     def _cache(self, directory: str) -> RouteCache:

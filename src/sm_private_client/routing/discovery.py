@@ -8,10 +8,11 @@ only for what is asked. Answers are kept in memory, because EC2 throttles per ac
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -38,6 +39,8 @@ _ANSWER_TTL: Final = 3600.0
 _FAILURE_TTL: Final = 30.0
 _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
+_DESCRIBE_VPCS: Final = "ec2:DescribeVpcs"
+_DESCRIBE_SUBNETS: Final = "ec2:DescribeSubnets"
 DENIED_CODES: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
@@ -74,6 +77,36 @@ class Discovery:
         self._client: Any = None
         self._lock = threading.RLock()
         self._answers: dict[tuple[str, Any], tuple[float, Any]] = {}
+
+    @classmethod
+    def answered(
+        cls,
+        vpc_endpoints: tuple[VpcEndpoint, ...],
+        *,
+        vpc_cidrs: tuple[str, ...],
+        vpc_id: str | None,
+        subnet_ids: tuple[str, ...],
+    ) -> Discovery:
+        """Return one that has EC2's answers of earlier and asks nobody.
+
+        Args:
+            vpc_endpoints: With their addresses; none if EC2 could not be asked.
+            vpc_cidrs: The CIDRs of their VPC.
+            vpc_id: That VPC.
+            subnet_ids: Where this process runs, in that VPC.
+        """
+
+        def nobody() -> NoReturn:
+            raise DiscoveryError("EC2 is not asked again.", cause="it could not be asked earlier.")
+
+        made = cls(nobody, service_names=())
+        answers: dict[tuple[str, Any], Any] = {}
+        if vpc_endpoints:
+            answers[_DESCRIBE_VPC_ENDPOINTS, ()] = vpc_endpoints
+            answers[_DESCRIBE_VPCS, (vpc_id,)] = vpc_cidrs
+            answers[_DESCRIBE_SUBNETS, subnet_ids] = vpc_id
+        made._answers = {about: (math.inf, answer) for about, answer in answers.items()}
+        return made
 
     def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
         """Lists the family's interface VPC endpoints, without their addresses, oldest first.
@@ -180,7 +213,7 @@ class Discovery:
                 dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6])
             )
 
-        return self._kept("ec2:DescribeVpcs", (vpc_id,), ask)
+        return self._kept(_DESCRIBE_VPCS, (vpc_id,), ask)
 
     def vpc_of_subnets(self, subnet_ids: tuple[str, ...]) -> str | None:
         """Gives the VPC that subnets are in, ``None`` where EC2 shows none of them.
@@ -195,7 +228,7 @@ class Discovery:
             )
             return next((str(subnet["VpcId"]) for subnet in answer["Subnets"]), None)
 
-        return self._kept("ec2:DescribeSubnets", subnet_ids, ask)
+        return self._kept(_DESCRIBE_SUBNETS, subnet_ids, ask)
 
     def known(self) -> tuple[VpcEndpoint, ...]:
         """Gives what ``vpc_endpoints`` answered, if it was asked before; asks nobody."""
