@@ -1,7 +1,7 @@
-"""A directory of this user alone, whose files are believed only as far as they are its own.
+"""Files that are read back later, and are believed only if nobody else can have written them.
 
-Everything is opened once, without following links, and the owner and the mode are read from what
-was opened: between a check by name and an opening by name another user could swap the two.
+Everything is opened once, and the owner and the mode are read from what was opened: between a
+check by name and an opening by name another user could swap the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["NotOursError", "OwnedDirectory"]
+__all__ = ["NotOursError", "OwnedDirectory", "read_owned"]
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # Absent on Windows, where the user's own profile directory is what protects these files.
@@ -37,7 +37,9 @@ class NotOursError(OSError):
 
 
 class OwnedDirectory:
-    """An open directory; use it in a ``with`` block.
+    """An open directory of this user alone, in which no link is followed.
+
+    Use it in a ``with`` block.
 
     Args:
         path: The directory.
@@ -134,16 +136,37 @@ class OwnedDirectory:
 
     def _open(self, name: str, flags: int) -> int:
         path = self.path / name
-        handle = _open(path, flags | _NO_WAITING | _BINARY, self._where(name), self._handle)
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotOursError(f"{path} is no ordinary file")
-            _require_ours(path, status)
-        except OSError:
-            os.close(handle)
-            raise
-        return handle
+        return _checked(
+            path, _open(path, flags | _NO_WAITING | _BINARY, self._where(name), self._handle)
+        )
+
+
+def read_owned(path: Path, *, limit: int) -> bytes:
+    """Return what a file holds that the user named; a link is followed, and its file checked.
+
+    Args:
+        path: The file.
+        limit: Bytes; one more is read of a longer file, so that it can be told.
+
+    Raises:
+        NotOursError: It belongs to another user, can be written by others, or is no ordinary file.
+        OSError: It cannot be opened.
+    """
+    handle = _checked(path, os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY))
+    with os.fdopen(handle, "rb") as file:
+        return file.read(limit + 1)
+
+
+def _checked(path: Path, handle: int) -> int:
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotOursError(f"{path} is no ordinary file")
+        _require_ours(path, status)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _open(path: Path, flags: int, where: str = "", directory: int | None = None) -> int:
