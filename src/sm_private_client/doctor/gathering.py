@@ -29,7 +29,6 @@ from sm_private_client.doctor.gathering_network import name_servers
 from sm_private_client.doctor.gathering_service import ServiceGathering
 from sm_private_client.doctor.gathering_session import credentials_of, environment_of
 from sm_private_client.doctor.gathering_siblings import look_at_siblings, sibling_services
-from sm_private_client.doctor.hosts import redacted
 from sm_private_client.doctor.plugin_hook import look_at_hook
 from sm_private_client.doctor.started import Started
 from sm_private_client.doctor.unknown import Unknown, known
@@ -38,6 +37,7 @@ from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.records import Route
 from sm_private_client.routing.settings import read_environment
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

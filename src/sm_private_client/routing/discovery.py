@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from sm_private_client.errors import DiscoveryError, PrivateClientError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
 from sm_private_client.routing.deadlines import run_within
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -297,7 +298,9 @@ def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
                 "or name one you have: set AWS_ENDPOINT_URL_EC2.",
             ),
         )
-    reason = str(error) if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+    # EC2's own URL may be one with a password, which botocore repeats.
+    told = redacted(str(error))
+    reason = told if isinstance(error, TimeoutError) else f"{type(error).__name__}: {told}"
     return DiscoveryError(
         what,
         cause=f"{reason}.",

@@ -19,7 +19,7 @@ from sm_private_client.errors import (
     PublicAddressError,
     RoutingError,
 )
-from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id
+from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id, parse_vpc_endpoint_arn
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.routing.choice import nearest, usable
 from sm_private_client.routing.deadlines import run_within
@@ -125,7 +125,8 @@ class RouteResolver:
         chosen = route.vpc_endpoint
         if chosen is None:
             # From the bare id alone, because EC2 could not be asked.
-            return KeptAnswers() if is_vpc_endpoint_id(named) else None
+            _, bare = parse_vpc_endpoint_arn(named) or ("", named)
+            return KeptAnswers() if is_vpc_endpoint_id(bare) else None
         others = (
             v
             for v in self._world.discovery.known()
