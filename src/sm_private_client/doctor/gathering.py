@@ -36,7 +36,7 @@ from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.records import Route
-from sm_private_client.routing.settings import read_environment
+from sm_private_client.routing.settings import missing_region, read_environment
 from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Fac
         raise ConfigurationError("services= names no service.", remedy="name sagemaker-runtime.")
     region = str(session.region_name or "")
     if not region:
-        return Facts(region="", settings_problem="no region is set")
+        told = " ".join(str(missing_region()).splitlines()[:2])
+        return Facts(region="", settings_problem=told)
     try:
         partition = session.routes.partition(region)
         requests = {name: session.routes.request(name, region) for name in names}

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, get_args
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, MissingRegionError
 from sm_private_client.privatelink.addresses import Network, parse_allowed_networks
 from sm_private_client.privatelink.services import canonical_service_name, routable_service_names
 from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
@@ -28,6 +28,7 @@ __all__ = [
     "RoutingSettings",
     "is_sealed",
     "load_settings",
+    "missing_region",
     "read_environment",
 ]
 
@@ -130,6 +131,7 @@ _VARIABLES: Final = {
 _OPTIONS: Final = frozenset(RoutingOptions.__annotations__)
 _VPC_ID: Final = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?\Z")
 _ZONE: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+(?:-[a-z]{3}-\d+)?[a-z]\Z")
+_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+\Z")
 _OFF: Final = frozenset({"off", "false", "0", "no"})
 _ON: Final = frozenset({"on", "true", "1", "yes"})
 
@@ -150,6 +152,29 @@ def identity_of(
     key_id = access_key_id or environ.get("AWS_ACCESS_KEY_ID", "")
     digest = hashlib.sha256(key_id.encode()).hexdigest()[:16] if key_id else ""
     return f"{profile_name}:{digest}"
+
+
+def missing_region(*, option: str = "region_name=") -> MissingRegionError:
+    """Make the error for a session without a region, which says what boto3 passes over.
+
+    Platforms such as ECS, EKS and Lambda set ``AWS_REGION``, which other SDKs read and boto3 does
+    not (boto3 guide, "Configuration").
+
+    Args:
+        option: How the caller names a region.
+    """
+    region = read_environment().get("AWS_REGION", "")
+    for_example = region if _REGION.match(region) else "us-east-1"
+    cause = f"neither {option} nor AWS_DEFAULT_REGION nor the profile names one."
+    if region:
+        shown = f"={region}" if region == for_example else ""
+        cause = f"AWS_REGION{shown} is set, and boto3 does not read it."
+    given = f"{option}{for_example!r}" if option.endswith("=") else f"{option} {for_example}"
+    return MissingRegionError(
+        "No region is set.",
+        cause=cause,
+        remedy=(f"export AWS_DEFAULT_REGION={for_example}", f"or pass {given}."),
+    )
 
 
 def load_settings(
