@@ -17,9 +17,11 @@ EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 SCRIPT = Path(sys.executable).with_name("sm-private-client")
 NO_REGION = """\
 No region is set.
-Cause: neither --region, AWS_DEFAULT_REGION nor the profile names one.
-Remedy: pass --region, for example --region us-east-1.
-See docs/errors.md#configuration
+Cause: neither --region nor AWS_DEFAULT_REGION nor the profile names one.
+Remedies, in order:
+  1. export AWS_DEFAULT_REGION=us-east-1
+  2. or pass --region us-east-1.
+See docs/errors.md#missing-region
 """
 NO_PROFILE = """\
 There is no profile 'nobody'.
@@ -107,7 +109,26 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["routes", "--debug"]) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("Traceback (most recent call last):\n")
-    assert "NoRegionError" in shown
+    assert "MissingRegionError" in shown
+
+
+@pytest.mark.parametrize(
+    "argv", [["doctor"], ["routes"], ["env"], ["exec", "--", "true"], ["endpoints", "list"]]
+)
+def test_a_region_that_boto3_does_not_read_is_named(
+    argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS_REGION, which ECS, EKS and other SDKs have, is not boto3's: every command says so."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert main(argv) == (125 if "exec" in argv else 1)
+    assert capsys.readouterr().err == (
+        "No region is set.\n"
+        "Cause: AWS_REGION=eu-west-1 is set, and boto3 does not read it.\n"
+        "Remedies, in order:\n"
+        "  1. export AWS_DEFAULT_REGION=eu-west-1\n"
+        "  2. or pass --region eu-west-1.\n"
+        "See docs/errors.md#missing-region\n"
+    )
 
 
 @pytest.mark.parametrize(

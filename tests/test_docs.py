@@ -155,6 +155,13 @@ def raise_missing_extra(_: LocalPrivateLink) -> None:
     raise smp.MissingExtraError("sm-private-client demo", extra="demo")
 
 
+def raise_missing_region(_: LocalPrivateLink) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_DEFAULT_REGION", raising=False)
+        patch.setenv("AWS_REGION", "eu-west-1")
+        smp.Session().client("sagemaker")
+
+
 def raise_policy(_: LocalPrivateLink) -> None:
     statement = {"Effect": "allow", "Action": "sagemaker:*", "Resource": "*", "Principal": "*"}
     parse({"Statement": [statement]})
@@ -242,6 +249,7 @@ RAISED: Final[dict[str, Callable[[LocalPrivateLink], None]]] = {
     "job-failed": raise_job_failed,
     "job-timeout": raise_job_timeout,
     "missing-extra": raise_missing_extra,
+    "missing-region": raise_missing_region,
     "no-private-route": raise_no_private_route,
     "payload": raise_payload,
     "policy": raise_policy,

@@ -34,7 +34,7 @@ from sm_private_client.doctor.facts import (
     UrlSetting,
 )
 from sm_private_client.doctor.gathering_calls import denied_by
-from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host, redacted
+from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host
 from sm_private_client.doctor.network_facts import Certificate, NameAnswer, Peer, TlsResult
 from sm_private_client.doctor.ranking import paths, ranked
 from sm_private_client.doctor.records import Finding
@@ -829,20 +829,6 @@ AWS = Partition(
 def test_what_a_host_name_says(host: str, told: tuple[str, str, bool] | None) -> None:
     """Service, region and FIPS, of default hosts and of VPC endpoints' names."""
     assert read_host(host, AWS) == told
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("https://me:word@host/path", "https://host/path"),
-        ("'https://me@host' is wrong", "'https://host' is wrong"),
-        ("https://host/a@b", "https://host/a@b"),
-        ("me@host", "me@host"),
-    ],
-)
-def test_urls_are_shown_without_user_and_password(text: str, shown: str) -> None:
-    """What stands before the host in a URL is a secret."""
-    assert redacted(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.exceptions import BotoCoreError, HTTPClientError, NoRegionError
 
 from sm_private_client import errors
 from sm_private_client.errors import (
@@ -21,6 +21,7 @@ from sm_private_client.errors import (
     JobFailedError,
     JobTimeoutError,
     MissingExtraError,
+    MissingRegionError,
     NoPrivateRouteError,
     PayloadError,
     PolicyError,
@@ -37,6 +38,7 @@ from sm_private_client.privatelink.records import Evidence, VpcEndpoint
 TREE: dict[type[PrivateClientError], tuple[type[BaseException], ...]] = {
     PrivateClientError: (BotoCoreError,),
     ConfigurationError: (PrivateClientError, ValueError),
+    MissingRegionError: (ConfigurationError, NoRegionError),
     RoutingError: (PrivateClientError,),
     NoPrivateRouteError: (RoutingError,),
     AmbiguousVpcEndpointError: (RoutingError,),
@@ -153,6 +155,7 @@ ONE_OF_EACH: list[tuple[PrivateClientError, dict[str, object], str]] = [
         for cls in (
             PrivateClientError,
             ConfigurationError,
+            MissingRegionError,
             RoutingError,
             FipsUnavailableError,
             DiscoveryError,
@@ -175,7 +178,9 @@ def test_the_tree_is_drawn_in_full() -> None:
     made = {
         value
         for value in vars(errors).values()
-        if inspect.isclass(value) and issubclass(value, Exception) and value is not BotoCoreError
+        if inspect.isclass(value)
+        and issubclass(value, Exception)
+        and value not in (BotoCoreError, NoRegionError)
     }
     assert made == set(TREE)
     for cls, parents in TREE.items():

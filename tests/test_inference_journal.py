@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -25,7 +27,13 @@ from sm_private_client.inference.journal import (
     pack_answer,
     unpack_answer,
 )
-from sm_private_client.inference.journal_format import pack_header
+from sm_private_client.inference.journal_format import (
+    LAST_ITEM,
+    MAGIC,
+    Record,
+    pack_header,
+    pack_record,
+)
 
 RUN = {"endpoint_name": "churn", "codec": "application/json"}
 PRINTS = [fingerprint_of(b"item %d" % index) for index in range(100)]
@@ -269,6 +277,80 @@ def test_a_damaged_header_is_refused(path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(ConfigurationError, match="is damaged at byte 28"):
         Journal(path, RUN)
+
+
+def header_of(text: bytes, length: int | None = None) -> bytes:
+    size = len(text) if length is None else length
+    return MAGIC + struct.pack(">II", size, zlib.crc32(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MAGIC + bytes(60),  # as a machine leaves it that died in the first moment
+        header_of(b"[]"),
+        header_of(b'"text"'),
+        header_of(b'{"endpoint_name": 5}'),
+        header_of(b"\xff\xfe"),
+        header_of(b"[" * 100_000),
+        header_of(b"{}", 0xFFFFFFFF),
+    ],
+    ids=["zeros", "list", "text", "number", "not UTF-8", "deep", "long"],
+)
+def test_a_header_that_says_no_run_is_refused(path: Path, content: bytes) -> None:
+    """Whatever stands in the header, the error names the file, and the file stays as it was."""
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        Journal(path, RUN)
+    assert str(caught.value).splitlines()[0] == f"The journal {path} is damaged at byte 28."
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("item", [LAST_ITEM + 1, 2**45, 2**63, 2**64 - 1])
+def test_an_item_beyond_any_run_is_damage(path: Path, item: int) -> None:
+    """A number that no run reaches is not written to, nor cut off as if a kill had left it."""
+    content = pack_header(RUN) + pack_record(Record(item, 1, b"f" * 32, b"v"))
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is damaged at byte"):
+        Journal(path, RUN)
+    assert path.read_bytes() == content
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_after_the_magic_are_a_journal_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    """Nothing but ConfigurationError comes of what a file holds."""
+    path = tmp_path_factory.mktemp("any") / "run.journal"
+    path.write_bytes(MAGIC + content)
+    with contextlib.suppress(ConfigurationError):
+        Journal(path, RUN).close()
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """A planted link makes no file elsewhere, and changes none."""
+    other = tmp_path / "other"
+    other.touch(mode=0o644)
+    for target in (other, tmp_path / "missing"):
+        path.symlink_to(target)
+        with pytest.raises(ConfigurationError, match="it is a link, which is not followed"):
+            Journal(path, RUN)
+        path.unlink()
+    assert other.read_bytes() == b""
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
+    assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such modes")
+@pytest.mark.parametrize("bits", [0o620, 0o602, 0o666])
+def test_what_others_can_write_is_refused(path: Path, bits: int) -> None:
+    """The results of a run are not taken from a file that other users can write."""
+    before = written(path, b"a")
+    path.chmod(bits)
+    with pytest.raises(ConfigurationError, match="other users can write it"):
+        Journal(path, RUN)
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == bits
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no resource limits")

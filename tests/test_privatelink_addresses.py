@@ -13,6 +13,7 @@ from sm_private_client.errors import ConfigurationError, PublicAddressError
 from sm_private_client.privatelink.addresses import (
     AddressPolicy,
     Verdict,
+    is_in_private_range,
     is_loopback_host,
     parse_allowed_networks,
     refusal,
@@ -37,6 +38,10 @@ VPC = "is inside the VPC"
 
 def never(rule: str, article: str = "a") -> str:
     return f"is {article} {rule} address, which no VPC endpoint has"
+
+
+def carries(form: str) -> str:
+    return f"is a way to an IPv4 address ({form})"
 
 
 def foreign(known: str) -> str:
@@ -88,11 +93,15 @@ def foreign(known: str) -> str:
         ("::ffff:127.0.0.1", False, "loopback", never("loopback")),
         ("::ffff:169.254.169.254", False, "link-local", never("link-local")),
         ("::ffff:224.0.0.1", False, "multicast", never("multicast")),
-        ("64:ff9b::10.0.0.1", False, "public", "is public"),  # NAT64
-        ("64:ff9b:1::10.0.0.1", False, "public", "is public"),
-        ("2002:a00:1::", False, "public", "is public"),  # 6to4 of 10.0.0.1
-        ("2001:0:a00:1::", False, "public", "is public"),  # Teredo
-        ("::10.0.0.1", False, "public", "is public"),  # IPv4-compatible
+        ("64:ff9b::10.0.0.1", False, "embedded-ipv4", carries("NAT64")),  # NAT64
+        ("64:ff9b:1::10.0.0.1", False, "embedded-ipv4", carries("NAT64")),
+        ("2002:a00:1::", False, "embedded-ipv4", carries("6to4")),  # 6to4 of 10.0.0.1
+        ("2001:0:a00:1::", False, "embedded-ipv4", carries("Teredo")),  # Teredo
+        ("::ffff:0:10.0.0.1", False, "embedded-ipv4", carries("IPv4-translated")),
+        ("2001:1::1", False, "public", "is public"),  # beside Teredo
+        ("2003::1", False, "public", "is public"),  # beside 6to4
+        ("64:ff9c::10.0.0.1", False, "public", "is public"),  # beside NAT64
+        ("::10.0.0.1", False, "embedded-ipv4", carries("IPv4-compatible")),  # IPv4-compatible
         # never
         ("127.0.0.1", False, "loopback", never("loopback")),
         ("127.255.255.255", False, "loopback", never("loopback")),
@@ -208,6 +217,29 @@ networks = st.builds(
 )
 
 
+CARRYING = (
+    ("64:ff9b::/96", "64:ff9b::342e:8005"),
+    ("64:ff9b:1::/48", "64:ff9b:1:8000::342e:8005"),
+    ("2002::/16", "2002:342e:8005::1"),
+    ("2001::/32", "2001:0:342e:8005::1"),
+    ("::/96", "::342e:8005"),
+    ("::ffff:0:0:0/96", "::ffff:0:342e:8005"),
+)
+
+
+@pytest.mark.parametrize(("network", "address"), CARRYING)
+def test_what_carries_ipv4_is_private_by_no_rule(network: str, address: str) -> None:
+    """A way to an IPv4 address is not private, though a network or an interface covers it."""
+    for policy in (
+        AddressPolicy(allowed_networks=(network,)),
+        AddressPolicy(vpc_cidrs=(network,)),
+        AddressPolicy(eni_addresses=frozenset({address})),
+        AddressPolicy(gateway="s3", gateway_networks=(network,)),
+    ):
+        assert policy.judge(address).rule == "embedded-ipv4"
+        assert not policy.judge(address).private
+
+
 @given(
     addresses,
     st.frozensets(addresses, max_size=3),
@@ -246,6 +278,7 @@ def test_an_eni_address_is_known_in_any_spelling(
     mapped = getattr(address, "ipv4_mapped", None)
     assume(not (mapped or address.is_loopback or address.is_link_local))
     assume(not (address.is_multicast or address.is_unspecified))
+    assume(AddressPolicy().judge(str(address)).rule != "embedded-ipv4")
     spelled = address.exploded.upper() if upper else address.exploded
     assert AddressPolicy(eni_addresses=frozenset({spelled})).judge(str(address)).rule == "eni"
     assert AddressPolicy(eni_addresses=frozenset({str(address)})).judge(spelled).rule == "eni"
@@ -270,6 +303,14 @@ def test_a_mapped_address_is_judged_as_the_one_it_carries(address: ipaddress.IPv
         (["2600::/16"], ("2600::/16",)),
         (("10.0.0.0/8", "fd00::/16"), ("10.0.0.0/8", "fd00::/16")),
         (["198.51.100.0/255.255.255.0"], ("198.51.100.0/24",)),
+        # what public-owned VPCs have, and private ranges, which do not count
+        (
+            ["19.16.0.0/12", "19.32.0.0/12", "52.95.0.0/16", "10.0.0.0/8", "172.0.0.0/12"],
+            ("19.16.0.0/12", "19.32.0.0/12", "52.95.0.0/16", "10.0.0.0/8", "172.0.0.0/12"),
+        ),
+        (["19.0.0.0/8", "19.1.0.0/16"], ("19.0.0.0/8", "19.1.0.0/16")),  # counted once
+        (["172.0.0.0/8", "3.0.0.0/12"], ("172.0.0.0/8", "3.0.0.0/12")),  # 172.16/12 is private
+        (["2600::/16", "fd00::/16", "19.0.0.0/8"], ("2600::/16", "fd00::/16", "19.0.0.0/8")),
     ],
 )
 def test_allowed_networks(
@@ -297,6 +338,79 @@ NO_NETWORK = (
     "Remedy: give networks in CIDR form, such as allowed_networks=['198.51.100.0/24'].\n"
     "See docs/errors.md#configuration"
 )
+
+
+@pytest.mark.parametrize(
+    ("networks", "named"),
+    [
+        (["52.0.0.0/8", "54.0.0.0/8", "3.0.0.0/8"], "52.0.0.0/8, 54.0.0.0/8, 3.0.0.0/8"),
+        ([f"{n}.0.0.0/8" for n in range(1, 224) if n != 127], "1.0.0.0/8, 2.0.0.0/8, 3.0.0.0/8, …"),
+        (["52.0.0.0/8", "54.0.0.1"], "52.0.0.0/8, 54.0.0.1/32"),
+        (["10.0.0.0/8", "52.0.0.0/9", "54.0.0.0/8"], "52.0.0.0/9, 54.0.0.0/8"),
+        (
+            [f"52.{n}.0.0/16" for n in range(256)] + ["3.0.0.0/24"],
+            "52.0.0.0/16, 52.1.0.0/16, 52.2.0.0/16, …",
+        ),
+        (["2600::/16", "2a05:d000::/25"], "2600::/16, 2a05:d000::/25"),
+    ],
+)
+def test_networks_are_too_many_together(networks: list[str], named: str) -> None:
+    """However it is cut, no more than one /8 (IPv6: /16) of public addresses can be allowed."""
+    widest = 16 if ":" in named else 8
+    with pytest.raises(ConfigurationError) as caught:
+        parse_allowed_networks(networks)
+    assert str(caught.value).splitlines()[:3] == [
+        f"allowed_networks has more public addresses than a /{widest}: {named}.",
+        "Cause: no organization has that many; networks of others would be let through.",
+        "Remedy: name the networks your VPC endpoints are in.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        *(network for network, _ in CARRYING),
+        "::ffff:0:0/96",
+        "::ffff:52.0.0.0/104",
+        "64:ff9b::342e:0/112",
+        "2001::/16",
+        "2002:342e::/32",
+    ],
+)
+def test_networks_that_carry_ipv4_cannot_be_allowed(network: str) -> None:
+    """A network of NAT64, 6to4, Teredo or their kind would allow any IPv4 address."""
+    with pytest.raises(ConfigurationError, match="whose addresses carry IPv4 ones"):
+        parse_allowed_networks([network])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_private"),
+    [
+        ("10.0.0.0/8", True),
+        ("10.1.2.3", True),
+        ("172.16.0.0/12", True),
+        ("172.0.0.0/8", False),
+        ("192.168.255.0/24", True),
+        ("100.0.0.0/8", False),
+        ("fd00::/8", True),
+        ("fc00::/6", False),
+        ("52.46.128.5", False),
+        ("127.0.0.1", False),
+        ("169.254.169.254", False),
+        ("::ffff:10.0.0.1", False),
+        ("0.0.0.0/0", False),
+    ],
+)
+def test_is_in_private_range(text: str, is_private: bool) -> None:
+    """Wholly in RFC 1918, RFC 6598 or RFC 4193, or not."""
+    assert is_in_private_range(text) is is_private
+
+
+@pytest.mark.parametrize("text", ["", "fd00::1%eth0", "10.0.0.1/8", "localhost"])
+def test_what_is_no_network_is_in_no_range(text: str) -> None:
+    """What is neither an address nor a network is an error."""
+    with pytest.raises(ValueError, match=r"."):
+        is_in_private_range(text)
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_a_vpc_endpoint_that_is_not_there_is_refused(
         compare_policy(session, vpc_endpoint_id, SEED)
 
 
-KEPT = {"vpc_endpoint_id": "vpce-1", "region": "us-east-1", "policy": SEED.as_dict()}
+KEPT = {"vpc_endpoint_id": "vpce-0a1b2c3d", "region": "us-east-1", "policy": SEED.as_dict()}
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,16 @@ KEPT = {"vpc_endpoint_id": "vpce-1", "region": "us-east-1", "policy": SEED.as_di
         ("[]", "FILE is not a file that apply_policy wrote."),
         (json.dumps({**KEPT, "policy": {}}), "FILE is not a file that apply_policy wrote."),
         (json.dumps({"region": "us-east-1"}), "FILE is not a file that apply_policy wrote."),
+        (
+            json.dumps({**KEPT, "vpc_endpoint_id": "*"}),
+            "FILE is not a file that apply_policy wrote.",
+        ),
+        (
+            json.dumps({**KEPT, "vpc_endpoint_id": ["vpce-0a1b2c3d"]}),
+            "FILE is not a file that apply_policy wrote.",
+        ),
+        ("[" * 100_000, "FILE is not a file that apply_policy wrote."),
+        (json.dumps(KEPT) + " " * (1 << 18), "FILE is not a file that apply_policy wrote."),
         (
             json.dumps({**KEPT, "region": "eu-west-1"}),
             "FILE is of a VPC endpoint in eu-west-1, but the session's region is us-east-1.",
@@ -313,3 +323,15 @@ def test_only_what_was_kept_is_restored(
     with pytest.raises(ConfigurationError) as caught:
         restore_policy(session, kept)
     assert caught.value.what == what.replace("FILE", str(kept))
+
+
+@pytest.mark.parametrize("bits", [0o620, 0o602, 0o666])
+def test_a_policy_that_others_can_write_is_not_restored(
+    session: Session, tmp_path: Path, bits: int
+) -> None:
+    """Who may call is not decided by a file that another user may have written."""
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(KEPT), encoding="utf-8")
+    kept.chmod(bits)
+    with pytest.raises(ConfigurationError, match="can be written by others; nothing was restored"):
+        restore_policy(session, kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 from botocore.config import Config
 
 from sm_private_client.errors import FipsUnavailableError, NoPrivateRouteError
+from sm_private_client.privatelink.records import Evidence
 from sm_private_client.routing import book
 from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing import LocalPrivateLink
@@ -175,15 +175,73 @@ def cached(link: LocalPrivateLink, directory: Path) -> Session:
 
 
 def test_a_kept_route_serves_the_next_book(link: LocalPrivateLink, tmp_path: Path) -> None:
-    """A fresh process asks DNS once and EC2 not at all; the route is the same."""
+    """A fresh process asks DNS once and EC2 not at all; the route is the same, and says so."""
     first = cached(link, tmp_path).route("sagemaker-runtime")
     link.calls.clear()
     link.network.looked_up.clear()
     second = cached(link, tmp_path).route("sagemaker-runtime")
-    assert second == first
-    assert second is not first
     assert not link.calls
     assert list(link.network.looked_up) == [first.host]
+    assert decisive(second) == decisive(first)
+    kept = Evidence(step="route cache", outcome="noted", detail="EC2's answers were kept on disk")
+    assert (second.evidence[0], second.evidence[-1]) == (kept, first.evidence[-1])
+
+
+def decisive(route: Route) -> dict[str, Any]:
+    """What a route is, without what was seen on the way to it."""
+    told = route.as_dict()
+    del told["evidence"]
+    told["vpc_endpoint"] = {
+        name: told["vpc_endpoint"][name]
+        for name in ("vpc_endpoint_id", "endpoint_service", "vpc_id", "state", "addresses")
+    }
+    return told
+
+
+@pytest.mark.parametrize("how", ["id", "another service's id", "another service's name"])
+def test_what_a_name_led_to_is_kept(link: LocalPrivateLink, tmp_path: Path, how: str) -> None:
+    """An id, and another service's VPC endpoint, lead there without EC2 the second time."""
+    other = link.vpc_endpoint("sagemaker")
+    named = {
+        "id": link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id,
+        "another service's id": other.vpc_endpoint_id,
+        "another service's name": other.name.host,
+    }[how]
+    first, second = (
+        link.session(route_cache=tmp_path, vpc_endpoint=named).route("sagemaker-runtime")
+        for _ in range(2)
+    )
+    assert decisive(second) == decisive(first)
+    assert second.address_policy.eni_addresses
+    assert dict(link.calls) == ONE_EACH
+
+
+def test_that_ec2_could_not_be_asked_is_kept(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """A bare id's route is guessed again, without waiting for EC2 again."""
+    named = link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
+    host = f"{named}.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
+    with (
+        link.faults.deny("ec2:DescribeVpcEndpoints"),
+        link.faults.dns(host, "10.0.0.77"),
+    ):
+        first, second = (
+            link.session(route_cache=tmp_path, vpc_endpoint=named).route("sagemaker-runtime")
+            for _ in range(2)
+        )
+    assert (first.host, second.host) == (host, host)
+    assert second.address_policy == first.address_policy
+    assert link.calls["ec2:DescribeVpcEndpoints"] == 1
+
+
+def test_cidrs_are_kept_where_interfaces_are_not_told(
+    link: LocalPrivateLink, tmp_path: Path
+) -> None:
+    """Without the interfaces' addresses the VPC's CIDRs judge, the second time too."""
+    with link.faults.deny("ec2:DescribeNetworkInterfaces"):
+        first, second = (cached(link, tmp_path).route("sagemaker-runtime") for _ in range(2))
+    assert second.address_policy == first.address_policy
+    assert second.address_policy.vpc_cidrs
+    assert link.calls["ec2:DescribeVpcs"] == 1
 
 
 @pytest.mark.parametrize("stale", ["gone", "public", "foreign"])
@@ -205,31 +263,30 @@ def test_a_stale_route_is_dropped_and_decided_anew(
         }
         with faults[stale]():
             assert cached(link, tmp_path).route("sagemaker-metrics").host == new.name.host
-        kept = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-        assert [new.name.host in k["route"]["endpoint_url"] for k in kept] == [True]
+        (kept,) = tmp_path.glob("*.json")
+        assert new.name.host in kept.read_text()
+        assert old.name.host not in kept.read_text()
     finally:
         link.delete_vpc_endpoint(new.vpc_endpoint_id)
 
 
-def test_a_kept_private_dns_route_that_turned_public(
-    link: LocalPrivateLink, tmp_path: Path
-) -> None:
-    """Private DNS that was switched off is seen at once."""
+def test_private_dns_is_asked_anew(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """What one look-up tells is not kept: private DNS that was switched off is seen at once."""
     host = "api.sagemaker.us-east-1.amazonaws.com"
     with link.faults.dns(host, "10.0.0.10"):
         assert cached(link, tmp_path).route("sagemaker").source == "private-dns"
+    assert not list(tmp_path.glob("*.json"))
     assert cached(link, tmp_path).route("sagemaker").source == "discovery"
 
 
-def test_a_refusal_is_kept_on_disk_too(link: LocalPrivateLink, tmp_path: Path) -> None:
-    """Other processes hear the same refusal without asking; it has the same text."""
-    texts = []
+def test_a_refusal_is_not_kept_on_disk(link: LocalPrivateLink, tmp_path: Path) -> None:
+    """That there is no route is seen anew by each session: what was mended works at once."""
     for _ in range(2):
-        with pytest.raises(NoPrivateRouteError) as caught:
+        with pytest.raises(NoPrivateRouteError):
             cached(link, tmp_path).route("sagemaker-metrics")
-        texts.append(str(caught.value))
-    assert texts[0] == texts[1]
-    assert link.calls["ec2:DescribeVpcEndpoints"] == 1
+    assert not list(tmp_path.glob("*.json"))
+    with link.faults.dns("sagemaker-metrics", "10.0.0.99"):
+        assert cached(link, tmp_path).route("sagemaker-metrics").source == "private-dns"
 
 
 @pytest.mark.parametrize("place", ["argument", "variable"])
@@ -249,10 +306,10 @@ def test_explicit_urls_are_not_kept(
 def test_other_settings_have_other_entries(link: LocalPrivateLink, tmp_path: Path) -> None:
     """A route kept under other settings, FIPS or region is not found."""
     cached(link, tmp_path).route("sagemaker")
-    host = link.vpc_endpoint("sagemaker").name.host
+    named = link.vpc_endpoint("sagemaker").vpc_endpoint_id
     for options in (
         {"availability_zone": "us-east-1b"},
-        {"vpc_endpoint": host},
+        {"vpc_endpoint": named},
         {"vpc_id": link.vpc_id},
         {"allowed_networks": ["198.51.100.0/24"]},
     ):

@@ -366,3 +366,97 @@ def test_a_name_that_does_not_resolve_is_no_route(link: LocalPrivateLink) -> Non
     assert told(caught.value.attempts) == [
         f"explicit (failed): {host} does not resolve (Name or service not known)"
     ]
+
+
+# As other tools give them
+
+
+@pytest.mark.parametrize("form", ["name", "https", "zonal", "mapping", "ARN"])
+def test_what_cloudformation_and_terraform_give_is_understood(
+    link: LocalPrivateLink, form: str
+) -> None:
+    """``Z…:name`` of DnsEntries and a VPC endpoint's ARN lead where the name and the id lead."""
+    standing = link.vpc_endpoint("sagemaker-runtime")
+    host = standing.name.host
+    zonal = standing.name.in_zone("us-east-1a").host
+    named: Any = {
+        "name": f"Z7HUB22UULQXV:{host}",
+        "https": f"https://Z7HUB22UULQXV:{host}",
+        "zonal": f"Z7HUB22UULQXV:{zonal}",
+        "mapping": f"sagemaker-runtime=Z7HUB22UULQXV:{host}",
+        "ARN": f"arn:aws:ec2:us-east-1:123456789012:vpc-endpoint/{standing.vpc_endpoint_id}",
+    }[form]
+    route = link.session(vpc_endpoint=named).route("sagemaker-runtime")
+    assert route.endpoint_url == f"https://{zonal if form == 'zonal' else host}"
+    assert route.is_private
+
+
+def test_an_arn_of_another_region_is_refused(link: LocalPrivateLink) -> None:
+    """The region that an ARN names is the client's, or the error says which it is."""
+    standing = link.vpc_endpoint("sagemaker-runtime")
+    named = f"arn:aws:ec2:eu-west-1:123456789012:vpc-endpoint/{standing.vpc_endpoint_id}"
+    with pytest.raises(ConfigurationError, match="whose region is eu-west-1"):
+        link.session(vpc_endpoint=named).route("sagemaker-runtime")
+
+
+def test_an_arn_of_another_services_vpc_endpoint_leads_to_ours(link: LocalPrivateLink) -> None:
+    """As a bare id does: the one of the same VPC is found."""
+    other = link.vpc_endpoint("sagemaker")
+    named = f"arn:aws:ec2:us-east-1:123456789012:vpc-endpoint/{other.vpc_endpoint_id}"
+    route = link.session(vpc_endpoint=named).route("sagemaker-runtime")
+    assert route.host == link.vpc_endpoint("sagemaker-runtime").name.host
+
+
+# URLs with a path, and with secrets
+
+
+@pytest.mark.parametrize("place", ["endpoint_url=", "vpc_endpoint=", "the variable", "boto3's own"])
+def test_a_gateways_prefix_is_kept(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The path of a URL is the prefix that a gateway wants, wherever the URL was set."""
+    url = "https://gateway.internal:8443/gateway/ml"
+    if place == "the variable":
+        monkeypatch.setenv("SM_PRIVATE_VPC_ENDPOINT", f"sagemaker-runtime={url}/")
+    if place == "boto3's own":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"{url}/")
+    session = link.session(vpc_endpoint=url if place == "vpc_endpoint=" else None)
+    with link.faults.dns("gateway.internal", "10.0.0.88"):
+        route = session.route(
+            "sagemaker-runtime", endpoint_url=url if place == "endpoint_url=" else None
+        )
+    assert route.endpoint_url == url
+    assert route.host == "gateway.internal"
+
+
+@pytest.mark.parametrize(
+    "place", ["endpoint_url=", "vpc_endpoint=", "SM_PRIVATE_VPC_ENDPOINT", "AWS_ENDPOINT_URL"]
+)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:S3cret@gateway.internal",
+        "https://user:S3c/ret@gateway.internal",
+        "https://user:a=S3cret@gateway.internal",
+        "https://gateway.internal/?X-Amz-Signature=S3cret",
+        "http://user:S3cret@localhost:1",
+    ],
+)
+def test_no_secret_of_a_url_is_repeated(
+    link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+    url: str,
+) -> None:
+    """A password or signature in a URL is refused, and is in no message, log or representation."""
+    given = {place: url}
+    if place.isupper():
+        monkeypatch.setenv(place, url)
+    with pytest.raises(ConfigurationError) as caught:
+        link.session(vpc_endpoint=given.get("vpc_endpoint=")).route(
+            "sagemaker-runtime", endpoint_url=given.get("endpoint_url=")
+        )
+    shown = f"{caught.value}\n{caught.value!r}\n{caught.value.__dict__}\n{caplog.text}"
+    assert "S3c" not in shown
+    assert "ret@" not in shown

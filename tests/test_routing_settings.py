@@ -345,7 +345,36 @@ NOT_ROUTED = "the name is not a service with an endpoint service, or its value i
                 ("sagemaker=x,vpce-0aaaaaaa", "vpce-0aaaaaaa", ""),
                 ("sagemaker-a2i-runtime=x", "sagemaker-a2i-runtime", "x"),
                 ("notebook=x", "notebook", "x"),
-                ("https://h.example?a=b", "https://h.example?a", "b"),
+            )
+        ],
+        *[
+            (
+                "vpc_endpoint",
+                text,
+                f"{{origin}} has {shown!r}, which cannot be used as an endpoint URL.",
+                "give https:// and a host, or the DNS name of a VPC endpoint alone.",
+                "an endpoint URL has no user name, query or fragment.",
+            )
+            for text, shown in (
+                ("https://h.example?a=b", "https://h.example?…"),
+                ("https://user:pa=ss@h.example", "https://…@h.example"),
+                ("user:pass@h.example", "…@h.example"),
+                ("sagemaker=https://user:pa=ss@h.example", "https://…@h.example"),
+                ("sagemaker=https://h.example?X-Amz-Signature=abc", "https://h.example?…"),
+            )
+        ],
+        *[
+            (
+                "vpc_endpoint",
+                text,
+                f"{{origin}} names {shown!r}, which cannot be routed.",
+                f"name some of {ROUTABLE}.",
+                NOT_ROUTED,
+            )
+            for text, shown in (
+                ("user:pa=ss@h.example", "…@h.example"),
+                ("sagemaker=x,https://user:pa=ss@h.example", "https://…@h.example"),
+                ("sagemaker=https://user:pa,ss@h.example", "…@h.example="),
             )
         ],
         *[

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.routing.urls import EndpointUrl, parse_endpoint_url
+from sm_private_client.routing.urls import (
+    EndpointUrl,
+    parse_endpoint_url,
+    redacted,
+    redacted_url,
+)
 
 VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
 
@@ -29,6 +34,11 @@ VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazona
             "proxy.corp.example",
             False,
         ),
+        ("proxy.corp.example/a/b/", "https://proxy.corp.example/a/b", "proxy.corp.example", False),
+        ("https://h.example/gateway/ml", "https://h.example/gateway/ml", "h.example", False),
+        ("https://h.example/endpoints", "https://h.example/endpoints", "h.example", False),
+        ("https://h.example/endpoints/m", "https://h.example/endpoints/m", "h.example", False),
+        ("https://h.example/a%20b/c..d", "https://h.example/a%20b/c..d", "h.example", False),
         ("https://intranet", "https://intranet", "intranet", False),
         ("10.0.0.5", "https://10.0.0.5", "10.0.0.5", False),
         ("https://[fd00::5]:443", "https://[fd00::5]:443", "fd00::5", False),
@@ -49,6 +59,8 @@ def test_urls_that_are_taken(text: str, url: str, host: str, is_local: bool) -> 
 NO_HOST = "it has no valid host."
 NO_ID = "it is neither a VPC endpoint id (vpce- and 8 or 17 hex digits) nor a host."
 EXTRA = "an endpoint URL has no user name, query or fragment."
+PORT = "its port is no number from 0 to 65535."
+PATH = "its path has '..', a backslash, or letters that a URL encodes."
 PLAIN = "http is not encrypted; it is allowed to this machine only."
 
 
@@ -80,6 +92,20 @@ PLAIN = "http is not encrypted; it is allowed to this machine only."
         ("https://@host.example", EXTRA),
         ("https://host.example?x=1", EXTRA),
         ("https://host.example/#top", EXTRA),
+        ("https://host.example?", EXTRA),
+        ("https://host.example/a#", EXTRA),
+        ("https://user:pass/word@host.example", EXTRA),
+        ("https://user:p@ss@host.example", EXTRA),
+        ("https://user:p ss@host.example", EXTRA),
+        ("https://user:p?ss@host.example", EXTRA),
+        ("https://user:p#ss@host.example", EXTRA),
+        ("user:password@host.example", EXTRA),
+        ("http://user:password@localhost:5000", EXTRA),
+        ("https://host.example/../x", PATH),
+        ("https://host.example/a/./x", PATH),
+        ("https://host.example/a/..", PATH),
+        ("https://host.example/a\\x", PATH),
+        ("https://host.example/\u00fc", PATH),
         ("http://host.example", PLAIN),
         ("http://10.0.0.5", PLAIN),
         ("http://localhost.evil.example", PLAIN),
@@ -88,9 +114,10 @@ PLAIN = "http is not encrypted; it is allowed to this machine only."
         ("ftp://host.example", "ftp is not a scheme that AWS services speak."),
         ("file:///etc/passwd", NO_HOST),
         ("https+unix://host.example", "https+unix is not a scheme that AWS services speak."),
-        ("https://host.example:99999", "Port out of range 0-65535."),
-        ("https://host.example:x", "Port could not be cast to integer value as 'x'."),
-        ("https://[::1", "Invalid IPv6 URL."),
+        ("https://host.example:99999", PORT),
+        ("https://host.example:x", PORT),
+        ("https://[::1", "it is no URL."),
+        ("https://user:p\u2100ss@host.example", "it is no URL."),  # its letters change by NFKC
     ],
 )
 def test_urls_that_are_refused(text: str, cause: str | None) -> None:
@@ -98,7 +125,9 @@ def test_urls_that_are_refused(text: str, cause: str | None) -> None:
     if cause is None:  # white space around it is passed over
         assert parse_endpoint_url(text, "x=").url == text.strip()
         return
-    told = re.sub("//.*@", "//…@", text)  # neither user nor password is repeated
+    told = redacted_url(text)
+    if "user" in text:
+        assert not [part for part in ("user", "pass", "ss@", "word") if part in told]
     message = (
         f"endpoint_url= has {told!r}, which cannot be used as an endpoint URL.\n"
         f"Cause: {cause}\n"
@@ -108,6 +137,102 @@ def test_urls_that_are_refused(text: str, cause: str | None) -> None:
     with pytest.raises(ConfigurationError, match=rf"\A{re.escape(message)}\Z") as caught:
         parse_endpoint_url(text, "endpoint_url=")
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "remedy"),
+    [
+        *(
+            (
+                f"https://{host}{prefix}/endpoints/churn-1/{call}",
+                "it names a call to one model already; each call adds that path itself.",
+                f"give https://{host}{prefix}.",
+            )
+            for host, prefix, call in (
+                ("runtime.sagemaker.us-east-1.amazonaws.com", "", "invocations"),
+                (VPCE, "", "invocations/"),
+                (VPCE, "", "invocations-response-stream"),
+                (VPCE, "", "async-invocations"),
+                (VPCE, "", "openai/v1"),
+                ("gateway.corp.example:8443", "/gateway/ml", "invocations"),
+            )
+        ),
+        (
+            f"Z7HUB22UULQXV:{VPCE}",
+            "a hosted zone id stands before the name, as in CloudFormation's DnsEntries.",
+            f"pass what stands after the colon: {VPCE}.",
+        ),
+        (
+            "arn:aws:ec2:us-east-1:123456789012:vpc-endpoint/vpce-0fe5b17a0707d6abc",
+            "it is an ARN.",
+            "pass the ARN of a VPC endpoint as vpc_endpoint=.",
+        ),
+    ],
+)
+def test_what_is_often_pasted_is_told(text: str, cause: str, remedy: str) -> None:
+    """What the console, CloudFormation and Terraform show is named, with what to give instead."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse_endpoint_url(text, "endpoint_url=")
+    assert str(caught.value).splitlines()[1:3] == [f"Cause: {cause}", f"Remedy: {remedy}"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://host/path", "https://host/path"),
+        ("host:8443/path", "host:8443/path"),
+        ("https://user:password@host/path", "https://…@host/path"),
+        ("user:password@host", "…@host"),
+        ("https://user@host", "https://…@host"),
+        ("https://user:pass/word@host", "https://…@host"),
+        ("https://user:p@ss@host", "https://…@host"),
+        ("https://user:p ss@host", "https://…@host"),
+        ("https://user:p?ss@host", "https://…"),
+        ("https://user:p#ss@host", "https://…"),
+        ("https://user:p://ss@host", "https://…@host"),
+        ("user:pass://word@host", "…"),
+        ("https://host/a?X-Amz-Signature=abc", "https://host/a?…"),
+        ("https://host/a?mail=me@host&X-Amz-Signature=abc", "https://…"),
+        ("https://host/a#token", "https://host/a?…"),
+        ("sagemaker=https://user:password@host", "sagemaker=https://…@host"),
+        ("a=https://u:p@h,b=https://u:p@h", "a=https://…@h"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
+    """User, password, query and fragment are never shown, whatever they consist of."""
+    assert redacted_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:word@host/path", "https://…@host/path"),
+        ("'https://me@host' is wrong", "'https://…@host' is wrong"),
+        ('to "https://me:word@host/": no (x@y)', 'to "https://…@host/": no (x@y)'),
+        ("see https://host/a?X-Amz-Signature=abc or x", "see https://host/a?… or x"),
+        ("me@host", "me@host"),
+    ],
+)
+def test_a_text_is_shown_without_the_secrets_of_its_urls(text: str, shown: str) -> None:
+    """What stands before the host in a URL, and what follows its path, is a secret."""
+    assert redacted(text) == shown
+
+
+secrets = st.text(min_size=6, max_size=20)
+
+
+@given(
+    secret=secrets, host=st.sampled_from(["host.example", "localhost:5000", "[::1]", "bad host"])
+)
+def test_no_error_repeats_a_password(secret: str, host: str) -> None:
+    """Whatever a password consists of, it is refused and not repeated."""
+    for url in (f"https://user:{secret}@{host}", f"user:{secret}@{host}/path"):
+        with pytest.raises(ConfigurationError) as caught:
+            parse_endpoint_url(url, "endpoint_url=")
+        # The last part of it may be what a host is allowed to be called: only whole ones count.
+        assert secret not in str(caught.value)
+        assert secret not in repr(caught.value)
 
 
 @given(st.text() | st.text("htps:/.[]@?#%1a\\ ").map("https://{}".format))

@@ -286,12 +286,39 @@ def test_what_would_weaken_the_guard_is_refused(
     assert caught.value.what == what
 
 
-def test_without_a_region_boto3s_own_error_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours are only for what boto3 has no error for."""
+@pytest.mark.parametrize(
+    ("aws_region", "cause", "example"),
+    [
+        (None, "neither region_name= nor AWS_DEFAULT_REGION nor the profile names one.", None),
+        ("", "neither region_name= nor AWS_DEFAULT_REGION nor the profile names one.", None),
+        ("eu-west-1", "AWS_REGION=eu-west-1 is set, and boto3 does not read it.", "eu-west-1"),
+        ("\x1b[2J", "AWS_REGION is set, and boto3 does not read it.", None),
+    ],
+)
+@pytest.mark.parametrize("verb", ["client", "route", "predictor"])
+def test_without_a_region_boto3s_error_comes_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    aws_region: str | None,
+    cause: str,
+    example: str | None,
+) -> None:
+    """What catches botocore's error catches it, and AWS_REGION, not read by boto3, is named."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(NoRegionError):
-        smp.Session().client("sagemaker")
+    if aws_region is not None:
+        monkeypatch.setenv("AWS_REGION", aws_region)
+    with pytest.raises(NoRegionError) as caught:
+        getattr(smp.Session(), verb)("sagemaker")
+    assert isinstance(caught.value, ConfigurationError)
+    region = example or "us-east-1"
+    assert str(caught.value).splitlines()[:5] == [
+        "No region is set.",
+        f"Cause: {cause}",
+        "Remedies, in order:",
+        f"  1. export AWS_DEFAULT_REGION={region}",
+        f"  2. or pass region_name={region!r}.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
     PrivateClientError (BotoCoreError)
     ├── ConfigurationError (also ValueError)     an argument, variable or profile key is wrong
+    │   └── MissingRegionError (also botocore's NoRegionError)
     ├── RoutingError                             no way to the service can be given
     │   ├── NoPrivateRouteError                  .attempts
     │   ├── AmbiguousVpcEndpointError            .candidates
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +46,7 @@ __all__ = [
     "JobFailedError",
     "JobTimeoutError",
     "MissingExtraError",
+    "MissingRegionError",
     "NoPrivateRouteError",
     "PayloadError",
     "PolicyError",
@@ -130,6 +132,12 @@ class ConfigurationError(PrivateClientError, ValueError):
     """An argument, an environment variable or a profile key cannot be used as it is."""
 
     reference = "configuration"
+
+
+class MissingRegionError(ConfigurationError, NoRegionError):
+    """No region is set, or only where boto3 does not look for it."""
+
+    reference = "missing-region"
 
 
 class RoutingError(PrivateClientError):

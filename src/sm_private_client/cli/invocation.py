@@ -16,6 +16,7 @@ from sm_private_client.privatelink.services import (
     is_family,
     routable_service_names,
 )
+from sm_private_client.routing.settings import missing_region
 from sm_private_client.session import Session
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Invocation:
             self.report(error)
             raise typer.Exit(2) from error
         if not session.region_name:
-            raise NoRegionError
+            raise missing_region(option="--region")
         return session
 
     def report(self, error: BaseException) -> None:
@@ -98,12 +99,8 @@ class Invocation:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, NoRegionError):
-        error = ConfigurationError(
-            "No region is set.",
-            cause="neither --region, AWS_DEFAULT_REGION nor the profile names one.",
-            remedy="pass --region, for example --region us-east-1.",
-        )
+    if isinstance(error, NoRegionError):  # botocore's own too, of a client that is not routed
+        error = missing_region(option="--region")
     elif isinstance(error, ProfileNotFound):
         error = ConfigurationError(
             f"There is no profile {error.kwargs.get('profile')!r}.",

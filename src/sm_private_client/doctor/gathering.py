@@ -29,7 +29,6 @@ from sm_private_client.doctor.gathering_network import name_servers
 from sm_private_client.doctor.gathering_service import ServiceGathering
 from sm_private_client.doctor.gathering_session import credentials_of, environment_of
 from sm_private_client.doctor.gathering_siblings import look_at_siblings, sibling_services
-from sm_private_client.doctor.hosts import redacted
 from sm_private_client.doctor.plugin_hook import look_at_hook
 from sm_private_client.doctor.started import Started
 from sm_private_client.doctor.unknown import Unknown, known
@@ -37,7 +36,8 @@ from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.records import Route
-from sm_private_client.routing.settings import read_environment
+from sm_private_client.routing.settings import missing_region, read_environment
+from sm_private_client.routing.urls import redacted
 from sm_private_client.transport.guarded import decide_route, is_guarded
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Fac
         raise ConfigurationError("services= names no service.", remedy="name sagemaker-runtime.")
     region = str(session.region_name or "")
     if not region:
-        return Facts(region="", settings_problem="no region is set")
+        told = " ".join(str(missing_region()).splitlines()[:2])
+        return Facts(region="", settings_problem=told)
     try:
         partition = session.routes.partition(region)
         requests = {name: session.routes.request(name, region) for name in names}

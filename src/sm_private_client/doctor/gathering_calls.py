@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.doctor.facts import Call
-from sm_private_client.doctor.hosts import redacted
 from sm_private_client.errors import PrivateClientError
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,6 @@ from sm_private_client.doctor.facts import Call, RouteFailure, ServiceFacts
 from sm_private_client.doctor.gathering_calls import call
 from sm_private_client.doctor.gathering_network import Prober, look_up
 from sm_private_client.doctor.gathering_session import url_setting
-from sm_private_client.doctor.hosts import redacted
 from sm_private_client.doctor.network_facts import NameAnswer, Peer
 from sm_private_client.doctor.started import Started
 from sm_private_client.doctor.unknown import Unknown, known
@@ -21,6 +20,7 @@ from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import endpoint_service_name, parse_vpce_name
 from sm_private_client.privatelink.records import EndpointAddress, Route
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.doctor.facts import Credentials, Environment, UrlSetting
-from sm_private_client.doctor.hosts import read_host, redacted
+from sm_private_client.doctor.hosts import read_host
 from sm_private_client.doctor.unknown import Unknown
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import is_loopback_host
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
 from sm_private_client.transport.tls import verifying_context
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def environment_of(
     return Environment(
         proxies=proxies,
         no_proxy=tuple(entry.strip() for entry in no_proxy.split(",") if entry.strip()),
-        variables=tuple((name, redacted(environ[name])) for name in wanted),
+        variables=tuple(
+            (name, (redacted_url if name.startswith(_PREFIXES) else redacted)(environ[name]))
+            for name in wanted
+        ),
         fips=fips,
         dual_stack=dual_stack,
         ca_bundle=bundle if isinstance(bundle, str) else "botocore's own CA bundle",

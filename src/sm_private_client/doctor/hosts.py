@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from sm_private_client.privatelink.hostnames import parse_vpce_name
@@ -11,7 +10,7 @@ from sm_private_client.privatelink.services import CATALOGUE
 if TYPE_CHECKING:
     from sm_private_client.privatelink.hostnames import Partition
 
-__all__ = ["HostName", "covered_by_no_proxy", "read_host", "redacted"]
+__all__ = ["HostName", "covered_by_no_proxy", "read_host"]
 
 
 class HostName(NamedTuple):
@@ -46,11 +45,6 @@ def read_host(host: str, partition: Partition) -> HostName | None:
         if partition.has_region(region):
             return HostName(row.service_name, region, row.fips)
     return None
-
-
-def redacted(text: str) -> str:
-    """Takes user names and passwords out of every URL in a text."""
-    return re.sub(r"//[^/@\s'\"]*@", "//", text)
 
 
 def covered_by_no_proxy(host: str, no_proxy: tuple[str, ...]) -> bool:

@@ -15,11 +15,13 @@ the next run tries it again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import stat
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -139,6 +141,8 @@ class Journal:
                 )
             self._places = undo.enter_context(_Places())
             self._size = self._begin(run)
+            if hasattr(os, "fchmod"):
+                os.fchmod(self._file.fileno(), 0o600)
             undo.pop_all()
         self.answered, self.failed = self._places.answered, self._places.failed
 
@@ -247,7 +251,13 @@ class Journal:
 
     def _read(self, reader: IO[bytes], end: int) -> int:
         for position, record in scan(reader):
-            self._places.note(record.item, position if record.kind == ANSWER else None)
+            place = position if record.kind == ANSWER else None
+            try:
+                self._places.note(record.item, place)
+            except OSError as error:
+                if error.errno not in (errno.EFBIG, errno.EINVAL):
+                    raise
+                raise self._damaged(position) from None  # no file is as long as its number says
             end = reader.tell()
         size = os.fstat(reader.fileno()).st_size
         if end < size:
@@ -328,15 +338,22 @@ class _Places:
 
 def _open(path: str) -> IO[bytes]:
     cause = "it is not an ordinary file."
+    # A link that another user planted would have the results written where he can read them.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            if hasattr(os, "fchmod"):
-                os.fchmod(handle, 0o600)
+        handle = os.open(path, flags, 0o600)
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+        elif sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            os.close(handle)
+            cause = "other users can write it, and its answers are given as results (chmod go-w)."
+        else:
             return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
-        os.close(handle)
     except OSError as error:
         cause = f"{error.strerror}."
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            cause = "it is a link, which is not followed."
     raise ConfigurationError(
         f"The journal {path} cannot be opened.",
         cause=cause,

@@ -13,6 +13,7 @@ at the most, and one whose machine died may end in zeros as well.
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
@@ -24,6 +25,7 @@ __all__ = [
     "ANSWER",
     "ERROR",
     "FAMILY",
+    "LAST_ITEM",
     "MAGIC",
     "Record",
     "is_torn",
@@ -39,6 +41,9 @@ FAMILY: Final = b"sm-private-client journal "
 
 MAGIC: Final = FAMILY + b"1\n"
 """What a journal of this version begins with."""
+
+LAST_ITEM: Final = 1 << 40
+"""More than a run can have; what numbers its item higher is damaged."""
 
 ANSWER: Final = 1
 ERROR: Final = 2
@@ -78,10 +83,15 @@ def read_run(file: IO[bytes]) -> dict[str, str] | None:
     if len(count) < _COUNT.size:
         return None
     length, check = _COUNT.unpack(count)
-    text = file.read(length)
-    if zlib.crc32(text) != check:
+    text = file.read(min(length, _BLOCK))  # damage may give any length
+    if len(text) < length or zlib.crc32(text) != check:
         return None
-    run: dict[str, str] = json.loads(text)
+    try:
+        run = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(run, dict) or not all(isinstance(v, str) for v in run.values()):
+        return None
     return run
 
 
@@ -97,11 +107,17 @@ def read_record(file: IO[bytes]) -> Record | None:
     if not _is_head(head):
         return None
     item, kind, length, fingerprint = _WHAT.unpack_from(head)
+    if item > LAST_ITEM or (length > _BLOCK and length > _left(file)):
+        return None
     value = file.read(length)
     _, check = _CHECKS.unpack_from(head, _WHAT.size)
     if len(value) < length or zlib.crc32(value) != check:
         return None
     return Record(item, kind, fingerprint, value)
+
+
+def _left(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size - file.tell()
 
 
 def scan(file: IO[bytes]) -> Iterator[tuple[int, Record]]:
@@ -125,8 +141,8 @@ def is_torn(file: IO[bytes], position: int, size: int) -> bool:
     if len(head) < _HEAD:
         return True
     if _is_head(head):
-        length: int = _WHAT.unpack_from(head)[2]
-        return position + _HEAD + length >= size
+        item, _, length, _ = _WHAT.unpack_from(head)
+        return bool(item <= LAST_ITEM and position + _HEAD + length >= size)
     file.seek(position)
     return not any(any(block) for block in iter(lambda: file.read(_BLOCK), b""))
 

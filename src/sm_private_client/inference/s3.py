@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.inference.retry_table import classify, describe
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,7 +128,7 @@ class S3Objects:
         return cls(functools.partial(_client_of, session))
 
     def __repr__(self) -> str:
-        return f"S3Objects({self._make or self._client!r})"
+        return redacted(f"S3Objects({self._make or self._client!r})")  # a client's URL is in it
 
     def __reduce__(self) -> tuple[Any, ...]:
         make = self._make

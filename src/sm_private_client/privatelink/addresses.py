@@ -16,6 +16,7 @@ __all__ = [
     "AddressPolicy",
     "Network",
     "Verdict",
+    "is_in_private_range",
     "is_loopback_host",
     "parse_allowed_networks",
     "refusal",
@@ -33,8 +34,19 @@ PRIVATE_NETWORKS: Final[tuple[Network, ...]] = (
 )
 
 _WIDEST_PREFIX: Final = {4: 8, 6: 16}
-"""No organisation routes more than this privately; a wider network would switch the guard off."""
+"""No organisation routes more than this privately; a wider network would switch the guard off, and
+so would several that have more public addresses together."""
 
+_CARRYING_IPV4: Final[tuple[tuple[Network, str], ...]] = (
+    (ipaddress.ip_network("64:ff9b::/96"), "NAT64"),  # RFC 6052
+    (ipaddress.ip_network("64:ff9b:1::/48"), "NAT64"),  # RFC 8215
+    (ipaddress.ip_network("2002::/16"), "6to4"),  # RFC 3056
+    (ipaddress.ip_network("2001::/32"), "Teredo"),  # RFC 4380
+    (ipaddress.ip_network("::ffff:0:0/96"), "IPv4-mapped"),  # RFC 4291
+    (ipaddress.ip_network("::ffff:0:0:0/96"), "IPv4-translated"),  # RFC 2765
+    (ipaddress.ip_network("::/96"), "IPv4-compatible"),  # RFC 4291
+)
+"""IPv6 ranges whose addresses are a way to an IPv4 address, which may be any of the internet's."""
 
 CREDENTIAL_ADDRESSES: Final = frozenset(
     {
@@ -74,8 +86,9 @@ class AddressPolicy:
 
     Where the VPC endpoint's own addresses or its VPC's CIDRs are known, only these are private
     (and ``allowed_networks``). Where neither is known, RFC 1918, RFC 6598 and RFC 4193 ranges are.
-    Loopback, link-local, multicast and unspecified addresses never are; an IPv4-mapped IPv6
-    address is judged as the IPv4 address it carries.
+    Loopback, link-local, multicast and unspecified addresses never are. An IPv4-mapped IPv6
+    address is judged as the IPv4 address it carries; the other forms that carry one (NAT64, 6to4,
+    Teredo, IPv4-compatible, IPv4-translated) never are private, whatever network they are in.
 
     Attributes:
         eni_addresses: The addresses of the VPC endpoint's network interfaces.
@@ -126,6 +139,9 @@ class AddressPolicy:
             if excluded:
                 article = "an" if rule == "unspecified" else "a"
                 return False, rule, f"is {article} {rule} address, which no VPC endpoint has"
+        form = _form_of_ipv4(ip)
+        if form is not None:
+            return False, "embedded-ipv4", f"is a way to an IPv4 address ({form})"
         if _is_in(ip, self.allowed_networks):
             return True, "allowed-network", "is in allowed_networks"
         if _is_in(ip, self.gateway_networks):
@@ -143,10 +159,29 @@ class AddressPolicy:
         return False, "public", "is public"
 
 
+def is_in_private_range(text: str) -> bool:
+    """Return True if an address or a network, as text, is wholly in a range that nobody routes.
+
+    Raises:
+        ValueError: The text is neither, or names an IPv6 zone.
+    """
+    if "%" in text:
+        raise ValueError("an IPv6 zone is no part of an address")
+    network = ipaddress.ip_network(text)
+    return any(
+        network.version == private.version and network.subnet_of(private)  # type: ignore[arg-type]
+        for private in PRIVATE_NETWORKS
+    )
+
+
 def _gives_credentials(ip: IPAddress) -> tuple[bool, str, str]:
     if str(ip) in CREDENTIAL_ADDRESSES:
         return True, "link-local credentials", "is where the platform gives credentials"
     return False, "foreign", "is not where the platform gives credentials"
+
+
+def _form_of_ipv4(ip: IPAddress) -> str | None:
+    return next((form for network, form in _CARRYING_IPV4 if ip in network), None)
 
 
 def _is_in(ip: IPAddress, networks: tuple[str, ...]) -> bool:
@@ -197,13 +232,18 @@ def is_loopback_host(host: str) -> bool:
 
 
 def parse_allowed_networks(networks: Iterable[str | Network]) -> tuple[str, ...]:
-    """Checks ``allowed_networks`` and gives it in canonical form.
+    """Check ``allowed_networks`` and return it in canonical form.
+
+    Each may be as wide as /8 (IPv4) or /16 (IPv6), and all of them together may hold that many
+    public addresses; private ranges do not count. So the public CIDRs that an organization owns
+    fit, and a set that spans the ranges of a cloud or of the internet does not, however it is cut.
 
     Raises:
-        ConfigurationError: Not a network, wider than /8 (IPv4) or /16 (IPv6), or one that no VPC
-            endpoint can be in (loopback, link-local, multicast).
+        ConfigurationError: One is not a network, is too wide, is one that no VPC endpoint can be
+            in (loopback, link-local, multicast), or carries IPv4 addresses (NAT64, 6to4, Teredo
+            and their kind); or they have too many public addresses together.
     """
-    accepted = []
+    accepted: list[Network] = []
     for given in networks:
         try:
             network = ipaddress.ip_network(str(given))  # a bare number would count as an address
@@ -226,5 +266,40 @@ def parse_allowed_networks(networks: Iterable[str | Network]) -> tuple[str, ...]
                 cause="loopback, link-local and multicast addresses are never private routes.",
                 remedy="take it out; a stand-in on this machine is named by its URL instead.",
             )
-        accepted.append(str(network))
-    return tuple(accepted)
+        for carrying, form in _CARRYING_IPV4:
+            if network.version == carrying.version and network.overlaps(carrying):
+                raise ConfigurationError(
+                    f"allowed_networks has {network}, whose addresses carry IPv4 ones ({form}).",
+                    cause="a translator or a tunnel leads from them to any IPv4 address.",
+                    remedy="name the IPv4 network itself, such as '198.51.100.0/24'.",
+                )
+        accepted.append(network)
+    for version, widest in _WIDEST_PREFIX.items():
+        _check_public_space([n for n in accepted if n.version == version], widest)
+    return tuple(map(str, accepted))
+
+
+def _check_public_space(networks: list[Network], widest: int) -> None:
+    # Networks of one version, which the stubs cannot know; those that overlap count once.
+    separate = list(ipaddress.collapse_addresses(networks))  # type: ignore[type-var]
+    if not separate:
+        return
+    most = 1 << (separate[0].max_prefixlen - widest)
+    if sum(map(_public_size, separate)) <= most:
+        return
+    public = [str(n) for n in networks if _public_size(n)]
+    named = ", ".join(public[:3]) + (", …" if public[3:] else "")
+    raise ConfigurationError(
+        f"allowed_networks has more public addresses than a /{widest}: {named}.",
+        cause="no organization has that many; networks of others would be let through.",
+        remedy="name the networks your VPC endpoints are in.",
+    )
+
+
+def _public_size(network: Network) -> int:
+    """Return how many addresses of a network are in no private range."""
+    size = network.num_addresses
+    for private in PRIVATE_NETWORKS:
+        if network.version == private.version and network.overlaps(private):
+            size -= min(network.num_addresses, private.num_addresses)
+    return size

@@ -27,13 +27,20 @@ __all__ = [
     "VpceName",
     "endpoint_service_name",
     "is_vpc_endpoint_id",
+    "parse_vpc_endpoint_arn",
     "parse_vpce_name",
     "partition_of",
+    "split_vpc_endpoint_label",
+    "without_hosted_zone",
 ]
 
 _ID: Final = r"vpce-[0-9a-f]{8}(?:[0-9a-f]{9})?"
 _BARE_ID: Final = re.compile(rf"{_ID}\Z")
 _ID_SUFFIX: Final = re.compile(rf"(?P<id>{_ID})-(?P<suffix>[0-9a-z]{{8}})\Z")
+_ARN: Final = re.compile(
+    rf"arn:[a-z-]+:ec2:(?P<region>[a-z0-9-]+):\d*:vpc-endpoint/(?P<id>{_ID})\Z"
+)
+_HOSTED_ZONE: Final = re.compile(r"(?P<scheme>(?:https://)?)Z[0-9A-Z]{4,31}:(?P<name>\*?[a-z].*)\Z")
 _VERIFIED_PARTITIONS: Final = frozenset({"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"})
 
 
@@ -156,6 +163,21 @@ def split_vpc_endpoint_label(label: str) -> tuple[str, str] | None:
         return label, ""
     match = _ID_SUFFIX.match(label)
     return (match["id"], match["suffix"]) if match else None
+
+
+def parse_vpc_endpoint_arn(text: str) -> tuple[str, str] | None:
+    """Return region and id of a VPC endpoint's ARN, as Terraform gives it; else ``None``."""
+    match = _ARN.match(text)
+    return (match["region"], match["id"]) if match else None
+
+
+def without_hosted_zone(text: str) -> str:
+    """Return a DNS name without the id of its hosted zone, ``Z…:name``; anything else as it is.
+
+    CloudFormation's and CDK's ``DnsEntries`` have the id before each name.
+    """
+    match = _HOSTED_ZONE.match(text)
+    return f"{match['scheme']}{match['name']}" if match else text
 
 
 def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | None:

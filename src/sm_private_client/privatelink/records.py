@@ -158,34 +158,7 @@ class Route:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Gives the route as JSON can hold it; ``from_dict`` is the way back."""
+        """Return the route as JSON can hold it. There is no way back: a route is decided."""
         made = asdict(self)
         made["address_policy"]["eni_addresses"] = sorted(self.address_policy.eni_addresses)
         return made
-
-    @classmethod
-    def from_dict(cls, made: dict[str, Any]) -> Route:
-        """Makes a route from what ``as_dict`` gave.
-
-        Raises:
-            KeyError, TypeError: The mapping is not of that shape.
-        """
-        fields = dict(made)
-        policy = dict(fields["address_policy"])
-        policy["eni_addresses"] = frozenset(policy["eni_addresses"])
-        for name in ("vpc_cidrs", "allowed_networks", "gateway_networks"):
-            policy[name] = tuple(policy[name])
-        fields["address_policy"] = AddressPolicy(**policy)
-        fields["addresses"] = _addresses(fields["addresses"])
-        fields["evidence"] = tuple(Evidence(**e) for e in fields["evidence"])
-        if fields["vpc_endpoint"] is not None:
-            vpc_endpoint = dict(fields["vpc_endpoint"])
-            vpc_endpoint["addresses"] = _addresses(vpc_endpoint["addresses"])
-            for name in ("dns_names", "subnet_ids", "network_interface_ids"):
-                vpc_endpoint[name] = tuple(vpc_endpoint[name])
-            fields["vpc_endpoint"] = VpcEndpoint(**vpc_endpoint)
-        return cls(**fields)
-
-
-def _addresses(made: list[dict[str, Any]]) -> tuple[EndpointAddress, ...]:
-    return tuple(EndpointAddress(**a) for a in made)

@@ -13,6 +13,8 @@ from typing import Final
 from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
+from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id
+from sm_private_client.routing.owned_files import NotOursError, read_owned
 
 __all__ = ["AttachedPolicy", "KeptPolicy", "keep", "read_attached", "read_kept", "text_of"]
 
@@ -20,6 +22,7 @@ AttachedPolicy = PolicyDocument | str
 """A document that EC2 has taken: read, or its text where it breaks the grammar that we know."""
 
 _READABLE_BY_OWNER: Final = 0o600
+_LARGEST: Final = 1 << 18  # a policy has 20,480 characters at most, each escaped in six bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,19 +108,37 @@ def read_kept(path: Path) -> KeptPolicy:
     """Reads a file that ``keep`` wrote.
 
     Raises:
-        ConfigurationError: It is another one.
+        ConfigurationError: It is another one, or another user can have written it.
         OSError: It could not be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = read_owned(path, limit=_LARGEST)
+        if len(text) > _LARGEST:
+            raise ValueError(f"it is longer than {_LARGEST} bytes")
+        content = json.loads(text)
         vpc_endpoint_id, region, found = (
             content[name] for name in ("vpc_endpoint_id", "region", "policy")
         )
+        if not (isinstance(vpc_endpoint_id, str) and is_vpc_endpoint_id(vpc_endpoint_id)):
+            raise ValueError("it names no VPC endpoint")
         policy = read_attached(found) if isinstance(found, str) else parse(found)
-    except (ValueError, KeyError, TypeError) as error:
+    except NotOursError as error:
         raise ConfigurationError(
-            f"{path} is not a file that apply_policy wrote.",
-            cause=f"{type(error).__name__}: {error}".partition("\n")[0] + ".",
-            remedy="name the file that apply_policy gave as kept_in.",
+            f"{error}; nothing was restored.",
+            cause="a policy that another user wrote would decide who may call.",
+            remedy=f"look at it, and if it is yours: chmod go-w {path}, or chown.",
         ) from None
-    return KeptPolicy(vpc_endpoint_id=str(vpc_endpoint_id), region=str(region), policy=policy)
+    except RecursionError:
+        raise _not_kept(path, "it is nested too deeply") from None
+    except (ValueError, KeyError, TypeError) as error:
+        cause = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise _not_kept(path, cause) from None
+    return KeptPolicy(vpc_endpoint_id=vpc_endpoint_id, region=str(region), policy=policy)
+
+
+def _not_kept(path: Path, cause: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is not a file that apply_policy wrote.",
+        cause=f"{cause}.",
+        remedy="name the file that apply_policy gave as kept_in.",
+    )

@@ -82,7 +82,7 @@ def plan_vpc_endpoints(
         PolicyError: A policy cannot be attached.
         FipsUnavailableError: A service has no FIPS endpoint service.
         DiscoveryError: EC2 could not be asked; the permission is named.
-        NoRegionError: botocore's: the session has no region.
+        MissingRegionError: The session has no region; botocore's NoRegionError catches it.
     """
     asked = Question(
         session, vpc_id, tuple(services) if not isinstance(services, str) else (services,), fips

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import NoRegionError
-
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.policy.documents import to_json
 from sm_private_client.privatelink.hostnames import partition_of
@@ -39,6 +37,7 @@ from sm_private_client.provisioning.records import (
 )
 from sm_private_client.provisioning.wanted import Wanted, services_wanted
 from sm_private_client.routing.botocore_rules import partitions, wants_fips
+from sm_private_client.routing.settings import missing_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,14 +58,14 @@ class Question:
         fips: As ``plan_vpc_endpoints``.
 
     Raises:
-        ConfigurationError, FipsUnavailableError, NoRegionError: As ``plan_vpc_endpoints``.
+        ConfigurationError, FipsUnavailableError, MissingRegionError: As ``plan_vpc_endpoints``.
     """
 
     def __init__(
         self, session: Session, vpc_id: str, services: tuple[str, ...], fips: bool | None
     ) -> None:
         if not session.region_name:
-            raise NoRegionError
+            raise missing_region()
         self._session = session
         self._vpc_id = vpc_id
         self._region: str = session.region_name

@@ -295,11 +295,14 @@ class RouteBook:
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
         started = time.monotonic()
+        where = self._locate()
         key = {
             "service": request.service_name,
             "partition": partition_of(request.region, self._known_partitions()).name,
             "region": request.region,
-            "vpc": self._locate().vpc_id,
+            "vpc": where.vpc_id,
+            "subnets": where.subnet_ids,
+            "resource": str(where.resource),
             "identity": identity_of(
                 self._session.profile or "default",
                 read_environment(),
@@ -309,9 +312,15 @@ class RouteBook:
             "default_url": request.default_url,
             "fips": request.fips,
         }
-        left = ROUTE_TIMEOUT - (time.monotonic() - started)  # where we are was asked already
+
+        def left() -> float:  # where we are was asked already, and other processes waited for
+            return ROUTE_TIMEOUT - (time.monotonic() - started)
+
         return self._cache(directory).fetch(
-            key, decide=lambda: resolver.resolve(request, timeout=left), refresh=resolver.refresh
+            key,
+            decide=lambda: resolver.resolve(request, timeout=left()),
+            recall=lambda kept: resolver.recall(request, kept, timeout=left()),
+            answers_of=lambda route: resolver.answers_of(request, route),
         )
 
     def _cache(self, directory: str) -> RouteCache:

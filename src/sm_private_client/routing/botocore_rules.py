@@ -6,7 +6,7 @@ The private surfaces of botocore that routing leans on stand here and nowhere el
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.configprovider import ConfiguredEndpointProvider
@@ -40,7 +40,7 @@ class ConfiguredUrl:
         origin: Where it stands, in words.
     """
 
-    url: str
+    url: str = field(repr=False)  # it was not checked yet, and may hold a password
     origin: str
 
 

@@ -1,8 +1,9 @@
-"""Routes on disk, so that a fresh process need not ask DNS and EC2 anew.
+"""EC2's answers on disk, so that a fresh process need not ask for them anew.
 
 One file a route, written whole and renamed, mode 0600 in a directory of mode 0700. Processes
 that start together take turns at a lock file, so that one asks and the others read. Whatever is
-wrong with the directory or a file, routing goes on without it, with one warning.
+wrong with the directory or a file, routing goes on without it, with one warning. What a file says
+saves look-ups and decides nothing: see ``kept_answers``.
 """
 
 from __future__ import annotations
@@ -12,34 +13,36 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.errors import NoPrivateRouteError
-from sm_private_client.privatelink.records import Evidence, Route
 from sm_private_client.routing.file_locks import try_lock
+from sm_private_client.routing.kept_answers import KeptAnswers
+from sm_private_client.routing.owned_files import NotOursError, OwnedDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["NEGATIVE_TTL", "ROUTE_TTL", "RouteCache"]
+    from sm_private_client.privatelink.records import Route
+
+__all__ = ["ROUTE_TTL", "RouteCache"]
 
 ROUTE_TTL: Final = 3600.0
 """Seconds that a route is kept."""
 
-NEGATIVE_TTL: Final = 30.0
-"""Seconds that "there is no private route" is kept."""
-
-_LOCK_TIMEOUT: Final = 10.0  # as long as making a route may take
-_FORMAT: Final = 1
+_TURN_TIMEOUT: Final = 3.0  # then EC2 is asked beside another process
+_FAMILY: Final = "sm_private_client route "
+_FORMAT: Final = f"{_FAMILY}2"
+_LARGEST: Final = 1 << 16  # a VPC endpoint with an interface in each of 20 zones is below 8 KiB
+_NAME: Final = re.compile(r"[0-9a-f]{32}\.json\Z")
 
 _logger = logging.getLogger(__name__)
 
 
 class RouteCache:
-    """Keeps routes in a directory.
+    """Keeps in a directory what routes were made of.
 
     Args:
         directory: Where; it is made when the first route is kept.
@@ -56,127 +59,109 @@ class RouteCache:
         key: Mapping[str, Any],
         *,
         decide: Callable[[], Route],
-        refresh: Callable[[Route], Route | None],
+        recall: Callable[[KeptAnswers], Route | None],
+        answers_of: Callable[[Route], KeptAnswers | None],
     ) -> Route:
-        """Gives the kept route, or decides one and keeps it; processes take turns.
+        """Return the route that the kept answers lead to, or decide one; processes take turns.
 
         Args:
             key: What the route depends on.
-            decide: Makes the route; what it raises goes through, and "no private route" is kept.
-            refresh: Brings a kept route up to date; ``None`` if it is not good any more.
+            decide: Makes the route; what it raises goes through, and nothing is kept of it.
+            recall: Makes the route of kept answers; ``None`` if they are not good any more.
+            answers_of: Gives what to keep of a decided route, if anything.
         """
-        route = self._kept(key, refresh)
+        route = self._recalled(key, recall)
         if route is not None:
             return route
         with self.turn(key):
-            route = self._kept(key, refresh)  # another process may have made it meanwhile
-            if route is not None:
-                return route
-            try:
+            route = self._recalled(key, recall)  # another process may have made it meanwhile
+            if route is None:
                 route = decide()
-            except NoPrivateRouteError as error:
-                self.write(key, error)
-                raise
-            self.write(key, route)
+                answers = answers_of(route)
+                if answers is not None:
+                    self.write(key, answers)
             return route
 
-    def _kept(
-        self, key: Mapping[str, Any], refresh: Callable[[Route], Route | None]
+    def _recalled(
+        self, key: Mapping[str, Any], recall: Callable[[KeptAnswers], Route | None]
     ) -> Route | None:
         kept = self.read(key)
-        if isinstance(kept, NoPrivateRouteError):
-            raise kept
-        return refresh(kept) if kept is not None else None
+        return recall(kept) if kept is not None else None
 
-    def read(self, key: Mapping[str, Any]) -> Route | NoPrivateRouteError | None:
-        """Gives what is kept for a key: a route, an error to raise, or ``None``."""
-        path = self._path(key)
+    def read(self, key: Mapping[str, Any]) -> KeptAnswers | None:
+        """Return what is kept for a key. Never raises."""
+        digest = _digest(key)
+        name = f"{digest[:32]}.json"
         try:
-            if not self._is_ours(path):
+            with OwnedDirectory(self._directory) as directory:
+                raw = _parsed(directory.read(name, limit=_LARGEST))
+            if raw["format"] != _FORMAT or raw["key"] != digest:
                 return None
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            age = self._now() - kept["written"]
-            if kept["format"] != _FORMAT or kept["key"] != _as_json_gives_it(key):
-                return None
-            if "route" in kept:
-                return Route.from_dict(kept["route"]) if 0 <= age < ROUTE_TTL else None
-            return _refused(kept["refused"]) if 0 <= age < NEGATIVE_TTL else None
+            age = self._now() - float(raw["written"])
+            return KeptAnswers.from_json(raw["ec2"]) if 0 <= age < ROUTE_TTL else None
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._warn(f"{path} cannot be read ({error.strerror})")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            self._warn(f"{path} is damaged")
+            self._warn(error, name, "read")
+        except (ValueError, KeyError, TypeError, OverflowError):
+            self._warn_of(f"{self._directory / name} is damaged")
         return None
 
-    def write(self, key: Mapping[str, Any], decided: Route | NoPrivateRouteError) -> None:
-        """Keeps a route, or that there is none. Never raises."""
-        made: dict[str, Any] = {"format": _FORMAT, "written": self._now(), "key": dict(key)}
-        if isinstance(decided, Route):
-            made["route"] = decided.as_dict()
-        else:
-            made["refused"] = {
-                "text": str(decided),
-                "what": decided.what,
-                "attempts": [[a.step, a.outcome, a.detail] for a in decided.attempts],
-            }
-        path = self._path(key)
-        temporary = ""
+    def write(self, key: Mapping[str, Any], answers: KeptAnswers) -> None:
+        """Keep answers. Never raises."""
+        digest = _digest(key)
+        made = {
+            "format": _FORMAT,
+            "written": self._now(),
+            "key": digest,
+            "ec2": answers.as_json(),
+        }
+        content = json.dumps(made).encode()
+        if len(content) > _LARGEST:
+            return
         try:
-            self._make_directory()
-            # mkstemp makes the file with mode 0600.
-            handle, temporary = tempfile.mkstemp(dir=self._directory, prefix=".new-")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(made, file)
-            os.replace(temporary, path)  # noqa: PTH105 - atomic, over a file that may be there
+            with OwnedDirectory(self._directory, make=True) as directory:
+                directory.write(f"{digest[:32]}.json", content)
         except OSError as error:
-            self._warn(f"{self._directory} cannot be written ({error.strerror})")
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108 - the name may be empty
+            self._warn(error, "", "written")
 
     def forget(self) -> None:
-        """Deletes everything that is kept in the directory. Never raises."""
-        with contextlib.suppress(OSError):
-            for path in self._directory.glob("*.json"):
-                path.unlink(missing_ok=True)
+        """Delete what was kept in the directory, and no other file. Never raises."""
+        with contextlib.suppress(OSError), OwnedDirectory(self._directory) as directory:
+            for name in filter(_NAME.match, directory.names()):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    raw = _parsed(directory.read(name, limit=_LARGEST))
+                    if str(raw["format"]).startswith(_FAMILY):
+                        directory.unlink(name)
 
     @contextlib.contextmanager
     def turn(self, key: Mapping[str, Any]) -> Iterator[None]:
-        """Waits, at most ten seconds, until no other process makes the same route."""
+        """Wait, some seconds at most, until no other process makes the same route."""
         handle: int | None = None
+        name = f"{_digest(key)[:32]}.lock"
         try:
-            self._make_directory()
-            handle = os.open(self._path(key).with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            with OwnedDirectory(self._directory, make=True) as directory:
+                handle = directory.lock_file(name)
         except OSError as error:
-            self._warn(f"{self._directory} cannot be written ({error.strerror})")
+            self._warn(error, name, "written")
         if handle is None:
             yield
             return
         try:
-            deadline = time.monotonic() + _LOCK_TIMEOUT
+            deadline = time.monotonic() + _TURN_TIMEOUT
             while not try_lock(handle) and time.monotonic() < deadline:
                 time.sleep(0.02)
             yield
         finally:
             os.close(handle)  # closing gives the lock back
 
-    def _path(self, key: Mapping[str, Any]) -> Path:
-        text = json.dumps(dict(key), sort_keys=True)
-        return self._directory / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    def _warn(self, error: OSError, name: str, verb: str) -> None:
+        if isinstance(error, NotOursError):
+            self._warn_of(str(error))
+        else:
+            self._warn_of(f"{self._directory / name} cannot be {verb} ({error.strerror})")
 
-    def _make_directory(self) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _is_ours(self, path: Path) -> bool:
-        if not hasattr(os, "geteuid"):
-            return True  # Windows: the user's own profile directory
-        status = path.stat()
-        if status.st_uid == os.geteuid() and not status.st_mode & 0o022:
-            return True
-        self._warn(f"{path} belongs to another user or can be written by others")
-        return False
-
-    def _warn(self, what: str) -> None:
+    def _warn_of(self, what: str) -> None:
         if not self._warned:
             self._warned = True
             _logger.warning(
@@ -184,15 +169,22 @@ class RouteCache:
             )
 
 
-def _as_json_gives_it(key: Mapping[str, Any]) -> Any:  # noqa: ANN401 - json's own type
-    return json.loads(json.dumps(dict(key)))  # tuples have become lists
+def _digest(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()
 
 
-def _refused(kept: Mapping[str, Any]) -> NoPrivateRouteError:
-    error = NoPrivateRouteError(
-        kept["what"],
-        attempts=[Evidence(step=s, outcome=o, detail=d) for s, o, d in kept["attempts"]],
-    )
-    error.args = (str(kept["text"]),)
-    error.what = kept["what"]
-    return error
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Read a file of ours.
+
+    Raises:
+        ValueError: It is longer than any of ours, or no JSON object.
+    """
+    if len(content) > _LARGEST:
+        raise ValueError("too long")
+    try:
+        raw = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(raw, dict):
+        raise ValueError("no object")  # noqa: TRY004 - what a file holds is a value
+    return raw

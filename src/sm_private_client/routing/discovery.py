@@ -9,17 +9,19 @@ of one process that begin together ask each question once.
 from __future__ import annotations
 
 import copy
+import math
 import os
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
 from sm_private_client.routing.deadlines import run_within
+from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -47,6 +49,8 @@ _FRESH: Final = 1.0  # seconds; what another session was told this long ago may 
 _SHARED_FAILURE_TTL: Final = 2.0  # so that sessions that wait for one answer do not ask in turn
 _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
+_DESCRIBE_VPCS: Final = "ec2:DescribeVpcs"
+_DESCRIBE_SUBNETS: Final = "ec2:DescribeSubnets"
 DENIED_CODES: Final = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 )
@@ -157,6 +161,36 @@ class Discovery:
         self._answers: dict[tuple[str, Any], tuple[float, Any]] = {}
         self.is_second_hand = False
 
+    @classmethod
+    def answered(
+        cls,
+        vpc_endpoints: tuple[VpcEndpoint, ...],
+        *,
+        vpc_cidrs: tuple[str, ...],
+        vpc_id: str | None,
+        subnet_ids: tuple[str, ...],
+    ) -> Discovery:
+        """Return one that has EC2's answers of earlier and asks nobody.
+
+        Args:
+            vpc_endpoints: With their addresses; none if EC2 could not be asked.
+            vpc_cidrs: The CIDRs of their VPC.
+            vpc_id: That VPC.
+            subnet_ids: Where this process runs, in that VPC.
+        """
+
+        def nobody() -> NoReturn:
+            raise DiscoveryError("EC2 is not asked again.", cause="it could not be asked earlier.")
+
+        made = cls(nobody, service_names=())
+        answers: dict[tuple[str, Any], Any] = {}
+        if vpc_endpoints:
+            answers[_DESCRIBE_VPC_ENDPOINTS, ()] = vpc_endpoints
+            answers[_DESCRIBE_VPCS, (vpc_id,)] = vpc_cidrs
+            answers[_DESCRIBE_SUBNETS, subnet_ids] = vpc_id
+        made._answers = {about: (math.inf, answer) for about, answer in answers.items()}
+        return made
+
     def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
         """Lists the family's interface VPC endpoints, without their addresses, oldest first.
 
@@ -262,7 +296,7 @@ class Discovery:
                 dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6])
             )
 
-        return self._kept("ec2:DescribeVpcs", (vpc_id,), ask)
+        return self._kept(_DESCRIBE_VPCS, (vpc_id,), ask)
 
     def vpc_of_subnets(self, subnet_ids: tuple[str, ...]) -> str | None:
         """Gives the VPC that subnets are in, ``None`` where EC2 shows none of them.
@@ -277,7 +311,7 @@ class Discovery:
             )
             return next((str(subnet["VpcId"]) for subnet in answer["Subnets"]), None)
 
-        return self._kept("ec2:DescribeSubnets", subnet_ids, ask)
+        return self._kept(_DESCRIBE_SUBNETS, subnet_ids, ask)
 
     def known(self) -> tuple[VpcEndpoint, ...]:
         """Gives what ``vpc_endpoints`` answered, if it was asked before; asks nobody."""
@@ -371,7 +405,9 @@ def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
                 "or name one you have: set AWS_ENDPOINT_URL_EC2.",
             ),
         )
-    reason = str(error) if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+    # EC2's own URL may be one with a password, which botocore repeats.
+    told = redacted(str(error))
+    reason = told if isinstance(error, TimeoutError) else f"{type(error).__name__}: {told}"
     return DiscoveryError(
         what,
         cause=f"{reason}.",

@@ -59,7 +59,7 @@ class RouteRequest:
     service_name: str
     region: str
     settings: RoutingSettings
-    endpoint_url: str | None = None
+    endpoint_url: str | None = field(default=None, repr=False)  # it may hold a password
     configured_url: ConfiguredUrl | None = None
     default_url: str | None = None
     fips: bool = False

@@ -10,8 +10,10 @@ from sm_private_client.privatelink import services
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import (
     VpceName,
+    parse_vpc_endpoint_arn,
     parse_vpce_name,
     split_vpc_endpoint_label,
+    without_hosted_zone,
 )
 from sm_private_client.routing.choice import nearest, require_available
 from sm_private_client.routing.refusals import check_url, contradiction, no_route, not_fips
@@ -47,7 +49,7 @@ def from_url(inquiry: Inquiry, text: str, *, origin: str, source: RouteSource) -
 
 
 def from_text(inquiry: Inquiry, text: str, *, for_this_service: bool, source: RouteSource) -> Route:
-    """Takes what ``vpc_endpoint`` names: an id, an id with its suffix, a DNS name or a URL.
+    """Takes what ``vpc_endpoint`` names: an id, an id with its suffix, an ARN, a DNS name or a URL.
 
     Args:
         inquiry: The search.
@@ -62,6 +64,12 @@ def from_text(inquiry: Inquiry, text: str, *, for_this_service: bool, source: Ro
         PublicAddressError: It cannot be used.
     """
     origin = inquiry.request.settings.vpc_endpoint_from
+    text = without_hosted_zone(text)
+    arn = parse_vpc_endpoint_arn(text)
+    if arn is not None:
+        region, text = arn
+        if region != inquiry.request.region:
+            raise contradiction(inquiry, origin, text, what="region", other=region)
     if split_vpc_endpoint_label(text):
         return _from_id(inquiry, text, for_this_service=for_this_service, source=source)
     url = parse_endpoint_url(text, origin)

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Final, cast
 from sm_private_client.errors import (
     AmbiguousVpcEndpointError,
     DiscoveryError,
+    PrivateClientError,
     PublicAddressError,
     RoutingError,
 )
-from sm_private_client.privatelink.records import EndpointAddress, Route, VpcEndpoint
+from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id, parse_vpc_endpoint_arn
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.routing.choice import nearest, usable
 from sm_private_client.routing.deadlines import run_within
-from sm_private_client.routing.inquiry import DNS_TIMEOUT, Inquiry, RouteRequest, World
+from sm_private_client.routing.inquiry import Inquiry, RouteRequest, World
+from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.named import from_text, from_url, from_vpc_endpoint
 from sm_private_client.routing.network import failure_of
 from sm_private_client.routing.refusals import no_route
@@ -31,6 +33,8 @@ from sm_private_client.routing.urls import parse_endpoint_url
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+
+    from sm_private_client.privatelink.records import Route, VpcEndpoint
 
 __all__ = ["ROUTE_TIMEOUT", "RouteResolver", "private_dns"]
 
@@ -77,22 +81,59 @@ class RouteResolver:
             inquiry.note("deadline", "failed", f"the {timeout:.1f} s for a route are over")
             raise no_route(inquiry) from None
 
-    def refresh(self, route: Route) -> Route | None:
-        """Checks a kept route by one DNS look-up.
+    def recall(
+        self, request: RouteRequest, kept: KeptAnswers, *, timeout: float = ROUTE_TIMEOUT
+    ) -> Route | None:
+        """Make the route that EC2's kept answers lead to, by one DNS look-up and without EC2.
+
+        Private DNS is not tried before what was found without it.
+
+        Args:
+            request: What is wanted.
+            kept: What EC2 answered.
+            timeout: Seconds for all steps together.
 
         Returns:
-            The route with the addresses of today, or ``None`` where the host does not resolve or
-            an address is not private any more.
+            The route, or ``None`` if they lead nowhere today, or to an address that is not
+            private.
         """
+        subnet_ids = self._world.locate().subnet_ids
+
+        def again() -> Route | None:
+            discovery = kept.discovery(
+                region=request.region, partitions=self._world.partitions, subnet_ids=subnet_ids
+            )
+            if discovery is None:
+                return None
+            inquiry = Inquiry(world=replace(self._world, discovery=discovery), request=request)
+            inquiry.note("route cache", "noted", "EC2's answers were kept on disk")
+            return _explicit(inquiry) or _configured(inquiry) or _discovery(inquiry)
+
         try:
-            found = self._world.network.resolve(route.host, timeout=DNS_TIMEOUT)
-        except OSError:
-            return None
-        if not all(route.address_policy.judge(address).private for address in found):
-            return None
-        known = {a.address: a for a in route.addresses}
-        addresses = tuple(known.get(a, EndpointAddress(address=a)) for a in found)
-        return replace(route, addresses=addresses)
+            route = run_within(timeout, again, what=f"route to {request.service_name}")
+        except (PrivateClientError, TimeoutError):
+            return None  # why, is said when it is decided anew
+        return route if route is not None and route.is_private else None
+
+    def answers_of(self, request: RouteRequest, route: Route) -> KeptAnswers | None:
+        """Return what EC2 answered for a route, to be kept.
+
+        Returns:
+            It, or ``None`` if EC2 was not asked, or must be asked each time.
+        """
+        named, _ = request.settings.vpc_endpoint_for(request.service_name) or ("", False)
+        chosen = route.vpc_endpoint
+        if chosen is None:
+            # From the bare id alone, because EC2 could not be asked.
+            _, bare = parse_vpc_endpoint_arn(named) or ("", named)
+            return KeptAnswers() if is_vpc_endpoint_id(bare) else None
+        others = (
+            v
+            for v in self._world.discovery.known()
+            if v.vpc_endpoint_id in named and v.vpc_endpoint_id != chosen.vpc_endpoint_id
+        )
+        partitions = self._world.partitions
+        return KeptAnswers.of((chosen, *others), route.address_policy.vpc_cidrs, partitions)
 
 
 def _decide(inquiry: Inquiry) -> Route:

@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, get_args
 
-from sm_private_client.errors import ConfigurationError
+from sm_private_client.errors import ConfigurationError, MissingRegionError
 from sm_private_client.privatelink.addresses import Network, parse_allowed_networks
 from sm_private_client.privatelink.services import canonical_service_name, routable_service_names
+from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
 
 __all__ = [
     "DiscoveryMode",
@@ -28,6 +29,7 @@ __all__ = [
     "RoutingSettings",
     "is_sealed",
     "load_settings",
+    "missing_region",
     "read_environment",
 ]
 
@@ -39,10 +41,11 @@ class RoutingOptions(TypedDict, total=False):
     """The routing keywords that ``Session``, ``connect`` and ``client`` share.
 
     Attributes:
-        vpc_endpoint: The VPC endpoint to use: an id, an id with its suffix, a full DNS name or a
-            URL; or a mapping from service name to one of these. A single id serves every service:
-            the sibling in the same VPC is found. Variable ``SM_PRIVATE_VPC_ENDPOINT`` (one value,
-            or ``service=value,…``), profile key ``sm_private_vpc_endpoint``.
+        vpc_endpoint: The VPC endpoint to use: an id, an id with its suffix, an ARN, a full DNS name
+            (also as CloudFormation's ``DnsEntries`` has it) or a URL; or a mapping from service
+            name to one of these. A single id serves every service: the sibling in the same VPC is
+            found. Variable ``SM_PRIVATE_VPC_ENDPOINT`` (one value, or ``service=value,…``), profile
+            key ``sm_private_vpc_endpoint``.
         vpc_id: The VPC to look in, where it cannot be found out or another one is meant. Variable
             ``SM_PRIVATE_VPC_ID``, profile key ``sm_private_vpc_id``.
         availability_zone: The zone to prefer, by name. Variable
@@ -135,6 +138,7 @@ _VARIABLES: Final = {
 _OPTIONS: Final = frozenset(RoutingOptions.__annotations__)
 _VPC_ID: Final = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?\Z")
 _ZONE: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+(?:-[a-z]{3}-\d+)?[a-z]\Z")
+_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+)+-\d+\Z")
 _OFF: Final = frozenset({"off", "false", "0", "no"})
 _ON: Final = frozenset({"on", "true", "1", "yes"})
 
@@ -155,6 +159,29 @@ def identity_of(
     key_id = access_key_id or environ.get("AWS_ACCESS_KEY_ID", "")
     digest = hashlib.sha256(key_id.encode()).hexdigest()[:16] if key_id else ""
     return f"{profile_name}:{digest}"
+
+
+def missing_region(*, option: str = "region_name=") -> MissingRegionError:
+    """Make the error for a session without a region, which says what boto3 passes over.
+
+    Platforms such as ECS, EKS and Lambda set ``AWS_REGION``, which other SDKs read and boto3 does
+    not (boto3 guide, "Configuration").
+
+    Args:
+        option: How the caller names a region.
+    """
+    region = read_environment().get("AWS_REGION", "")
+    for_example = region if _REGION.match(region) else "us-east-1"
+    cause = f"neither {option} nor AWS_DEFAULT_REGION nor the profile names one."
+    if region:
+        shown = f"={region}" if region == for_example else ""
+        cause = f"AWS_REGION{shown} is set, and boto3 does not read it."
+    given = f"{option}{for_example!r}" if option.endswith("=") else f"{option} {for_example}"
+    return MissingRegionError(
+        "No region is set.",
+        cause=cause,
+        remedy=(f"export AWS_DEFAULT_REGION={for_example}", f"or pass {given}."),
+    )
 
 
 def load_settings(
@@ -258,13 +285,14 @@ def _vpc_endpoints(given: object, origin: str) -> tuple[str | None, tuple[tuple[
                 f"{origin} is empty.",
                 remedy="give an id, a DNS name or a URL of a VPC endpoint, or leave it out.",
             )
-        if "=" not in given:
-            return given.strip(), ()
+        if "=" not in given.partition("://")[0]:  # a URL may have more of them
+            return _without_secret(given.strip(), origin), ()
         pairs = [part.partition("=") for part in given.split(",") if part.strip()]
         given = {name.strip(): value for name, _, value in pairs}
     if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
         raise ConfigurationError(
-            f"{origin} has {given!r}, which is neither a text nor a mapping of texts.",
+            f"{origin} has {redacted(repr(given))}, which is neither a text nor a mapping of "
+            "texts.",
             remedy="give an id, a DNS name or a URL, or {service name: one of these}.",
         )
     mapping = {}
@@ -272,12 +300,25 @@ def _vpc_endpoints(given: object, origin: str) -> tuple[str | None, tuple[tuple[
         canonical = canonical_service_name(name)
         if canonical not in routable_service_names() or not value.strip():
             raise ConfigurationError(
-                f"{origin} names {name!r}={value!r}, which cannot be routed.",
+                f"{origin} names {_shown(name, value)}, which cannot be routed.",
                 cause="the name is not a service with an endpoint service, or its value is empty.",
                 remedy=f"name some of {', '.join(routable_service_names())}.",
             )
-        mapping[canonical] = value.strip()
+        mapping[canonical] = _without_secret(value.strip(), origin)
     return None, tuple(sorted(mapping.items()))
+
+
+def _shown(name: object, value: str) -> str:
+    pair = f"{name}={value}"  # a password may have the sign that it was cut at
+    shown = redacted_url(pair)
+    return f"{name!r}={value!r}" if shown == pair else repr(shown)
+
+
+def _without_secret(value: str, origin: str) -> str:
+    """Refuse a URL that holds a password or a signature before anything can repeat it."""
+    if any(c in value for c in "@?#"):
+        parse_endpoint_url(value, origin)
+    return value
 
 
 def _matching(pattern: re.Pattern[str], wanted: str, given: object, origin: str) -> str | None:

@@ -6,20 +6,50 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import is_loopback_host
+from sm_private_client.privatelink.hostnames import parse_vpc_endpoint_arn, without_hosted_zone
 
-__all__ = ["EndpointUrl", "parse_endpoint_url"]
+__all__ = ["EndpointUrl", "parse_endpoint_url", "redacted", "redacted_url"]
 
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*\.?\Z")
 """A host name as DNS carries it (RFC 1035); underscores occur in private zones."""
 
-_USER: Final = re.compile(r"[^/@\s]*@")
-"""A user and a password, which no message repeats."""
+_OPERATION: Final = re.compile(
+    r"(?P<prefix>.*)/endpoints/[^/]+/(?:invocations[a-z-]*|async-invocations|openai(?:/.*)?)\Z"
+)
+"""The path of a call to a model, after a gateway's prefix: the operations add it themselves."""
+
+_DOT_SEGMENT: Final = re.compile(r"/\.\.?(?:/|\Z)")
+_REMEDY: Final = "give https:// and a host, or the DNS name of a VPC endpoint alone."
+_SCHEME: Final = re.compile(r"[\w.,+=-]*\Z")
+_WORD: Final = re.compile(r"[^\s'\"]+")
+
+
+def redacted_url(url: str) -> str:
+    """Return a URL as messages may show it: without a user, a password, a query or a fragment.
+
+    Whatever may be part of a secret is taken out, in a URL that is malformed too.
+    """
+    scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
+    if not _SCHEME.match(scheme):
+        return "…"
+    end = min((rest.find(c) for c in "?#" if c in rest), default=len(rest))
+    before, after = rest[:end], rest[end:]
+    if "@" in after:  # a password with such a character, or a query with such an address
+        return f"{scheme}{mark}…"
+    if "@" in before:
+        before = "…@" + before.rpartition("@")[2]
+    return f"{scheme}{mark}{before}{after and '?…'}"
+
+
+def redacted(text: str) -> str:
+    """Return a text with every URL in it as ``redacted_url`` gives it."""
+    return _WORD.sub(lambda m: redacted_url(m[0]) if "://" in m[0] else m[0], text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +57,7 @@ class EndpointUrl:
     """A checked endpoint URL.
 
     Attributes:
-        url: The whole, with its scheme.
+        url: The whole, with its scheme and its path.
         host: Its host, in lower case.
         is_local: Whether it names a host on this machine.
     """
@@ -44,41 +74,85 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
         text: What was given.
         origin: Where it was given, for errors.
 
+    Returns:
+        The URL with its path, which is a gateway's prefix.
+
     Raises:
         ConfigurationError: No host, another scheme than https (or http to this machine), a user
-            name, a query or a fragment in it.
+            name, a query, a fragment, or the path of a call in it.
     """
 
-    def refused(cause: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"{origin} has {_USER.sub('…@', text)!r}, which cannot be used as an endpoint URL.",
-            cause=cause,
-            remedy="give https:// and a host, or the DNS name of a VPC endpoint alone.",
-        )
+    def refused(cause: str, remedy: str = _REMEDY) -> ConfigurationError:
+        what = f"{origin} has {redacted_url(text)!r}, which cannot be used as an endpoint URL."
+        return ConfigurationError(what, cause=cause, remedy=remedy)
 
     url = text.strip()
+    misread = _not_a_url(url)
+    if misread is not None:
+        raise refused(*misread)
     if "://" not in url:
         url = f"https://{url}"
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise refused(f"{error}.") from None
+        host = parts.hostname or ""
+    except ValueError:  # its words repeat what may be a password
+        raise refused("it is no URL.") from None
+    if any(c in url for c in "@?#"):
+        raise refused("an endpoint URL has no user name, query or fragment.")
     if any(c.isspace() for c in url) or not _is_host(host):
         raise refused("it has no valid host.")
+    if not _has_port(parts):
+        raise refused("its port is no number from 0 to 65535.")
     if "." not in host and ":" not in host and not is_loopback_host(host) and "://" not in text:
         raise refused("it is neither a VPC endpoint id (vpce- and 8 or 17 hex digits) nor a host.")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise refused("an endpoint URL has no user name, query or fragment.")
     local = is_loopback_host(host)
-    if parts.scheme.lower() not in ("https", "http"):
-        raise refused(f"{parts.scheme} is not a scheme that AWS services speak.")
-    if parts.scheme.lower() == "http" and not local:
-        raise refused("http is not encrypted; it is allowed to this machine only.")
-    _ = port  # reading it is what checks it
+    unusable = _unusable_scheme(parts.scheme.lower(), local=local) or _unusable_path(parts)
+    if unusable is not None:
+        raise refused(*unusable)
     if host.endswith("."):  # the same name, but not as it stands in signatures and certificates
         url = parts._replace(netloc=parts.netloc.replace(".:", ":").rstrip(".")).geturl()
     return EndpointUrl(url=url.rstrip("/"), host=host.rstrip("."), is_local=local)
+
+
+def _not_a_url(text: str) -> tuple[str, str] | None:
+    """Return cause and remedy for what CloudFormation and Terraform give in place of a host."""
+    if parse_vpc_endpoint_arn(text) is not None:
+        return "it is an ARN.", "pass the ARN of a VPC endpoint as vpc_endpoint=."
+    name = without_hosted_zone(text)
+    if name == text:
+        return None
+    return (
+        "a hosted zone id stands before the name, as in CloudFormation's DnsEntries.",
+        f"pass what stands after the colon: {redacted_url(name)}.",
+    )
+
+
+def _unusable_scheme(scheme: str, *, local: bool) -> tuple[str] | None:
+    if scheme not in ("https", "http"):
+        return (f"{scheme} is not a scheme that AWS services speak.",)
+    if scheme == "http" and not local:
+        return ("http is not encrypted; it is allowed to this machine only.",)
+    return None
+
+
+def _unusable_path(parts: SplitResult) -> tuple[str, str] | tuple[str] | None:
+    operation = _OPERATION.match(parts.path.rstrip("/"))
+    if operation is not None:
+        return (
+            "it names a call to one model already; each call adds that path itself.",
+            f"give {parts._replace(path=operation['prefix']).geturl()}.",
+        )
+    if not parts.path.isascii() or "\\" in parts.path or _DOT_SEGMENT.search(parts.path):
+        return ("its path has '..', a backslash, or letters that a URL encodes.",)
+    return None
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        _ = parts.port  # reading it is what checks it
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(host: str) -> bool:

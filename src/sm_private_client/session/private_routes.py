@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from botocore.exceptions import NoRegionError
-
 from sm_private_client.errors import PublicAddressError, RoutingError
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials
-from sm_private_client.routing.settings import read_environment
+from sm_private_client.routing.settings import missing_region, read_environment
 from sm_private_client.transport.client_config import verified_by
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
@@ -67,14 +65,14 @@ class PrivateRoutes:
         """Gives the region that is meant: the one given, the config's, or the session's.
 
         Raises:
-            NoRegionError: None is set anywhere; botocore's own.
+            MissingRegionError: None is set anywhere; botocore's NoRegionError catches it.
         """
         default = self._session.get_default_client_config()
         configured = (getattr(c, "region_name", None) for c in (config, default))
         region = region_name or next(filter(None, configured), None)
         region = region or self._session.get_config_variable("region")
         if not region:
-            raise NoRegionError
+            raise missing_region()
         return str(region)
 
     def route(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3.session
+from botocore.exceptions import NoRegionError
 
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
-from sm_private_client.routing.settings import RoutingOptions, load_settings
+from sm_private_client.routing.settings import RoutingOptions, load_settings, missing_region
 from sm_private_client.session.carriers import Carriers
 from sm_private_client.session.clients import ClientGuard, check_encrypted
 from sm_private_client.session.lookups import RouteLookups
@@ -157,25 +158,29 @@ class Session(boto3.session.Session):
             has no private route is refused by the first call.
 
             Raises:
+                MissingRegionError: No region is set; botocore's NoRegionError catches it.
                 ConfigurationError: It asks for a proxy or for no verified TLS, or its URL cannot
                     be used.
             """
             is_family = services.is_family(service_name)
             if is_family or self.sealed:
                 check_encrypted(service_name, use_ssl=use_ssl, endpoint_url=endpoint_url)
-            made = super().client(
-                service_name,
-                region_name=region_name,
-                api_version=api_version,
-                use_ssl=use_ssl,
-                verify=verify,
-                endpoint_url=endpoint_url,
-                aws_access_key_id=aws_access_key_id,
-                aws_secret_access_key=aws_secret_access_key,
-                aws_session_token=aws_session_token,
-                config=self._clients.config(config) if is_family else config,
-                aws_account_id=aws_account_id,
-            )
+            try:
+                made = super().client(
+                    service_name,
+                    region_name=region_name,
+                    api_version=api_version,
+                    use_ssl=use_ssl,
+                    verify=verify,
+                    endpoint_url=endpoint_url,
+                    aws_access_key_id=aws_access_key_id,
+                    aws_secret_access_key=aws_secret_access_key,
+                    aws_session_token=aws_session_token,
+                    config=self._clients.config(config) if is_family else config,
+                    aws_account_id=aws_account_id,
+                )
+            except NoRegionError:
+                raise missing_region() from None
             if self.sealed:
                 return self._clients.checked(made)
             # By its own name: botocore may know an alias that we do not.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import ssl
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from botocore.httpsession import get_cert_path
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.settings import read_environment
 
-__all__ = ["ClosedWhenReset", "explain", "verifying_context"]
+__all__ = ["Authorities", "ClosedWhenReset", "check_bundle", "explain", "verifying_context"]
+
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+\Z")
+_PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 
 
 class ClosedWhenReset(ssl.SSLSocket):
@@ -27,13 +35,55 @@ class ClosedWhenReset(ssl.SSLSocket):
             raise
 
 
+class Authorities(NamedTuple):
+    """What is trusted, as ``SSLContext.load_verify_locations`` takes it.
+
+    Attributes:
+        cafile: A file of PEM certificates; ``None`` for a directory.
+        capath: A directory of them under the hashes of their names; ``None`` for a file.
+    """
+
+    cafile: str | None
+    capath: str | None
+
+
+def check_bundle(bundle: bool | str) -> Authorities:
+    """Return what a CA bundle is, once it can be used.
+
+    A directory is one if OpenSSL finds certificates in it: by names such as ``9d66eef0.0``, which
+    ``openssl rehash`` makes.
+
+    Args:
+        bundle: The path of a file or a directory, or ``True`` for botocore's own file.
+
+    Raises:
+        ConfigurationError: It is not there, cannot be read, or holds no certificate.
+    """
+    path = bundle if isinstance(bundle, str) else str(get_cert_path(True))
+    try:
+        is_directory = Path(path).is_dir()
+        files = filter(_is_hashed, Path(path).iterdir()) if is_directory else (Path(path),)
+        holds_one = any(map(_has_certificate, files))
+    except (OSError, ValueError) as error:  # a ValueError: a NUL in the path
+        raise _unusable(path, getattr(error, "strerror", None) or str(error)) from error
+    if not holds_one and is_directory:
+        why = "it is a directory without hashed certificates"
+        raise _unusable(path, why, f"run: openssl rehash {path}")
+    if not holds_one:
+        raise _unusable(path, "it holds no PEM certificate")
+    return Authorities(None, path) if is_directory else Authorities(path, None)
+
+
 def verifying_context(
     bundle: bool | str, client_cert: str | tuple[str, str] | None = None
 ) -> ssl.SSLContext:
-    """Makes a context that verifies chain and host name, TLS 1.2 or newer.
+    """Return a context that verifies chain and host name, TLS 1.2 or newer.
 
     It is as strict as botocore's: Python 3.13's ``VERIFY_X509_STRICT`` stays off, which would
     refuse authorities that boto3 takes.
+
+    It is made once a process while its files stay as they are, because reading a bundle takes
+    longer than a call; whoever gets it changes nothing about it.
 
     Args:
         bundle: The path of a CA bundle, or ``True`` for botocore's own. Nothing else is trusted.
@@ -42,30 +92,70 @@ def verifying_context(
     Raises:
         ConfigurationError: One of the files cannot be read, or holds no certificate.
     """
+    authorities = check_bundle(bundle)
+    paths = (client_cert,) if isinstance(client_cert, str) else tuple(client_cert or ())
+    files = tuple(_identity(path) for path in (*filter(None, authorities), *paths))
+    return _context(authorities, paths, files)
+
+
+@functools.lru_cache(maxsize=16)
+def _context(
+    authorities: Authorities,
+    client_cert: tuple[str, ...],
+    files: tuple[object, ...],  # noqa: ARG001 - what tells a file that was replaced
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name from the start
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = ClosedWhenReset
-    path = bundle if isinstance(bundle, str) else get_cert_path(True)
     try:
-        context.load_verify_locations(cafile=path)
+        context.load_verify_locations(cafile=authorities.cafile, capath=authorities.capath)
     except OSError as error:
-        raise ConfigurationError(
-            f"The CA bundle {path!r} cannot be used.",
-            cause=f"{error}.",
-            remedy="set AWS_CA_BUNDLE or verify= to the path of a file of PEM certificates.",
-        ) from error
-    if client_cert is not None:
-        paths = (client_cert,) if isinstance(client_cert, str) else client_cert
+        path = authorities.cafile or authorities.capath or ""
+        raise _unusable(path, str(error)) from error
+    if client_cert:
         try:
-            context.load_cert_chain(*paths)
+            context.load_cert_chain(*client_cert)
         except OSError as error:
             raise ConfigurationError(
-                f"The client certificate {paths[0]!r} cannot be used.",
+                f"The client certificate {client_cert[0]!r} cannot be used.",
                 cause=f"{error}.",
                 remedy="set Config(client_cert=...) to the path of a PEM file, or to the paths of "
                 "certificate and key.",
             ) from error
     return context
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None  # loading it says why
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _is_hashed(path: Path) -> bool:
+    return _HASHED.match(path.name) is not None and path.is_file()
+
+
+def _has_certificate(path: Path) -> bool:
+    if path.exists() and not path.is_file():
+        return False  # a pipe could be read only once
+    with path.open("rb") as file:
+        return any(_PEM.match(line) for line in file)
+
+
+def _unusable(path: str, why: str, *remedies: str) -> ConfigurationError:
+    environ = read_environment()
+    variables = (n for n in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE") if environ.get(n) == path)
+    origin = next(variables, "verify= or the profile's ca_bundle")
+    return ConfigurationError(
+        f"The CA bundle {path!r} cannot be used.",
+        cause=f"{origin} names it, and: {why}.",
+        remedy=(
+            *remedies,
+            "set AWS_CA_BUNDLE or verify= to the path of a file of PEM certificates.",
+        ),
+    )
 
 
 def explain(failure: str, bundle: bool | str) -> str:
