@@ -121,7 +121,7 @@ class ControlPlane:
         """
         with self._lock:
             self.calls[action] += 1
-        if not action.startswith("ec2:Describe"):
+        if action.startswith("ec2:") and not action.startswith("ec2:Describe"):
             forget_shared_answers()
         service = action.partition(":")[0]
         if self._faults.take("deny", action):
