@@ -54,7 +54,8 @@ class Suite:
         paths: Where its tests are, in the source distribution.
         swaps: What is compared: ours, and theirs; see ``session_swap.SWAPS``.
         needs: Packages that its tests import besides.
-        ignored: Tests that are left out, and why.
+        keyword: What ``pytest -k`` chooses of them.
+        ignored: Tests that are left out.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Suite:
     paths: tuple[str, ...]
     swaps: tuple[tuple[str, str], ...] = (("session", "nothing"), ("install", "nothing"))
     needs: tuple[str, ...] = ()
+    keyword: str = ""
     ignored: tuple[str, ...] = ()
 
 
@@ -69,13 +71,18 @@ _OVER = (("session-over-botocore", "boto3-over-botocore"), ("install", "nothing"
 
 SUITES = (
     Suite(name="boto3 unit", project="boto3", paths=("tests/unit",)),
-    Suite(name="boto3 functional", project="boto3", paths=("tests/functional",)),
+    Suite(
+        name="boto3 functional",
+        project="boto3",
+        paths=("tests/functional",),
+        keyword="not test_documentation or sagemaker",  # of every service it takes half an hour
+    ),
     Suite(
         name="botocore functional",
         project="botocore",
         paths=("tests/functional",),
         swaps=_OVER,
-        # A process of its own, without the plugin; and no client is made, for minutes.
+        # A process of its own, without the plugin; and one that takes minutes and no client.
         ignored=("tests/functional/leak", "tests/functional/test_endpoint_rulesets.py"),
     ),
     Suite(
@@ -137,24 +144,25 @@ class Runner:
         self._work = work
         self._packages = packages
 
-    def run(self, way: str, tests: tuple[str, ...], ignored: tuple[str, ...] = ()) -> Outcomes:
+    def run(self, way: str, suite: Suite, files: tuple[str, ...] = ()) -> Outcomes:
         """Runs tests in a process and a home of their own.
 
         Args:
             way: One of ``session_swap.SWAPS``, with ``PRIVATE`` after it or not.
-            tests: Their paths.
-            ignored: Those that are left out.
+            suite: Whose tests.
+            files: Which of them; all if not given.
         """
         home = Path(tempfile.mkdtemp(dir=self._work))
         told = home / "outcomes.json"
-        listed = home / "tests.txt"  # thousands of ids are too long for a command line
-        listed.write_text("\n".join(tests), encoding="utf-8")
+        listed = home / "tests.txt"  # many names are too long for a command line
+        listed.write_text("\n".join(files or suite.paths), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", f"@{listed}", "-p", "session_swap"]
         command += ["-p", "no:cacheprovider", "-q", "--no-header", "--tb=short"]
         command += ["--continue-on-collection-errors", f"--basetemp={home / 'tmp'}"]
         command += [f"--swap={way.removesuffix(PRIVATE)}", f"--outcomes={told}"]
         command += ["--private-names"] if way.endswith(PRIVATE) else []
-        command += [f"--ignore={path}" for path in ignored]
+        command += [f"--ignore={path}" for path in suite.ignored]
+        command += ["-k", suite.keyword] if suite.keyword else []
         log = home / "log.txt"
         with log.open("w", encoding="utf-8") as output:
             subprocess.run(  # noqa: S603 - our own words
@@ -174,15 +182,15 @@ class Runner:
         self, ours: str, before: Outcomes, theirs: str, suite: Suite
     ) -> tuple[Difference, ...]:
         """Runs a suite in our way, what differs in both ways again, and gives what does still."""
-        after = self.run(ours, suite.paths, suite.ignored)
+        after = self.run(ours, suite)
         differing = _differing([after], [before])
         # By file, not by test: what a test needs may be left by the one before it.
         files = tuple(sorted({name.partition("::")[0] for name in differing}))
         all_ours, all_theirs = [after], [before]
         for _ in range(RUNS - 1):
             if files:
-                all_ours.append(self.run(ours, files))
-                all_theirs.append(self.run(theirs, files))
+                all_ours.append(self.run(ours, suite, files))
+                all_theirs.append(self.run(theirs, suite, files))
         still = [name for name in _differing(all_ours, all_theirs) if name in differing]
         return tuple(
             Difference(test=name, ours=_of(after, name), theirs=_of(before, name)) for name in still
@@ -293,7 +301,7 @@ def main() -> int:
                 _pip(python, "install", "--upgrade", "--target", packages, *suite.needs)
             runner = Runner(root, work, packages)
             for swap, theirs in suite.swaps:
-                plain = runner.run(theirs, suite.paths, suite.ignored)
+                plain = runner.run(theirs, suite)
                 for ours in (swap, swap + PRIVATE):
                     differing = runner.compare(ours, plain, theirs, suite)
                     rows.append((suite.name, ours, _counted(plain), str(len(differing))))
