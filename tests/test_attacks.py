@@ -48,6 +48,7 @@ EVIL: Final = "evil.example"
 PROXY: Final = "http://proxy.example:3128"
 PUBLIC: Final = "52.46.128.77"
 REDIRECTOR: Final = "10.0.7.7"
+NOBODY: Final = "10.255.0.1"
 PRIVATE: Final = "the VPC endpoint's own addresses"
 UNREACHED: Final = tuple(
     ipaddress.ip_network(network)
@@ -94,15 +95,21 @@ class Machine:
                 interface.listener.reset_connections()
 
     def resolve(self, name: str) -> tuple[str, ...]:
-        """Answers as the VPC's resolver does; names that nobody knows are the attacker's."""
+        """Answers as the VPC's resolver does; names that nobody knows are the attacker's.
+
+        Those of EC2 are private in every region and kind, and mostly nobody is there: a session
+        that is not sealed may ask EC2 for VPC endpoints by boto3's own client, which is no leak.
+        """
         if name in self.answers:
             waiting = self.answers[name]
             found = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             return tuple(a for one in found for a in (self._own() if one == PRIVATE else (one,)))
         try:
-            return self.link.network.resolve(name, timeout=5)
+            found = self.link.network.resolve(name, timeout=5)
         except socket.gaierror:
-            return (PUBLIC,)
+            found = (PUBLIC,)
+        public = any(ipaddress.ip_address(address).is_global for address in found)
+        return (NOBODY,) if public and name.startswith("ec2") else found
 
     def _own(self) -> tuple[str, ...]:
         standing = self.link.vpc_endpoint("sagemaker-runtime")
