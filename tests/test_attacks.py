@@ -19,6 +19,7 @@ import io
 import ipaddress
 import json
 import re
+import shutil
 import socket
 import ssl
 import sys
@@ -206,7 +207,7 @@ class Attack:
         profile: Lines for the end of the default profile's section.
         arguments: Of ``client``.
         dns: See ``Machine.answers``.
-        before: What the attacker did before a session is made.
+        before: What the attacker did before each session is made.
         core: What somebody did to the botocore session before it is given to a session; what it
             returns is tried last, as a call of its own, with the session.
         later: What happens to a client or predictor that has been called once.
@@ -580,7 +581,7 @@ def _plant_rules(machine: Machine) -> None:
     data = Path(botocore.__file__).parent / "data" / "sagemaker-runtime"
     (version,) = (path.name for path in data.iterdir())
     where = machine.home / "data" / "sagemaker-runtime" / version
-    where.mkdir(parents=True)
+    where.mkdir(parents=True, exist_ok=True)
     for path in (data / version).iterdir():
         packed = path.suffix == ".gz"
         text = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
@@ -591,7 +592,15 @@ def _plant_rules(machine: Machine) -> None:
 def _planted(value: Any) -> Any:
     """Puts the attacker's hosts, addresses, networks and permissions for those in a file."""
     if isinstance(value, dict):
-        return {key: _planted(inner) for key, inner in value.items()}
+        planted = {}
+        for key, inner in value.items():
+            if key == "key":  # a file is found by it, and passed over if it is another one
+                planted[key] = inner
+            elif key in ("allowed_networks", "vpc_cidrs", "gateway_networks"):
+                planted[key] = ["0.0.0.0/0"]
+            else:
+                planted[key] = _planted(inner)
+        return planted
     if isinstance(value, list):
         return [_planted(inner) for inner in value]
     if not isinstance(value, str):
@@ -605,6 +614,7 @@ def _planted(value: Any) -> Any:
 
 def _plant_routes(machine: Machine) -> None:
     """Has a session keep its routes on disk, and writes the attacker's into the files."""
+    shutil.rmtree(machine.home / "routes", ignore_errors=True)
     session: Any = smp.Session(route_cache=machine.home / "routes")
     for service in ("sagemaker", "sagemaker-runtime"):
         session.route(service)
@@ -778,8 +788,6 @@ def _loader() -> Any:
 
 def tried(attack: Attack, way: str, machine: Machine, patch: pytest.MonkeyPatch) -> dict[str, str]:
     """Tries every call of a way under an attack; gives how each ended, and it must have ended."""
-    if attack.before is not None:
-        attack.before(machine)
     # A predictor of a session takes no arguments of a client.
     calls = BY_SESSION if way in SESSIONS and not attack.arguments else BY_CLIENT
     if way == "plain":
@@ -787,6 +795,8 @@ def tried(attack: Attack, way: str, machine: Machine, patch: pytest.MonkeyPatch)
     ended: dict[str, str] = {}
     for name, (make, call) in calls.items():
         machine.answers = {host: list(answers) for host, answers in attack.dns.items()}
+        if attack.before is not None:
+            attack.before(machine)
         ended[name] = "not tried"
         core: Any = botocore.session.get_session()
         if "AWS_DATA_PATH" not in attack.environment:
