@@ -82,8 +82,25 @@ SUITES = (
         project="botocore",
         paths=("tests/functional",),
         swaps=_OVER,
-        # A process of its own, without the plugin; and one that takes minutes and no client.
-        ignored=("tests/functional/leak", "tests/functional/test_endpoint_rulesets.py"),
+        # The first runs processes of its own, without the plugin; the others look at 55,000 models
+        # and rules, and make no client.
+        ignored=tuple(
+            f"tests/functional/{name}"
+            for name in (
+                "leak",
+                "docs/test_shared_example_config.py",
+                "test_auth_config.py",
+                "test_endpoint_rulesets.py",
+                "test_endpoints.py",
+                "test_model_completeness.py",
+                "test_paginator_config.py",
+                "test_response_shadowing.py",
+                "test_service_module_names.py",
+                "test_service_names.py",
+                "test_six_imports.py",
+                "test_waiter_config.py",
+            )
+        ),
     ),
     Suite(
         name="botocore unit, with sessions",
