@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
-
-from sm_private_client.errors import ConfigurationError, PrivateClientError
-from sm_private_client.privatelink.services import (
-    canonical_service_name,
-    is_family,
-    routable_service_names,
-)
-from sm_private_client.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sm_private_client.session import Session
+
 __all__ = [
     "EXIT_STATUS",
-    "REPORTED",
     "AsJson",
     "Debug",
     "Invocation",
@@ -34,13 +25,9 @@ __all__ = [
     "VpcEndpoint",
     "families",
     "invocation_of",
-    "unforeseen",
 ]
 
 EXIT_STATUS: Final = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
-
-REPORTED: Final = (BotoCoreError, ClientError)
-"""What a command may end in without a traceback: our errors, botocore's and AWS's."""
 
 
 class MakeSession(Protocol):
@@ -62,11 +49,11 @@ class Invocation:
     """One run of the program.
 
     Attributes:
-        make_session: What makes sessions.
+        make_session: What makes sessions; ``Session`` itself if ``None``.
         debug: Whether errors are shown with their traceback.
     """
 
-    make_session: MakeSession = Session
+    make_session: MakeSession | None = None
     debug: bool = False
 
     def session(
@@ -78,8 +65,15 @@ class Invocation:
             typer.Exit: An option's value cannot be used (status 2); stderr has said why.
             ConfigurationError: There is no such profile, or no region anywhere.
         """
+        # Here and below: help, completion and wrong usage need none of it.
+        from botocore.exceptions import NoRegionError  # noqa: PLC0415
+
+        from sm_private_client.errors import ConfigurationError  # noqa: PLC0415
+        from sm_private_client.session import Session  # noqa: PLC0415
+
+        make_session = self.make_session or Session
         try:
-            session = self.make_session(
+            session = make_session(
                 region_name=region, profile_name=profile, vpc_endpoint=vpc_endpoint
             )
         except ConfigurationError as error:
@@ -92,42 +86,13 @@ class Invocation:
     def report(self, error: BaseException) -> None:
         """Says on stderr what went wrong."""
         if self.debug:
+            import traceback  # noqa: PLC0415
+
             traceback.print_exception(error, file=sys.stderr)
             return
-        typer.echo(_text(error), err=True)
+        from sm_private_client.cli.error_texts import text_of  # noqa: PLC0415
 
-
-def _text(error: BaseException) -> str:
-    if isinstance(error, NoRegionError):
-        error = ConfigurationError(
-            "No region is set.",
-            cause="neither --region, AWS_DEFAULT_REGION nor the profile names one.",
-            remedy="pass --region, for example --region us-east-1.",
-        )
-    elif isinstance(error, ProfileNotFound):
-        error = ConfigurationError(
-            f"There is no profile {error.kwargs.get('profile')!r}.",
-            cause="neither the AWS config file nor the credentials file has a section for it.",
-            remedy="pass --profile with the name of one of `aws configure list-profiles`.",
-        )
-    return str(error)
-
-
-def unforeseen(error: Exception) -> PrivateClientError:
-    """Gives the text for an error that no command foresees: a full disk, or a mistake of ours.
-
-    Of the latter only the class is told: what it says may hold a payload.
-    """
-    if isinstance(error, OSError) and error.strerror:
-        named = f" {error.filename}" if isinstance(error.filename, str) else ""
-        return PrivateClientError(
-            f"The system refused{named}: {error.strerror}.",
-            remedy="see to that and run it again; --debug shows where it happened.",
-        )
-    return PrivateClientError(
-        f"sm-private-client ended in a {type(error).__name__} that it did not foresee.",
-        remedy="run it again with --debug and report what that shows.",
-    )
+        typer.echo(text_of(error), err=True)
 
 
 def invocation_of(context: typer.Context) -> Invocation:
@@ -144,13 +109,21 @@ def families(given: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         typer.BadParameter: One is not of the SageMaker family.
     """
-    for service_name in given or ():
+    if not given:
+        return ()
+    from sm_private_client.privatelink.services import (  # noqa: PLC0415 - as above
+        canonical_service_name,
+        is_family,
+        routable_service_names,
+    )
+
+    for service_name in given:
         if not is_family(service_name):
             raise typer.BadParameter(
                 f"{service_name!r} is not a service of the SageMaker family; name one of "
                 f"{', '.join(routable_service_names())}."
             )
-    return tuple(dict.fromkeys(map(canonical_service_name, given or ())))
+    return tuple(dict.fromkeys(map(canonical_service_name, given)))
 
 
 def _set_debug(context: typer.Context, *, value: bool) -> bool:

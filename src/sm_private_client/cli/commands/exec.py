@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
 from sm_private_client.cli.invocation import (
-    REPORTED,
     AsJson,
     Debug,
     Profile,
@@ -22,27 +20,30 @@ from sm_private_client.cli.invocation import (
     families,
     invocation_of,
 )
-from sm_private_client.cli.private_variables import KEYS, reports_for, variables_for
-from sm_private_client.errors import PrivateClientError
-from sm_private_client.plugin import VARIABLE, with_entry
-from sm_private_client.routing.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["EXIT_STATUS", "command"]
+__all__ = ["EXIT_STATUS", "app"]
 
 EXIT_STATUS: Final = (
     "Exit status: the command's own, 128 + N if signal N ended it; 125 no private route and "
     "nothing was run, 126 it cannot be run, 127 there is none of that name, 2 wrong usage."
 )
 
+_PASSED_ON: Final = {"allow_interspersed_args": False}
+"""What follows the name of the command to run is its own."""
+
 _NO_ROUTE: Final = 125  # as env, nohup and timeout give it for a failure of their own
 _CANNOT_RUN: Final = 126
 _NOT_FOUND: Final = 127
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("exec", epilog=EXIT_STATUS, context_settings=_PASSED_ON)
+def exec_(
     context: typer.Context,
     *,
     words: Annotated[list[str], typer.Argument(metavar="COMMAND...", show_default=False)],
@@ -70,6 +71,11 @@ def command(
       sm-private-client exec --region eu-west-1 -- python train.py --epochs 3
       sm-private-client exec --guard -- python train.py
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    from sm_private_client.cli.error_texts import REPORTED
+    from sm_private_client.cli.private_variables import KEYS, reports_for, variables_for
+    from sm_private_client.errors import PrivateClientError
+    from sm_private_client.routing.settings import read_environment
+
     invocation, asked = invocation_of(context), families(service)
     environ = read_environment()
     try:
@@ -81,6 +87,8 @@ def command(
         raise typer.Exit(_NO_ROUTE) from None
     variables = dict(found.variables)
     if guard:
+        from sm_private_client.plugin import VARIABLE, with_entry
+
         variables[VARIABLE] = with_entry(environ.get(VARIABLE))
     if as_json:
         record = {"region": found.region, "variables": variables, "notes": list(found.notes)}
@@ -113,6 +121,8 @@ def _become(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     sys.stderr.flush()
     if sys.platform == "win32":
         # There exec starts another process and ends this one at once. Ctrl-C reaches both.
+        import subprocess
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         ended = subprocess.run(words, env=dict(environ), check=False)  # noqa: S603 - what was asked for
         raise typer.Exit(ended.returncode)
