@@ -10,6 +10,7 @@ from sm_private_client.privatelink import services
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
 from sm_private_client.routing.settings import RoutingOptions, load_settings
 from sm_private_client.session.clients import ClientRequest
+from sm_private_client.session.models import new_botocore_session
 from sm_private_client.session.wiring import Parts
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Session(boto3.session.Session):
             aws_secret_access_key=aws_secret_access_key,
             aws_session_token=aws_session_token,
             region_name=region_name,
-            botocore_session=botocore_session,
+            botocore_session=botocore_session or new_botocore_session(),
             profile_name=profile_name,
             aws_account_id=aws_account_id,
         )
