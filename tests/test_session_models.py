@@ -112,6 +112,20 @@ def test_two_sessions_of_boto3_read_every_file_twice() -> None:
     assert {path: ours[path] for path in once} == once
 
 
+@pytest.mark.parametrize(
+    ("made", "looks_everywhere"), [(OURS, False), ("boto3.Session(**keys)", True)]
+)
+def test_a_client_looks_into_no_other_services_directory(made: str, looks_everywhere: bool) -> None:
+    """For a client of one service, boto3 lists the directories of some hundred."""
+    counted = reads_of(
+        "def count_lists(event, arguments):",
+        "    if event == 'os.listdir': counts['listed'] += 1",
+        "sys.addaudithook(count_lists)",
+        f"{made}.client('sagemaker-runtime')",
+    )
+    assert (counted["listed"] > 100) == looks_everywhere
+
+
 @pytest.mark.parametrize("service_name", ["sagemaker", "sagemaker-runtime", "s3", "ec2", "sts"])
 def test_what_is_read_is_what_botocore_reads(service_name: str) -> None:
     """Each answer equals that of botocore's own loader, of the same search paths."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 import botocore.session
+from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader, create_loader
 
 if TYPE_CHECKING:
@@ -76,9 +77,17 @@ class _SharedLoader(Loader):
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Any:  # noqa: ANN401 - JSON
         """Return the model of a service, its extras merged in."""
-        read = super().load_service_model
+        try:
+            self.list_api_versions(service_name, type_name)
+        except DataNotFoundError:  # botocore's error says which services there are
+            return super().load_service_model(service_name, type_name, api_version)
         key = ("model", service_name, type_name, api_version)
-        return self._once(key, lambda: read(service_name, type_name, api_version))
+        return self._once(
+            key,
+            lambda: _LoaderOfOne(service_name, self.search_paths).load_service_model(
+                service_name, type_name, api_version
+            ),
+        )
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         """Return what a file holds, and the file."""
@@ -94,3 +103,18 @@ class _SharedLoader(Loader):
         whole = (paths, *key)
         found: _T = _read[whole] if whole in _read else _read.setdefault(whole, read())
         return found
+
+
+class _LoaderOfOne(Loader):
+    """botocore's loader for one service that is there.
+
+    botocore looks through the directories of all services, some 900, to see if one is among them.
+    """
+
+    def __init__(self, service_name: str, search_paths: list[str]) -> None:
+        super().__init__(extra_search_paths=[*search_paths], include_default_search_paths=False)
+        self._service_name = service_name
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's
+        """Return the one."""
+        return [self._service_name]
