@@ -104,6 +104,34 @@ def test_what_is_only_asked_about_is_not_loaded(argv: list[str], unneeded: tuple
     assert done.stdout.endswith("\n[] 0\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "is_loaded"), [([], False), (["--service", "sagemaker"], True)]
+)
+def test_exec_without_options_loads_no_typer(
+    options: list[str], is_loaded: bool, tmp_path: Path
+) -> None:
+    """It stands before every run of another program, and typer takes as long as all the rest."""
+    program = (
+        "import sys; from sm_private_client.cli import main\n"
+        f"print(main({['exec', *options, '--', str(tmp_path / 'none')]!r}), 'typer' in sys.modules)"
+    )
+    environ = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SM_PRIVATE_VPC_ENDPOINT": "https://10.0.0.5",
+        "SM_PRIVATE_ROUTE_CACHE": "off",
+    }
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"127 {is_loaded}\n"
+    assert "cannot be run" in done.stderr
+
+
 @pytest.mark.parametrize("argv", [["--version"], ["--version", "routes"]])
 def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the package's version, whatever follows."""

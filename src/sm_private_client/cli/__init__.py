@@ -6,7 +6,7 @@ Importing this package costs nothing; typer and rich (extra ``cli``) are importe
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sm_private_client._version import __version__
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sm_private_client.cli.invocation import MakeSession
 
 __all__ = ["main"]
+
+_INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells give it and as typer does."""
 
 
 def main(argv: Sequence[str] | None = None, *, make_session: MakeSession | None = None) -> int:
@@ -29,6 +32,8 @@ def main(argv: Sequence[str] | None = None, *, make_session: MakeSession | None 
     if arguments == ["--version"]:  # scripts ask for it, and typer takes ten times as long
         print(f"sm-private-client {__version__}")  # noqa: T201 - no rich here
         return 0
+    if arguments[:2] == ["exec", "--"] and arguments[2:]:
+        return _execute(arguments[2:], make_session)
     try:
         from sm_private_client.cli.app import run  # noqa: PLC0415 - needs the extra
     except ModuleNotFoundError as error:
@@ -40,3 +45,23 @@ def main(argv: Sequence[str] | None = None, *, make_session: MakeSession | None 
         print(missing, file=sys.stderr)  # noqa: T201 - as above
         return 1
     return run(arguments, make_session=make_session)
+
+
+def _execute(words: Sequence[str], make_session: MakeSession | None) -> int:
+    """Run ``exec`` without options: it stands before every run of another program.
+
+    typer and what it reads arguments with take as long to load as all that is needed here.
+    """
+    from sm_private_client.cli.invocation import Invocation  # noqa: PLC0415 - for this only
+
+    invocation = Invocation(make_session=make_session)
+    try:
+        from sm_private_client.cli.execution import execute  # noqa: PLC0415 - as above
+
+        return execute(invocation, words)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:  # while the routes are found
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+        return invocation.failed(error)

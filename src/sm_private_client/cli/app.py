@@ -94,10 +94,5 @@ def run(arguments: Sequence[str], *, make_session: MakeSession | None) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except Exception as error:  # noqa: BLE001 - a traceback is for --debug
-        # Here: most runs end in none.
-        from sm_private_client.cli.error_texts import REPORTED, unforeseen  # noqa: PLC0415
-
-        is_foreseen = invocation.debug or isinstance(error, REPORTED)
-        invocation.report(error if is_foreseen else unforeseen(error))
-        return 1
+        return invocation.failed(error)
     return 0

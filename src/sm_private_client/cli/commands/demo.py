@@ -14,11 +14,8 @@ from sm_private_client.cli.demonstration.events import Opening, Summary
 from sm_private_client.cli.demonstration.renderers import renderer_for
 from sm_private_client.cli.demonstration.stage import environment_of
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug  # noqa: TC001 - typer reads annotations
 from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import (
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,

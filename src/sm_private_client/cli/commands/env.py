@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,

@@ -21,15 +21,8 @@ from sm_private_client.cli.call_options import (
     predictor_options,
 )
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    VpcEndpoint,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, invocation_of
 from sm_private_client.cli.outputs import STANDARD, open_output
 
 __all__ = ["app"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS, Debug
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import Debug  # noqa: TC001 - typer reads annotations
 from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.cli.policy_files import print_json, problems_as_json, read_policy, refuse
 from sm_private_client.policy import (

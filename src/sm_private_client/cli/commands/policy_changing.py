@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sm_private_client.cli.asking import DryRun, Yes, ask, refuse_where_nobody_is
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import PolicyFile, print_json, read_policy
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.provisioning import (

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS, AsJson, Debug, Region, invocation_of
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Region, invocation_of
 from sm_private_client.cli.policy_files import (
     PolicyFile,
     errors_among,

@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,

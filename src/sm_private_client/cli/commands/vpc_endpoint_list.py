@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import print_json
 from sm_private_client.cli.vpc_endpoint_views import Row, lines, service_of, service_words
 from sm_private_client.errors import DiscoveryError

@@ -9,14 +9,8 @@ import typer
 
 from sm_private_client.cli.asking import Yes, ask, refuse_where_nobody_is
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.cli.plan_options import (
     PlanPolicy,

@@ -9,14 +9,8 @@ import typer
 
 from sm_private_client.cli.asking import DryRun, Yes, ask, refuse_where_nobody_is
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    EXIT_STATUS,
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import print_json
 from sm_private_client.cli.vpc_endpoint_views import ProgressLines
 from sm_private_client.errors import ConfigurationError
