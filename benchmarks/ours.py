@@ -53,7 +53,7 @@ def predictor(made_by: Session, *, fast: bool) -> Predictor:
         Dialer(made_by.route("sagemaker-runtime"), network=made_by.network, health=ZoneHealth()),
         model=inner.get_service_model("sagemaker-runtime"),
         credentials=credentials.get_frozen_credentials,
-        bundle=verified_by(None, session=inner, environ=read_environment()),
+        bundle=verified_by(session=inner, environ=read_environment()),
         config=RoutedConfig.merged(None, session_default=None, retries_are_configured=True).config,
         user_agent=inner.user_agent(),
         exceptions=lambda: made_by.client("sagemaker-runtime").exceptions,

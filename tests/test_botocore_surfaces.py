@@ -31,6 +31,7 @@ import pytest
 import urllib3.connection
 import urllib3.connectionpool
 from botocore.awsrequest import AWSResponse, prepare_request_dict
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 import sm_private_client
@@ -137,7 +138,7 @@ def test_events_of_a_call_tell_and_take_what_routes_it() -> None:
 
     def send(request: Any, **_: object) -> AWSResponse:
         seen.append(request.url)
-        return AWSResponse(request.url, 500, {}, None)
+        return AWSResponse(request.url, 500, HTTPHeaders(), None)
 
     client.meta.events.register_last("before-endpoint-resolution", resolve)
     client.meta.events.register_last("before-call", call)
@@ -280,9 +281,11 @@ def test_an_event_lets_a_base_class_in_before_every_client_is_made() -> None:
             made.append(self)
 
     session = botocore.session.Session()
-    session.register(
-        "creating-client-class", lambda base_classes, **_: base_classes.insert(0, First)
-    )
+
+    def add(**given: Any) -> None:
+        given["base_classes"].insert(0, First)
+
+    session.register("creating-client-class", add)
     keys: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
     client: Any = session.create_client("sts", region_name="us-east-1", **keys)
     assert made == [client]

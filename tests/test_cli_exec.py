@@ -21,6 +21,8 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sm_private_client.session import Session
+
     Environment = Callable[[LocalPrivateLink], dict[str, str]]
 
 PROGRAM = [sys.executable, "-m", "sm_private_client"]
@@ -146,6 +148,19 @@ def test_what_cannot_be_run_has_a_status_of_its_own(
     assert "Traceback" not in shown.err
     assert shown.out == ""
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("options", [[], ["--service", "sagemaker"]])
+def test_ctrl_c_before_the_command_runs_is_130(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever ends the search for routes gets the status of shells, and no traceback."""
+
+    def interrupted(**_: object) -> Session:
+        raise KeyboardInterrupt
+
+    assert main(["exec", *options, "--", "true"], make_session=interrupted) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 @posix

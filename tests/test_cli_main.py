@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from sm_private_client import __version__
-from sm_private_client.cli import main
+from sm_private_client.cli import app, main
 from sm_private_client.cli.commands import exec  # noqa: A004 - a module
+from sm_private_client.cli.lazy_commands import LazyCommands
 
 EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 SCRIPT = Path(sys.executable).with_name("sm-private-client")
@@ -53,9 +55,89 @@ def test_help_has_examples_and_exit_statuses(
     assert shown.err == ""
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version prints the package's version."""
-    assert main(["--version"]) == 0
+@pytest.mark.parametrize("argv", [[], ["exec"], ["policy"], ["policy", "build"], ["endpoints"]])
+def test_h_is_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """-h is --help, of the program and of each command."""
+    assert main([*argv, "-h"]) == 0
+    short = capsys.readouterr()
+    assert main([*argv, "--help"]) == 0
+    assert capsys.readouterr() == short
+
+
+@pytest.mark.parametrize("path", [[], ["policy"], ["endpoints"]], ids=lambda path: path or "all")
+def test_a_list_of_commands_says_what_each_says_of_itself(path: list[str]) -> None:
+    """Lists of commands have the first paragraph of each command's own help, without loading it."""
+    group: object = typer.main.get_group(app.app)
+    for name in path:
+        assert isinstance(group, LazyCommands)
+        group = group.load(name)
+    assert isinstance(group, LazyCommands)
+    assert set(group.commands) == set(group.modules)
+    for name, listed in group.commands.items():
+        loaded = group.load(name)
+        assert loaded.name in (name, None, "")
+        assert listed.help == loaded.help.split("\n\n")[0].replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "unneeded"),
+    [
+        (["--version"], ("typer", "rich", "botocore", "sm_private_client.session")),
+        (["--help"], ("rich", "botocore", "sm_private_client.cli.commands.demo")),
+        (["policy", "--help"], ("rich", "botocore", "sm_private_client.policy")),
+        (["exec", "--help"], ("rich", "boto3", "sm_private_client.session")),
+        (["env", "--help"], ("rich", "boto3", "sm_private_client.session")),
+        (["routes", "--help"], ("rich", "boto3", "sm_private_client.session")),
+        (["invoke", "--help"], ("rich", "boto3", "sm_private_client.inference")),
+        (["map", "--help"], ("rich", "boto3", "sm_private_client.inference")),
+        (["doctor", "--help"], ("rich", "boto3", "sm_private_client.doctor")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_what_is_only_asked_about_is_not_loaded(argv: list[str], unneeded: tuple[str, ...]) -> None:
+    """A version or a help comes without loading what makes sessions or calls models."""
+    program = (
+        f"import sys; from sm_private_client.cli import main; status = main({argv!r})\n"
+        f"print([name for name in {unneeded!r} if name in sys.modules], status)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\n[] 0\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "is_loaded"), [([], False), (["--service", "sagemaker"], True)]
+)
+def test_exec_without_options_loads_no_typer(
+    options: list[str], is_loaded: bool, tmp_path: Path
+) -> None:
+    """It stands before every run of another program, and typer takes as long as all the rest."""
+    program = (
+        "import sys; from sm_private_client.cli import main\n"
+        f"print(main({['exec', *options, '--', str(tmp_path / 'none')]!r}), 'typer' in sys.modules)"
+    )
+    environ = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SM_PRIVATE_VPC_ENDPOINT": "https://10.0.0.5",
+        "SM_PRIVATE_ROUTE_CACHE": "off",
+    }
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"127 {is_loaded}\n"
+    assert "cannot be run" in done.stderr
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--version", "routes"]])
+def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints the package's version, whatever follows."""
+    assert main(argv) == 0
     assert capsys.readouterr().out == f"sm-private-client {__version__}\n"
 
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import botocore.session
 import pytest
+import typer
 
 import sm_private_client as smp
 from as_read import as_read
 from sm_private_client import PrivateClientError, api, errors
 from sm_private_client.cli import app
+from sm_private_client.cli.lazy_commands import LazyCommands
 from sm_private_client.cli.route_reports import report_on
 from sm_private_client.inference.calls import (
     INVOKE_TIMEOUT,
@@ -57,15 +59,20 @@ NEVER_RAISED: Final = "This version never raises it itself."
 ERRORS: Final[dict[str, type[errors.PrivateClientError]]] = {
     cls.reference: cls for cls in (getattr(errors, name) for name in errors.__all__)
 }
-COMMANDS: Final = (
-    *(str(command.name) for command in app.app.registered_commands),
-    *(
-        f"{group.name} {command.name}"
-        for group in app.app.registered_groups
-        if group.typer_instance is not None
-        for command in group.typer_instance.registered_commands
-    ),
-)
+
+
+def commands_of(group: LazyCommands, before: str = "") -> Iterator[str]:
+    for name in group.commands:
+        loaded = group.load(name)
+        if isinstance(loaded, LazyCommands):
+            yield from commands_of(loaded, f"{before}{name} ")
+        else:
+            yield before + name
+
+
+ROOT_GROUP: Final = typer.main.get_group(app.app)
+assert isinstance(ROOT_GROUP, LazyCommands)
+COMMANDS: Final = tuple(commands_of(ROOT_GROUP))
 
 
 def text_of(page: Path) -> str:

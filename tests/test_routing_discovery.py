@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import re
 import socket
@@ -635,7 +636,7 @@ def test_making_one_asks_nobody() -> None:
 def two(client: Any, clock: Clock, *identities: str) -> list[Discovery]:
     return [
         Discovery(
-            lambda identity=identity: Ec2Access(client=client, identity=identity),
+            functools.partial(Ec2Access, client=client, identity=identity),
             service_names=SERVICES,
             clock=clock,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import botocore.session
@@ -11,7 +10,7 @@ from botocore.config import Config
 
 import sm_private_client
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.transport.client_config import RoutedConfig, verified_by
+from sm_private_client.transport.client_config import RoutedConfig, set_timeouts, verified_by
 
 AGENT = f"lib/sm-private-client#{sm_private_client.__version__}"
 
@@ -88,42 +87,48 @@ def test_a_proxy_is_refused(where: str) -> None:
     assert merged(Config(proxies={})).config.proxies == {}  # type: ignore[attr-defined] # not in the stubs
 
 
-def test_equal_configurations_have_equal_keys() -> None:
-    """Sharing goes by value, not by the identity of a Config."""
-    assert merged(Config(read_timeout=9)).key() == merged(Config(read_timeout=9)).key()
-    assert merged(Config(read_timeout=9)).key() != merged(Config(read_timeout=8)).key()
-    assert merged().key() == merged(Config()).key()
+@pytest.mark.parametrize(
+    ("given", "expected", "streams"),
+    [
+        (Config(), (5, 70), 600),
+        (Config(connect_timeout=9), (9, 70), 600),
+        (Config(read_timeout=9), (5, 9), 9),
+        (Config(read_timeout=None), (5, None), None),
+    ],
+)
+def test_a_client_made_elsewhere_gets_our_time_outs_for_botocores(
+    given: Any, expected: tuple[Any, Any], streams: float | None
+) -> None:
+    """What it was given itself is kept."""
+    assert set_timeouts(given) == streams
+    assert (given.connect_timeout, given.read_timeout) == expected
+
+
+def test_a_client_of_ours_keeps_what_it_was_given() -> None:
+    """Also where that is botocore's default."""
+    made: Any = Config(connect_timeout=5, read_timeout=70)
+    routed = merged(Config(connect_timeout=60, read_timeout=60))
+    assert set_timeouts(made, routed) == 60
+    assert (made.connect_timeout, made.read_timeout) == (60, 60)
 
 
 @pytest.mark.parametrize(
-    ("verify", "ca_bundle", "environ", "expected"),
+    ("ca_bundle", "environ", "expected"),
     [
-        (None, None, {}, True),
-        (True, "/session.pem", {"REQUESTS_CA_BUNDLE": "/requests.pem"}, True),
-        ("/argument.pem", "/session.pem", {}, "/argument.pem"),
-        (None, "/session.pem", {"REQUESTS_CA_BUNDLE": "/requests.pem"}, "/session.pem"),
-        (None, None, {"REQUESTS_CA_BUNDLE": "/requests.pem"}, "/requests.pem"),
+        (None, {}, True),
+        ("/session.pem", {"REQUESTS_CA_BUNDLE": "/requests.pem"}, "/session.pem"),
+        (None, {"REQUESTS_CA_BUNDLE": "/requests.pem"}, "/requests.pem"),
     ],
 )
 def test_the_bundle_is_chosen_as_botocore_does(
-    verify: Any,
     ca_bundle: str | None,
     environ: dict[str, str],
     expected: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Argument, then AWS_CA_BUNDLE or profile, then REQUESTS_CA_BUNDLE, then botocore's own."""
+    """AWS_CA_BUNDLE or profile, then REQUESTS_CA_BUNDLE, then botocore's own."""
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     session = botocore.session.Session()
     if ca_bundle is not None:
         session.set_config_variable("ca_bundle", ca_bundle)
-    assert verified_by(verify, session=session, environ=environ) == expected
-
-
-@pytest.mark.parametrize("verify", [False, ""])
-def test_tls_is_always_verified(verify: Any) -> None:
-    """``verify=False`` is a ConfigurationError."""
-    session = botocore.session.Session()
-    expected = re.escape(f"verify={verify!r} asks for TLS without verification.")
-    with pytest.raises(ConfigurationError, match=expected):
-        verified_by(verify, session=session, environ={})
+    assert verified_by(session, environ=environ) == expected

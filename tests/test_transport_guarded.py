@@ -318,7 +318,8 @@ def test_the_path_of_an_endpoint_url_is_kept(
     given = {"endpoint_url": url} if how == "argument" else {}
     if how == "variable":
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
-    client: Any = link.session().client("sagemaker-runtime", **given)
+    session: Any = link.session()
+    client = session.client("sagemaker-runtime", **given)
     sent = []
     client.meta.events.register_first(
         "before-send.sagemaker-runtime", lambda request, **_: sent.append(request.url)

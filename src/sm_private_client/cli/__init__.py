@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.errors import MissingExtraError
+from sm_private_client._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,21 +17,51 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_EXTRA_PACKAGES: Final = ("typer", "rich", "click")
+_INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells give it and as typer does."""
 
 
 def main(argv: Sequence[str] | None = None, *, make_session: MakeSession | None = None) -> int:
-    """Runs one command and gives its exit status: 0 ok, 1 it failed, 2 wrong usage.
+    """Run one command and return its exit status: 0 ok, 1 it failed, 2 wrong usage.
 
     Args:
-        argv: The arguments after the program's name; the process's own where not given.
-        make_session: What commands make their session with; ``Session`` where not given.
+        argv: The arguments after the program's name; the process's own if not given.
+        make_session: What commands make their session with; ``Session`` if not given.
     """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments == ["--version"]:  # scripts ask for it, and typer takes ten times as long
+        print(f"sm-private-client {__version__}")  # noqa: T201 - no rich here
+        return 0
+    if arguments[:2] == ["exec", "--"] and arguments[2:]:
+        return _execute(arguments[2:], make_session)
     try:
         from sm_private_client.cli.app import run  # noqa: PLC0415 - needs the extra
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA_PACKAGES:
+        from sm_private_client.cli.error_texts import missing_extra  # noqa: PLC0415 - seldom
+
+        missing = missing_extra(error)
+        if missing is None:
             raise
-        print(MissingExtraError("sm-private-client", extra="cli"), file=sys.stderr)  # noqa: T201 - no rich here
+        print(missing, file=sys.stderr)  # noqa: T201 - as above
         return 1
-    return run(argv, make_session=make_session)
+    return run(arguments, make_session=make_session)
+
+
+def _execute(words: Sequence[str], make_session: MakeSession | None) -> int:
+    """Run ``exec`` without options: it stands before every run of another program.
+
+    typer and what it reads arguments with take as long to load as all that is needed here.
+    """
+    from sm_private_client.cli.invocation import Invocation  # noqa: PLC0415 - for this only
+
+    invocation = Invocation(make_session=make_session)
+    try:
+        from sm_private_client.cli.execution import execute  # noqa: PLC0415 - as above
+
+        return execute(invocation, words)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:  # while the routes are found
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+        return invocation.failed(error)

@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import typer
 
 from sm_private_client._version import __version__
-from sm_private_client.cli.commands import (
-    demo,
-    doctor,
-    env,
-    exec,  # noqa: A004 - a module
-    invoke,
-    map,  # noqa: A004 - a module
-    policy,
-    routes,
-    vpc_endpoints,
-)
-from sm_private_client.cli.invocation import EXIT_STATUS, REPORTED, Invocation, unforeseen
+from sm_private_client.cli.invocation import EXIT_STATUS, Invocation
+from sm_private_client.cli.lazy_commands import LazyCommands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sm_private_client.cli.invocation import MakeSession
 
 __all__ = ["app", "run"]
 
 _PROGRAM: Final = "sm-private-client"
-_PASSED_ON: Final = {"allow_interspersed_args": False}
-"""For a command that runs another: what follows that one's name is its own."""
+
+
+class _Commands(LazyCommands):
+    modules: ClassVar = {
+        "routes": ("routes", "Print how each service is reached from here and why, or why not."),
+        "env": (
+            "env",
+            "Print the lines that lead any AWS SDK, or the AWS CLI, over the private routes.",
+        ),
+        "exec": (
+            "exec",
+            "Run a command that calls SageMaker over the private routes, without changing it.",
+        ),
+        "invoke": (
+            "invoke",
+            "Call a model once and write its answer, as it is, to a file or stdout.",
+        ),
+        "map": (
+            "map",
+            "Call a model for every row of a file and write the answers in the same order.",
+        ),
+        "doctor": (
+            "doctor",
+            "Find out why it does not work: the root cause first, and what mends it.",
+        ),
+        "demo": ("demo", "Prove it on this machine, without AWS."),
+        "policy": ("policy", "Build, check, explain, simulate, apply and restore policies."),
+        "endpoints": (
+            "vpc_endpoints",
+            "List, plan, create, destroy and export VPC endpoints.",
+        ),
+    }
+
 
 # Plain help and plain tracebacks: both are read in logs and over slow consoles.
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXIT_STATUS)
-
-
-def _add(
-    name: str,
-    command: Callable[..., None],
-    *,
-    epilog: str = EXIT_STATUS,
-    settings: dict[str, bool] | None = None,
-) -> None:
-    app.command(name, epilog=epilog, context_settings=dict(settings or {}))(command)
-
-
-# A command: _add("name", module.command). A group: app.add_typer(module.app, name="name").
-_add("routes", routes.command)
-_add("env", env.command)
-_add("exec", exec.command, epilog=exec.EXIT_STATUS, settings=_PASSED_ON)
-_add("invoke", invoke.command)
-_add("map", map.command)
-_add("doctor", doctor.command, epilog=doctor.EXIT_STATUS)
-_add("demo", demo.command)
-app.add_typer(policy.app, name="policy", help=policy.HELP)
-app.add_typer(vpc_endpoints.app, name="endpoints", help=vpc_endpoints.HELP)
+app = typer.Typer(
+    cls=_Commands,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_STATUS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -81,17 +86,13 @@ def _root(
         raise typer.Exit(2)
 
 
-def run(argv: Sequence[str] | None, *, make_session: MakeSession | None) -> int:
+def run(arguments: Sequence[str], *, make_session: MakeSession | None) -> int:
     """Runs one command; see ``cli.main``."""
-    invocation = Invocation(make_session=make_session) if make_session else Invocation()
+    invocation = Invocation(make_session=make_session)
     try:
-        app(args=None if argv is None else list(argv), prog_name=_PROGRAM, obj=invocation)
+        app(args=list(arguments), prog_name=_PROGRAM, obj=invocation)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except REPORTED as error:
-        invocation.report(error)
-        return 1
     except Exception as error:  # noqa: BLE001 - a traceback is for --debug
-        invocation.report(error if invocation.debug else unforeseen(error))
-        return 1
+        return invocation.failed(error)
     return 0

@@ -159,7 +159,7 @@ class Carriers:
             "model": self._session.get_service_model(_RUNTIME),
             "credentials": lambda: credentials and credentials.get_frozen_credentials(),
             "bundle": self._routes.bundle(),
-            "config": self._clients.config(None),
+            "config": self._clients.routed_config(None).config,
             "user_agent": f"{self._session.user_agent()} {USER_AGENT}",
             "exceptions": lambda: self._client(_RUNTIME, region).exceptions,
         }

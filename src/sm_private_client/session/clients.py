@@ -12,11 +12,7 @@ from sm_private_client.routing.book import ClientCredentials
 from sm_private_client.routing.settings import read_environment
 from sm_private_client.routing.urls import parse_endpoint_url
 from sm_private_client.session.private_routes import ServiceRoute
-from sm_private_client.transport.client_config import (
-    routed_config,
-    set_timeouts,
-    stream_timeout,
-)
+from sm_private_client.transport.client_config import RoutedConfig, set_timeouts
 from sm_private_client.transport.guarded import (
     credentials_of,
     guard,
@@ -58,13 +54,19 @@ class ClientGuard:
             has_private_dns=routes.book.has_private_dns,
         )
 
-    def put_on(self, client: BaseClient, *, is_foreign: bool = False) -> GuardedHTTPSession:
+    def put_on(
+        self,
+        client: BaseClient,
+        *,
+        routed: RoutedConfig | None = None,
+        is_foreign: bool = False,
+    ) -> GuardedHTTPSession:
         """Put the guard on a client; its first call decides the route.
-
-        The client's time-outs become ours if they are botocore's defaults.
 
         Args:
             client: A client that botocore has just made, of any service.
+            routed: What it was to be set to. If it was made elsewhere, its time-outs become ours
+                if they are botocore's defaults.
             is_foreign: True if another session than this one made it, whose credentials EC2 is
                 then asked with.
 
@@ -84,7 +86,7 @@ class ClientGuard:
                 cause="without it nothing proves who answers.",
                 remedy="pass verify='<path of the CA bundle>', or set AWS_CA_BUNDLE.",
             )
-        set_timeouts(config)
+        stream_timeout = set_timeouts(config, routed)
         route = ServiceRoute(
             self._routes,
             service_name,
@@ -93,7 +95,7 @@ class ClientGuard:
             credentials=lambda: _own_credentials(client, is_foreign=is_foreign),
         )
         guarded = guard(client, route.decide, verify=verify)
-        guarded.stream_timeout = stream_timeout(config)
+        guarded.stream_timeout = stream_timeout
         if service_name == "sagemaker":
             self._presigned.watch(client)
         if service_name == "s3":
@@ -115,13 +117,13 @@ class ClientGuard:
             )
         return client
 
-    def config(self, config: Config | None) -> Config:
+    def routed_config(self, config: Config | None) -> RoutedConfig:
         """Put our defaults under a caller's config.
 
         Raises:
             ConfigurationError: A proxy is asked for.
         """
-        return routed_config(
+        return RoutedConfig.merged(
             config,
             session_default=self._session.get_default_client_config(),
             retries_are_configured=self._retries_are_configured(),

@@ -14,6 +14,7 @@ from sm_private_client.routing.settings import RoutingOptions, load_settings, mi
 from sm_private_client.session.carriers import Carriers
 from sm_private_client.session.clients import ClientGuard, check_encrypted
 from sm_private_client.session.lookups import RouteLookups
+from sm_private_client.session.models import new_botocore_session
 from sm_private_client.session.private_routes import PrivateRoutes
 from sm_private_client.session.sealed import Seal
 
@@ -67,7 +68,7 @@ class Session(boto3.session.Session):
             aws_secret_access_key=aws_secret_access_key,
             aws_session_token=aws_session_token,
             region_name=region_name,
-            botocore_session=botocore_session,
+            botocore_session=botocore_session or new_botocore_session(),
             profile_name=profile_name,
             aws_account_id=aws_account_id,
         )
@@ -163,6 +164,7 @@ class Session(boto3.session.Session):
                     be used.
             """
             is_family = services.is_family(service_name)
+            routed = self._clients.routed_config(config) if is_family else None
             if is_family or self.sealed:
                 check_encrypted(service_name, use_ssl=use_ssl, endpoint_url=endpoint_url)
             try:
@@ -176,17 +178,15 @@ class Session(boto3.session.Session):
                     aws_access_key_id=aws_access_key_id,
                     aws_secret_access_key=aws_secret_access_key,
                     aws_session_token=aws_session_token,
-                    config=self._clients.config(config) if is_family else config,
+                    config=routed.config if routed is not None else config,
                     aws_account_id=aws_account_id,
                 )
             except NoRegionError:
                 raise missing_region() from None
-            if self.sealed:
-                return self._clients.checked(made)
             # By its own name: botocore may know an alias that we do not.
             if services.is_family(made.meta.service_model.service_name):
-                self._clients.put_on(made)
-            return made
+                self._clients.put_on(made, routed=routed)
+            return self._clients.checked(made) if self.sealed else made
 
     def guard(self, client: BaseClient) -> None:
         """Put this session's guard on a client that another session made; no I/O.

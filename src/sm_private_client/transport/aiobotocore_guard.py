@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver
 from botocore.exceptions import HTTPClientError
 
 from sm_private_client.errors import PrivateClientError
-from sm_private_client.transport.client_config import routed_config
+from sm_private_client.transport.client_config import RoutedConfig
 from sm_private_client.transport.guarded import user_provided_options
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
 
 def guarded_config(dialer: Dialer) -> Any:  # noqa: ANN401 - an AioConfig
     """Gives the configuration of a guarded client: ours as for boto3, and no proxies."""
-    config = routed_config(None, session_default=None, retries_are_configured=False)
+    routed = RoutedConfig.merged(None, session_default=None, retries_are_configured=False)
     resolver = GuardedResolver(dialer)
     return AioConfig(
         connector_args={"resolver": resolver, "socket_factory": resolver.make_socket},
         http_session_cls=GuardedAIOHTTPSession,
         proxies={},
-        **user_provided_options(config),
+        **user_provided_options(routed.config),
     )

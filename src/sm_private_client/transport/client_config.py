@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STREAM_TIMEOUT",
     "USER_AGENT",
-    "routed_config",
+    "RoutedConfig",
     "set_timeouts",
-    "stream_timeout",
     "verified_by",
 ]
 
@@ -39,50 +39,74 @@ STREAM_TIMEOUT: Final = 600.0
 USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
 
 
-def routed_config(
-    caller: Config | None, *, session_default: Config | None, retries_are_configured: bool
-) -> Config:
-    """Put together our defaults, the session's default config and the caller's, in that order.
+@dataclass(frozen=True, kw_only=True)
+class RoutedConfig:
+    """The configuration of a client that a session of ours makes.
 
-    Args:
-        caller: The ``config=`` argument.
-        session_default: botocore's ``set_default_client_config``.
-        retries_are_configured: True if the environment or the profile says how to retry; then
-            that counts, as it does for boto3.
-
-    Raises:
-        ConfigurationError: A proxy is asked for.
+    Attributes:
+        config: For botocore.
+        stream_timeout: Seconds of silence on response streams; ``None`` waits for ever.
     """
-    options = _options(session_default, caller)
-    defaults = dict(_DEFAULTS)
-    if not retries_are_configured:
-        defaults["retries"] = dict(_RETRIES)
-    extra = options.get("user_agent_extra")
-    options["user_agent_extra"] = f"{extra} {USER_AGENT}" if extra else USER_AGENT
-    return Config(**{**defaults, **options})
+
+    config: Config
+    stream_timeout: float | None
+
+    @classmethod
+    def merged(
+        cls,
+        caller: Config | None,
+        *,
+        session_default: Config | None,
+        retries_are_configured: bool,
+    ) -> RoutedConfig:
+        """Put together our defaults, the session's default config and the caller's, in that order.
+
+        Args:
+            caller: The ``config=`` argument.
+            session_default: botocore's ``set_default_client_config``.
+            retries_are_configured: True if the environment or the profile says how to retry; then
+                that counts, as it does for boto3.
+
+        Raises:
+            ConfigurationError: A proxy is asked for.
+        """
+        options = _options(session_default, caller)
+        defaults = dict(_DEFAULTS)
+        if not retries_are_configured:
+            defaults["retries"] = dict(_RETRIES)
+        extra = options.get("user_agent_extra")
+        options["user_agent_extra"] = f"{extra} {USER_AGENT}" if extra else USER_AGENT
+        return cls(
+            config=Config(**{**defaults, **options}),
+            stream_timeout=options.get("read_timeout", STREAM_TIMEOUT),
+        )
 
 
-def set_timeouts(config: Config) -> None:
-    """Set the time-outs of a made client to ours if they are botocore's defaults.
+def set_timeouts(config: Config, routed: RoutedConfig | None = None) -> float | None:
+    """Set the time-outs of a made client.
 
     Args:
         config: The client's own, which is changed.
+        routed: What they are; if none is given, ours take the place of botocore's defaults.
+
+    Returns:
+        Seconds of silence on response streams.
 
     Raises:
         ConfigurationError: A proxy is asked for.
     """
     given: Any = config
     _refuse_proxies(given.proxies)
+    if routed is not None:
+        wanted: Any = routed.config
+        given.connect_timeout = wanted.connect_timeout
+        given.read_timeout = wanted.read_timeout
+        return routed.stream_timeout
+    waits: float | None = given.read_timeout
     for name in ("connect_timeout", "read_timeout"):
         if getattr(given, name) == DEFAULT_TIMEOUT:
             setattr(given, name, _DEFAULTS[name])
-
-
-def stream_timeout(config: Config) -> float | None:
-    """Return the seconds of silence on response streams: ours, unless a read time-out was given."""
-    given: Any = config
-    waits: float | None = given.read_timeout
-    return STREAM_TIMEOUT if waits in (DEFAULT_TIMEOUT, _DEFAULTS["read_timeout"]) else waits
+    return STREAM_TIMEOUT if waits == DEFAULT_TIMEOUT else waits
 
 
 def _options(session_default: Config | None, caller: Config | None) -> dict[str, Any]:

@@ -14,10 +14,8 @@ from sm_private_client.cli.demonstration.events import Opening, Summary
 from sm_private_client.cli.demonstration.renderers import renderer_for
 from sm_private_client.cli.demonstration.stage import environment_of
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (  # noqa: TC001 - typer reads annotations at run time
-    AsJson,
-    Debug,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug  # noqa: TC001 - typer reads annotations
 from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing import LocalPrivateLink
 
-__all__ = ["command", "run"]
+__all__ = ["app", "run"]
 
 _EXTRA_PACKAGES: Final = ("sklearn", "moto", "trustme", "h11", "flask", "flask_cors")
 _OPENING: Final = "A private SageMaker on this machine: nothing leaves it, nothing stays on it."
@@ -33,7 +31,11 @@ _NO_FILES: Final = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE"
 """Already while loading: moto makes a boto3 session then, which wants the reader's profile."""
 
 
-def command(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - its callback has noted it
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - its callback has noted it
     """Prove it on this machine, without AWS.
 
     Plays a VPC with SageMaker endpoints, trains and serves a scikit-learn model, finds the
@@ -70,7 +72,7 @@ def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = 
     held = False
     with ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
         renderer.show(Opening(text=_OPENING))
-        from sm_private_client.cli.demonstration.story import tell  # noqa: PLC0415 - it takes a second, and the extra
+        from sm_private_client.cli.demonstration.story import tell
 
         with contextlib.closing(tell(started=started, on_ready=on_ready)) as events:
             for event in events:

@@ -9,8 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sm_private_client.cli import doctor_views
-from sm_private_client.cli.invocation import (
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,
@@ -22,12 +21,16 @@ from sm_private_client.cli.invocation import (
 )
 from sm_private_client.cli.whole_files import WholeFile
 
-__all__ = ["EXIT_STATUS", "command"]
+__all__ = ["EXIT_STATUS", "app"]
 
 EXIT_STATUS: Final = "Exit status: 0 healthy, 1 broken, 2 could not tell, or wrong usage."
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def doctor(
     context: typer.Context,
     *,
     service: Services = None,
@@ -59,21 +62,23 @@ def command(
       sm-private-client doctor --service sagemaker-runtime --html report.html
       sm-private-client doctor --deep --json
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
-    # Here: what looks at everything takes a moment to load, and only this command needs it.
-    from sm_private_client.doctor.diagnosis import diagnose  # noqa: PLC0415
-    from sm_private_client.doctor.page import page  # noqa: PLC0415
+    from sm_private_client.doctor.diagnosis import diagnose
 
     invocation = invocation_of(context)
     asked = families(service)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
     report = diagnose(session, **({"services": asked} if asked else {}), deep=deep)
     if html is not None:
+        from sm_private_client.doctor.page import page
+
         with WholeFile(html) as file:
             file.write(page(report).encode())
             file.commit()
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     elif sys.stdout.isatty():
+        from sm_private_client.cli import doctor_views
+
         doctor_views.print_report(report)
     else:
         typer.echo(str(report))

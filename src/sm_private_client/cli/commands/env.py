@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.invocation import (
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,
@@ -18,19 +19,20 @@ from sm_private_client.cli.invocation import (
     families,
     invocation_of,
 )
-from sm_private_client.cli.private_variables import reports_for, variables_for
-from sm_private_client.cli.profile_files import write_profile
 from sm_private_client.cli.shells import Shell, lines_for, shell_of
-from sm_private_client.routing.settings import read_environment
 
 if TYPE_CHECKING:
     from sm_private_client.cli.invocation import Invocation
     from sm_private_client.session import Session
 
-__all__ = ["command"]
+__all__ = ["app"]
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def env(
     context: typer.Context,
     *,
     shell: Annotated[
@@ -72,6 +74,9 @@ def command(
       sm-private-client env --shell dotenv > .env
       sm-private-client env --write-profile prod
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    from sm_private_client.cli.private_variables import reports_for, variables_for
+    from sm_private_client.routing.settings import read_environment
+
     if merge and write is None:
         raise typer.BadParameter("--merge goes with --write-profile.")
     if shell is not None and (as_json or write is not None):
@@ -121,6 +126,9 @@ def _session_of(
 def _write(
     session: Session, profile: str, asked: tuple[str, ...], *, merge: bool, as_json: bool
 ) -> None:
+    from sm_private_client.cli.private_variables import reports_for, variables_for
+    from sm_private_client.cli.profile_files import write_profile
+
     reports = reports_for(session, asked, anew=True)
     found = variables_for(session, reports, environ={})
     served = {

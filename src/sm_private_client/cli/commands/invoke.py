@@ -22,16 +22,9 @@ from sm_private_client.cli.call_options import (
     predictor_options,
 )
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    VpcEndpoint,
-    invocation_of,
-)
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, invocation_of
 from sm_private_client.cli.outputs import STANDARD, open_output
-from sm_private_client.inference.codecs.plain import BytesCodec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +32,7 @@ if TYPE_CHECKING:
     from sm_private_client.cli.outputs import Output
     from sm_private_client.inference.predictor import Predictor
 
-__all__ = ["command"]
+__all__ = ["app"]
 
 _FILE_MARKS: Final = ("@", "fileb://")
 
@@ -71,7 +64,11 @@ class _Call:
             typer.echo(json.dumps(told), err=True)
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def invoke(
     context: typer.Context,
     *,
     name: EndpointName,
@@ -247,6 +244,8 @@ def _stream(predictor: Predictor, call: _Call) -> None:
 
 
 def _wait_for(predictor: Predictor, call: _Call) -> None:
+    from sm_private_client.inference.codecs.plain import BytesCodec
+
     job = predictor.submit(call.body, codec=BytesCodec(), members=call.members, **call.options)
     # Told before the wait: whoever ends that finds the answer by it.
     if call.tells:

@@ -21,27 +21,21 @@ from sm_private_client.cli.call_options import (
     predictor_options,
 )
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    VpcEndpoint,
-    invocation_of,
-)
-from sm_private_client.cli.json_rows import open_rows
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, invocation_of
 from sm_private_client.cli.outputs import STANDARD, open_output
-from sm_private_client.errors import PayloadError, PrivateClientError
-from sm_private_client.inference.codecs import encode
-from sm_private_client.inference.retry_table import classify
 
-__all__ = ["command"]
+__all__ = ["app"]
 
 _OF_EVERY_CALL: Final = frozenset({"certificate", "not-authenticated", "not-permitted"})
 """Rows of the retry table whose errors are not one item's: every other call ends in them too."""
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("map", epilog=EXIT_STATUS)
+def map_(
     context: typer.Context,
     *,
     name: EndpointName,
@@ -97,6 +91,10 @@ def command(
       sm-private-client map churn-xgb --in rows.jsonl --out answers.jsonl --journal run.journal
       sm-private-client map churn-xgb --in rows.jsonl --out - --content-type text/csv
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    from sm_private_client.cli.json_rows import open_rows
+    from sm_private_client.errors import PayloadError, PrivateClientError
+    from sm_private_client.inference.codecs import encode
+
     _check_different(**{"--in": source, "--out": out, "--journal": journal})
     at_once = _concurrency(concurrency)
     with contextlib.suppress(PayloadError):  # that there is such a codec is all that is asked
@@ -144,6 +142,9 @@ def command(
 
 
 def _ends_the_run(error: Exception) -> bool:
+    from sm_private_client.errors import PayloadError, PrivateClientError
+    from sm_private_client.inference.retry_table import classify
+
     if isinstance(error, PrivateClientError):  # no private route, a public address, …
         return not isinstance(error, PayloadError)
     return classify(error).name in _OF_EVERY_CALL

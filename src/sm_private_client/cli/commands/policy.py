@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar
 
 import typer
 
-from sm_private_client.cli.commands import policy_build, policy_changing, policy_reading
 from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.lazy_commands import LazyCommands
 
-__all__ = ["HELP", "app"]
+__all__ = ["app"]
 
-HELP: Final = "Build, check, explain, simulate, apply and restore policies."
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, epilog=EXIT_STATUS)
-app.command("build", epilog=EXIT_STATUS)(policy_build.command)
-app.command("check", epilog=policy_reading.CHECK_STATUS)(policy_reading.check)
-app.command("explain", epilog=EXIT_STATUS)(policy_reading.explain)
-app.command("simulate", epilog=policy_reading.SIMULATE_STATUS)(policy_reading.simulate)
-app.command("apply", epilog=EXIT_STATUS)(policy_changing.apply)
-app.command("restore", epilog=EXIT_STATUS)(policy_changing.restore)
+class _Policy(LazyCommands):
+    modules: ClassVar = {
+        "build": (
+            "policy_build",
+            "Write the policy document that a sentence means, and look it over.",
+        ),
+        "check": (
+            "policy_reading",
+            "Look a policy over before AWS does: what is refused, and what is likely not meant.",
+        ),
+        "explain": (
+            "policy_reading",
+            "Say in one English line what each statement of a policy really does.",
+        ),
+        "simulate": (
+            "policy_reading",
+            "Judge one call by a policy: allowed or denied, by which statement, and why.",
+        ),
+        "apply": (
+            "policy_changing",
+            "Give a VPC endpoint a policy, once it is known what that changes.",
+        ),
+        "restore": (
+            "policy_changing",
+            "Give a VPC endpoint back a policy that `policy apply` replaced.",
+        ),
+    }
+
+
+app = typer.Typer(
+    cls=_Policy,
+    help="Build, check, explain, simulate, apply and restore policies.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog=EXIT_STATUS,
+)

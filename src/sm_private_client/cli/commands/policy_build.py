@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import Debug  # noqa: TC001 - typer reads it
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import Debug  # noqa: TC001 - typer reads annotations
 from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.cli.policy_files import print_json, problems_as_json, read_policy, refuse
 from sm_private_client.policy import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.policy.validation import PolicyKind
 
-__all__ = ["command"]
+__all__ = ["app"]
 
 _ANY: Final = "*"
 _CONDITION_WORDS: Final = 3
@@ -117,7 +118,11 @@ class _Sentence:
         )
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def build(
     context: typer.Context,  # noqa: ARG001 - every command has it
     *,
     allow: Annotated[

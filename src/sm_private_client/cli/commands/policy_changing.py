@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sm_private_client.cli.asking import DryRun, Yes, ask, refuse_where_nobody_is
-from sm_private_client.cli.invocation import AsJson, Debug, Profile, Region, invocation_of
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import PolicyFile, print_json, read_policy
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.provisioning import (
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from sm_private_client.cli.invocation import Invocation
     from sm_private_client.provisioning import PolicyChange
 
-__all__ = ["apply", "restore"]
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None)
 
 
 def _vpc_endpoint_id(text: str) -> str:
@@ -50,6 +53,7 @@ _KeepIn = Annotated[
 ]
 
 
+@app.command(epilog=EXIT_STATUS)
 def apply(
     context: typer.Context,
     *,
@@ -89,6 +93,7 @@ def apply(
     )
 
 
+@app.command(epilog=EXIT_STATUS)
 def restore(
     context: typer.Context,
     *,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import AsJson, Debug, Region, invocation_of
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Region, invocation_of
 from sm_private_client.cli.policy_files import (
     PolicyFile,
     errors_among,
@@ -27,17 +28,20 @@ if TYPE_CHECKING:
 
     from sm_private_client.policy import Decision, Problem
 
-__all__ = ["CHECK_STATUS", "SIMULATE_STATUS", "AccountId", "check", "explain", "simulate"]
+__all__ = ["app"]
 
-CHECK_STATUS: Final = "Exit status: 0 no errors (warnings count as none), 1 errors, 2 wrong usage."
-SIMULATE_STATUS: Final = "Exit status: 0 allowed, 1 denied, 2 could not tell, or wrong usage."
+_CHECK_STATUS: Final = "Exit status: 0 no errors (warnings count as none), 1 errors, 2 wrong usage."
+_SIMULATE_STATUS: Final = "Exit status: 0 allowed, 1 denied, 2 could not tell, or wrong usage."
 
-AccountId = Annotated[
+app = typer.Typer(rich_markup_mode=None)
+
+_AccountId = Annotated[
     str | None,
     typer.Option("--account-id", metavar="ID", help="The account of the resources."),
 ]
 
 
+@app.command(epilog=_CHECK_STATUS)
 def check(
     context: typer.Context,
     *,
@@ -54,7 +58,7 @@ def check(
         ),
     ] = None,
     region: Region = None,
-    account_id: AccountId = None,
+    account_id: _AccountId = None,
     as_json: AsJson = False,
     debug: Debug = False,  # noqa: ARG001 - its callback has noted it
 ) -> None:
@@ -92,6 +96,7 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog=EXIT_STATUS)
 def explain(
     context: typer.Context,  # noqa: ARG001 - every command has it
     *,
@@ -121,6 +126,7 @@ def explain(
     )
 
 
+@app.command(epilog=_SIMULATE_STATUS)
 def simulate(
     context: typer.Context,
     *,

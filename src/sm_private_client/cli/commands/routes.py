@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from sm_private_client.cli import route_views
-from sm_private_client.cli.invocation import (
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import (
     AsJson,
     Debug,
     Profile,
@@ -17,13 +17,15 @@ from sm_private_client.cli.invocation import (
     families,
     invocation_of,
 )
-from sm_private_client.cli.route_reports import NEEDED, Standing, report_on
-from sm_private_client.privatelink.services import routable_service_names
 
-__all__ = ["command"]
+__all__ = ["app"]
 
 
-def command(
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_STATUS)
+def routes(
     context: typer.Context,
     *,
     service: Services = None,
@@ -44,6 +46,10 @@ def command(
       sm-private-client routes --service sagemaker-runtime --service sagemaker
       sm-private-client routes --vpc-endpoint vpce-0fe5b17a0707d6abc --json
     """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    from sm_private_client.cli import route_views
+    from sm_private_client.cli.route_reports import NEEDED, Standing, report_on
+    from sm_private_client.privatelink.services import routable_service_names
+
     invocation = invocation_of(context)
     asked = families(service)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)

@@ -9,7 +9,8 @@ import typer
 
 from sm_private_client.cli.asking import Yes, ask, refuse_where_nobody_is
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import AsJson, Debug, Profile, Region, invocation_of
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.cli.plan_options import (
     PlanPolicy,
@@ -30,13 +31,16 @@ if TYPE_CHECKING:
     from sm_private_client.provisioning import Plan
     from sm_private_client.provisioning.applying import Applied
 
-__all__ = ["PLAN_STATUS", "create", "export", "plan"]
+__all__ = ["app"]
 
-PLAN_STATUS: Final = "Exit status: 0 it can be applied, 1 it has problems, 2 wrong usage."
+app = typer.Typer(rich_markup_mode=None)
+
+_PLAN_STATUS: Final = "Exit status: 0 it can be applied, 1 it has problems, 2 wrong usage."
 
 _Format = Literal["cloudformation", "terraform", "cli"]
 
 
+@app.command(epilog=_PLAN_STATUS)
 def plan(
     context: typer.Context,
     *,
@@ -80,6 +84,7 @@ def plan(
         raise typer.Exit(1)
 
 
+@app.command(epilog=EXIT_STATUS)
 def create(
     context: typer.Context,
     *,
@@ -148,6 +153,7 @@ def create(
     _tell(applied, as_json=as_json)
 
 
+@app.command(epilog=EXIT_STATUS)
 def export(
     context: typer.Context,
     *,

@@ -9,7 +9,8 @@ import typer
 
 from sm_private_client.cli.asking import DryRun, Yes, ask, refuse_where_nobody_is
 from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import AsJson, Debug, Profile, Region, invocation_of
+from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, invocation_of
 from sm_private_client.cli.policy_files import print_json
 from sm_private_client.cli.vpc_endpoint_views import ProgressLines
 from sm_private_client.errors import ConfigurationError
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from sm_private_client.session import Session
 
-__all__ = ["destroy"]
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None)
 
 _NOTHING: Final = "Nothing here was made by this program."
 
@@ -47,6 +50,7 @@ class _Made:
         return f"Plan {self.plan_id} made in {self.vpc_id}:{listed}"
 
 
+@app.command(epilog=EXIT_STATUS)
 def destroy(
     context: typer.Context,
     *,
