@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.utils import percent_encode
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.transport.http import HttpRequest
+from sm_private_client.transport.http11 import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
