@@ -47,7 +47,7 @@ class Counts:
     rounds: int = 21
     calls: int = 200
     thread_calls: int = 50
-    task_calls: int = 10
+    task_calls: int = 30
     streams: int = 9
     clients: int = 5
     processes: int = 15

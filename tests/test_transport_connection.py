@@ -249,12 +249,12 @@ def test_a_loop_knows_it_too(
     async def main() -> None:
         connection = await connector(peer, bundle, tls=tls).connect_async("url")
         reader = ResponseReader()
-        await connection.write(HEAD, b"abc", reader, 20)
+        connection.write(HEAD, b"abc", reader, 20)
         await connection.read_whole()
         assert connection.can_be_kept(reader)
         if was_lost:
             select.select([connection._sock], [], [], 20)
-        await connection.write(HEAD, b"abc", ResponseReader(), 20)
+        connection.write(HEAD, b"abc", ResponseReader(), 20)
         with pytest.raises(OSError) as caught:  # noqa: PT011 - which one is the point
             await connection.read_whole()
         assert isinstance(caught.value, NeverDeliveredError) == was_lost

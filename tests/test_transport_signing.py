@@ -69,7 +69,7 @@ def ours(
     added = used.sign(
         method="POST",
         path=canonical_path(path),
-        headers=[("Host", HOST), *headers],
+        headers=(("Host", HOST), *headers),
         body=body,
         credentials=cast("Credentials", credentials),  # the stubs have None for every key
         now=now.timestamp(),

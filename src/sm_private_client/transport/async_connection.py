@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.transport.connection import CHUNK, acknowledged, ended, is_readable
+from sm_private_client.transport.connection import CHUNK, acknowledged, ended, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +49,10 @@ class AsyncConnection(asyncio.Protocol):
         self._reader: ResponseReader | None = None
         self._chunks: list[bytes] = []
         self._unread = 0
-        self._is_paused = self._is_blocked = self._is_used = self._is_written = False
-        self._acknowledged: int | None = None
+        self._is_paused = self._is_blocked = self._is_used = False
+        self._unwritten = memoryview(b"")
+        self._acknowledged: bytes | None = None
+        self._is_readable = look_at(self._sock)
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timeout: float | None = None
@@ -76,40 +78,26 @@ class AsyncConnection(asyncio.Protocol):
             beginning.add_done_callback(lambda _: self.close())
             raise
 
-    async def write(
+    def write(
         self, head: bytes, body: bytes, reader: ResponseReader, timeout: float | None
     ) -> None:
-        """Write a request, or as much of it as the peer takes before it answers.
+        """Begin to write a request; reading goes on with it.
 
         Args:
             head: The request's head.
             body: Its payload.
             reader: Reads the answer.
             timeout: Seconds of silence that this and the reads after it bear; ``None``: any.
-
-        Raises:
-            TimeoutError: The peer neither took more nor answered in time.
         """
         self._reader = reader
         self._timeout = timeout
         self._acknowledged = acknowledged(self._sock) if self._is_used else None
         self._is_used = True
-        self._is_written = False
-        transport, tls = self._transport, self._tls
         if len(body) <= CHUNK:
-            data = head + body
-            transport.write(data if tls is None else tls.encrypt(data))
-        else:
-            transport.write(head if tls is None else tls.encrypt(head))
-            view = memoryview(body)
-            for at in range(0, len(body), CHUNK):
-                while self._is_blocked and self._error is None and not reader.has_begun:
-                    await self._wait()
-                if self._error is not None or reader.has_begun:
-                    return  # reading says what became of it
-                chunk = view[at : at + CHUNK]
-                transport.write(chunk if tls is None else tls.encrypt(chunk))
-        self._is_written = True
+            head += body  # in one write
+            body = b""
+        self._transport.write(head if self._tls is None else self._tls.encrypt(head))
+        self._unwritten = memoryview(body)
 
     async def read_head(self) -> None:
         """Wait for the head of the answer; it raises what ``read_whole`` does."""
@@ -144,7 +132,7 @@ class AsyncConnection(asyncio.Protocol):
             self._go_on_reading()
         return (
             reader.is_whole
-            and self._is_written
+            and not self._unwritten
             and self._error is None
             and not (self._is_blocked or reader.will_close or reader.has_surplus)
             and not (self._tls is not None and (self._tls.has_unread or self._tls.is_ended))
@@ -152,7 +140,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def is_stale(self) -> bool:
         """Return True if the peer closed it, or spoke unasked, while it was idle."""
-        return self._error is not None or is_readable(self._sock)
+        return self._error is not None or self._is_readable()
 
     def close(self) -> None:
         """Close it, without a word to the peer; from any thread, also of a forked child."""
@@ -236,7 +224,11 @@ class AsyncConnection(asyncio.Protocol):
                 raise self._error
             if self._is_paused:
                 self._go_on_reading()
-            await self._wait()
+            if self._unwritten and not (self._is_blocked or reader.has_begun):
+                chunk, self._unwritten = self._unwritten[:CHUNK], self._unwritten[CHUNK:]
+                self._transport.write(chunk if self._tls is None else self._tls.encrypt(chunk))
+            else:
+                await self._wait()
 
     def _go_on_reading(self) -> None:
         self._is_paused = False

@@ -184,7 +184,7 @@ class AsyncDirectTransport(Exchanges):
                 connection = await connector.connect_async(url)
             try:
                 connection.tally.called()
-                await connection.write(head, request.body, reader, timeout)
+                connection.write(head, request.body, reader, timeout)
                 await (connection.read_whole() if whole else connection.read_head())
             except NeverDeliveredError:
                 connection.close()

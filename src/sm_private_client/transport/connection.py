@@ -18,11 +18,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sm_private_client.transport.dialer import Dialed
     from sm_private_client.transport.http11 import ResponseReader
     from sm_private_client.transport.tls import TlsSession
 
-__all__ = ["CHUNK", "Connection", "NeverDeliveredError", "acknowledged", "ended", "is_readable"]
+__all__ = ["CHUNK", "Connection", "NeverDeliveredError", "acknowledged", "ended", "look_at"]
 
 CHUNK: Final = 64 * 1024
 """Bytes that are read or written at once at the most."""
@@ -31,7 +33,8 @@ _SHORTEST_TIMEOUT: Final = 0.001  # seconds; zero would mean not to wait at all
 _LONGEST_TIMEOUT: Final = 1e9  # seconds, some thirty years; more does not fit a timeval
 _TIMEVAL: Final = struct.Struct("ll")
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
-_BYTES_ACKED: Final = struct.Struct("120xQ")  # in Linux's struct tcp_info, since 4.1
+_BYTES_ACKED: Final = slice(120, 128)  # in Linux's struct tcp_info, since 4.1
+_NOT_COUNTED: Final = frozenset({b"", bytes(8)})
 
 
 class NeverDeliveredError(ConnectionError):
@@ -58,7 +61,8 @@ class Connection:
         self._sock = dialed.sock
         self._tls = tls
         self._is_used = self._is_written = False
-        self._acknowledged: int | None = None
+        self._acknowledged: bytes | None = None
+        self._is_readable = look_at(self._sock)
         self._early = b""  # what was answered while the request was being written
         # gevent's sockets wait for its hub, not in the kernel
         self._is_plain = os.name == "posix" and type(self._sock).__module__ == "socket"
@@ -149,7 +153,7 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Return True if the peer closed it, or spoke unasked, while it was idle."""
-        return is_readable(self._sock)
+        return self._is_readable()
 
     def close(self) -> None:
         """Close it, without a word to the peer: a forked child may close its copy."""
@@ -196,7 +200,7 @@ class Connection:
                 try:
                     data = data[self._sock.send(data) :]
                 except BlockingIOError:
-                    is_readable, is_writable = _wait(self._sock, timeout, writing=True)
+                    is_readable, is_writable = _wait(self._sock, timeout)
                     if is_readable:
                         received = self._sock.recv(CHUNK)
                         self._early = self._tls.decrypt(received) if self._tls else received
@@ -226,25 +230,27 @@ class Connection:
         self._waits = (timeout, in_kernel)
 
 
-def is_readable(sock: socket.socket) -> bool:
-    """Return True if something, or the end, can be read from a socket at once."""
-    return _wait(sock, 0, writing=False)[0]
+def look_at(sock: socket.socket) -> Callable[[], bool]:
+    """Return what looks whether something, or the end, can be read from a socket at once."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([sock], (), (), 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return lambda: bool(poll.poll(0))
 
 
-def acknowledged(sock: socket.socket) -> int:
-    """Return how many bytes the peer has acknowledged; -1 if the system does not tell."""
+def acknowledged(sock: socket.socket) -> bytes:
+    """Return the system's count of the bytes that the peer has acknowledged; empty if unknown."""
     if _TCP_INFO is None:
-        return -1
+        return b""
     try:
-        told = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
-        count: int = _BYTES_ACKED.unpack(told)[0]
-    except (OSError, struct.error):
-        return -1
-    return count if count > 1 else -1  # a kernel that does not count would give 0 for ever
+        return sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.stop)[_BYTES_ACKED]
+    except OSError:
+        return b""
 
 
 def ended(
-    reader: ResponseReader, sock: socket.socket, acknowledged_before: int | None, error: OSError
+    reader: ResponseReader, sock: socket.socket, acknowledged_before: bytes | None, error: OSError
 ) -> OSError:
     """Return what the end of a connection means before an answer has come.
 
@@ -255,28 +261,28 @@ def ended(
     Args:
         reader: What came of the answer.
         sock: The socket.
-        acknowledged_before: Bytes that were acknowledged before the request was written, -1 if
-            that is not known; ``None`` for the connection's first request.
+        acknowledged_before: What was acknowledged before the request was written; ``None`` for
+            the connection's first request.
         error: How it ended.
     """
     if acknowledged_before is None or reader.has_begun or isinstance(error, TimeoutError):
         return error
     is_reset = isinstance(error, ConnectionResetError)
-    if not is_reset and -1 != acknowledged_before == acknowledged(sock):
+    is_counted = acknowledged_before not in _NOT_COUNTED  # earlier requests were acknowledged
+    if is_counted and not is_reset and acknowledged(sock) == acknowledged_before:
         return NeverDeliveredError("the kept connection was closed before the request came")
     return ConnectionAbortedError(
         "the kept connection ended before a byte of the answer, and the request may have arrived"
     )
 
 
-def _wait(sock: socket.socket, timeout: float | None, *, writing: bool) -> tuple[bool, bool]:
-    """Wait until a socket can be read (or written); return which."""
-    if hasattr(select, "poll"):  # select() cannot take descriptors above 1023
-        poll = select.poll()
-        poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
-        events = poll.poll(None if timeout is None else timeout * 1000)
-        flags = events[0][1] if events else 0
-        return bool(flags & ~select.POLLOUT), bool(flags & select.POLLOUT)
-    wanted = [sock]
-    readable, writable, _ = select.select(wanted, wanted if writing else [], [], timeout)
-    return bool(readable), bool(writable)
+def _wait(sock: socket.socket, timeout: float | None) -> tuple[bool, bool]:
+    """Wait until a socket can be read or written; return which."""
+    if not hasattr(select, "poll"):  # select() cannot take descriptors above 1023
+        readable, writable, _ = select.select([sock], [sock], (), timeout)
+        return bool(readable), bool(writable)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLOUT)
+    events = poll.poll(None if timeout is None else timeout * 1000)
+    flags = events[0][1] if events else 0
+    return bool(flags & ~select.POLLOUT), bool(flags & select.POLLOUT)

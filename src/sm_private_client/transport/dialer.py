@@ -92,6 +92,8 @@ class ZoneHealth:
 
     def is_suspect(self, zone: str) -> bool:
         """Says whether it failed within the last 30 s."""
+        if not self._failed:
+            return False
         with self._lock:
             failed = self._failed.get(zone)
         return failed is not None and self._clock() - failed < ZONE_PENALTY

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from sm_private_client.errors import ConfigurationError, PayloadError
@@ -41,10 +42,12 @@ _SENT: Final = re.compile(rf"(?:{_NAME}: [\t -~]*\r\n)+")  # printable ASCII
 _BEGIN: Final = b"HTTP/1."
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS: Final = re.compile(r"HTTP/(1\.[01]) ([1-9][0-9][0-9])(?: [^\0\r\n]*)?\r?\n")
-_FIELD: Final = re.compile(rf"({_NAME}):([^\0\r\n]*(?:\r?\n[ \t][^\0\r\n]*)*)\r?\n")
-"""A name and a value, which a line that begins with a space continues (RFC 9112, 5.2).
-
-A CR within a value is a line end to some (RFC 9112, 2.2)."""
+_VALUE: Final = r"[^\0\r\n]*(?:\r?\n[ \t][^\0\r\n]*)*"
+"""A line that begins with a space goes on with the value of the one before (RFC 9112, 5.2). A CR
+within a value is a line end to some (RFC 9112, 2.2)."""
+_FIELD: Final = re.compile(rf"({_NAME}):({_VALUE})\r?\n")
+_FIELDS: Final = re.compile(rf"(?:{_NAME}:{_VALUE}\r?\n)*")
+_PARTED: Final = methodcaller("partition", ":")
 _FOLD: Final = re.compile(r"[ \t]*\r?\n[ \t]+")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 """A chunk's size and extensions, whose line no lone LF may end (RFC 9112, 7.1)."""
@@ -120,18 +123,19 @@ class ResponseReader:
         will_close: Whether the peer ends the connection after it.
     """
 
+    status = 0
+    has_begun = is_whole = has_surplus = will_close = False
+    _rest = b""  # of a head, a chunk's size or the trailers, which has not come whole
+    _interim = 0
+    _is_chunked = False
+    _left: int | None = 0  # bytes of the payload, or of this chunk; None: up to the end
+    _ends_chunk = _in_trailers = False
+    _taken = 0
+
     def __init__(self, *, limit: int | None = None, only_errors: bool = False) -> None:
-        self.status = 0
         self.headers: dict[str, str] = {}
-        self.has_begun = self.is_whole = self.has_surplus = self.will_close = False
         self._limit = limit
         self._only_errors = only_errors
-        self._rest = b""  # of a head, a chunk's size or the trailers, which has not come whole
-        self._interim = 0
-        self._is_chunked = False
-        self._left: int | None = 0  # bytes of the payload, or of this chunk; None: up to the end
-        self._ends_chunk = self._in_trailers = False
-        self._taken = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes that have come; return the chunks of payload that are in them.
@@ -315,23 +319,20 @@ def check_size(size: int, limit: int | None) -> None:
 
 def _fields(head: str, at: int) -> dict[str, str]:
     """Return the headers of a head from a place on."""
-    headers: dict[str, str] = {}
-    count = 0
-    for field in _FIELD.finditer(head, at):
-        if field.start() != at:
-            break
-        at = field.end()
-        count += 1
-        name, value = field.groups()
-        name = name.lower()
-        value = value.strip(" \t")
-        if "\n" in value:
-            value = _FOLD.sub(" ", value).strip(" ")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    if at != len(head):
+    if not _FIELDS.fullmatch(head, at):
         _refuse("a header is not one")
+    lines = head[at:].split("\r\n")
+    count = head.count("\n", at)
     if count > _MOST_FIELDS:
         _refuse("it has too many headers")
+    headers = {name.lower(): value.strip(" \t") for name, _, value in map(_PARTED, lines[:-1])}
+    is_folded = "\n " in head or "\n\t" in head
+    if not is_folded and len(headers) == len(lines) - 1 == count:
+        return headers
+    headers = {}  # something came twice, is continued, or ends its lines as is not usual
+    for name, value in _FIELD.findall(head, at):
+        lowered, whole = name.lower(), _FOLD.sub(" ", value).strip(" \t")
+        headers[lowered] = f"{headers[lowered]}, {whole}" if lowered in headers else whole
     return headers
 
 

@@ -24,7 +24,7 @@ from botocore.utils import normalize_url_path
 from sm_private_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from sm_private_client.transport.http11 import HttpRequest, HttpResponse
 
@@ -91,6 +91,7 @@ class Signer:
         self._service = service
         # One entry each, replaced as a whole: a lost race only derives the value once more.
         self._day_key: tuple[str, str, bytes] = ("", "", b"")
+        self._layout = functools.lru_cache(maxsize=256)(_layout)  # calls have few kinds of headers
         self._stamp: tuple[int, str] = (-1, "")
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class Signer:
         method: str,
         path: str,
         query: str = "",
-        headers: Iterable[tuple[str, str]],
+        headers: tuple[tuple[str, str], ...],
         body: bytes,
         credentials: Credentials,
         now: float,
@@ -121,20 +122,16 @@ class Signer:
         """
         stamp = self._timestamp(int(now))
         added = [("X-Amz-Date", stamp)]
-        if credentials.token:
-            added.append(("X-Amz-Security-Token", credentials.token))
-        grouped: dict[str, str] = {}
-        for name, value in (*headers, *added):
-            lowered = name.lower()
-            if lowered not in _UNSIGNED:
-                folded = " ".join(value.split())
-                known = grouped.get(lowered)
-                grouped[lowered] = folded if known is None else f"{known},{folded}"
-        names = sorted(grouped)
-        signed = ";".join(names)
-        lines = "\n".join([f"{name}:{grouped[name]}" for name in names])
+        token = credentials.token
+        before, between, after, signed = self._layout(headers, bool(token))
+        if token:
+            added.append(("X-Amz-Security-Token", token))
+            between = f"{between}x-amz-security-token:{_folded(token)}\n"
         digest = hashlib.sha256(body).hexdigest() if body else _EMPTY_SHA256
-        canonical = f"{method}\n{path}\n{query}\n{lines}\n\n{signed}\n{digest}"
+        canonical = (
+            f"{method}\n{path}\n{query}\n{before}x-amz-date:{stamp}\n{between}{after}\n"
+            f"{signed}\n{digest}"
+        )
         day = stamp[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
@@ -167,6 +164,27 @@ class Signer:
             key = hmac.digest(key, part.encode(), "sha256")
         self._day_key = (secret_key, day, key)
         return key
+
+
+def _folded(value: str) -> str:
+    return " ".join(value.split())
+
+
+def _layout(headers: tuple[tuple[str, str], ...], has_token: bool) -> tuple[str, str, str, str]:
+    """Return the canonical lines before, between and after those that are added, and all names."""
+    grouped: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered not in _UNSIGNED:
+            known = grouped.get(lowered)
+            folded = _folded(value)
+            grouped[lowered] = folded if known is None else f"{known},{folded}"
+    lines = ["", "", ""]
+    for name in sorted(grouped):
+        place = (name > "x-amz-date") + (name > "x-amz-security-token")
+        lines[place] += f"{name}:{grouped[name]}\n"
+    added = ["x-amz-date", "x-amz-security-token"] if has_token else ["x-amz-date"]
+    return lines[0], lines[1], lines[2], ";".join(sorted([*grouped, *added]))
 
 
 class RequestSigner:
@@ -220,8 +238,8 @@ class RequestSigner:
         signer = self._signers.get(region)
         if signer is None:
             signer = self._signers[region] = Signer(region=region, service=self._service)
-        headers = [("Host", authority), *request.headers]
-        headers += signer.sign(
+        headers = (("Host", authority), *request.headers)
+        added = signer.sign(
             method=request.method,
             path=signed,
             headers=headers,
@@ -229,9 +247,7 @@ class RequestSigner:
             credentials=credentials,
             now=self._now() + self._offset,
         )
-        headers.append(self._user_agent)
-        headers.append(("Content-Length", str(len(request.body))))
-        return headers
+        return [*headers, *added, self._user_agent, ("Content-Length", str(len(request.body)))]
 
     def is_corrected_by(self, response: HttpResponse) -> bool:
         """Set the clock after an answer that refused a signature for its time, as botocore does.
