@@ -934,6 +934,13 @@ def test_a_url_that_is_not_https_is_refused(url: str, allowed: str, *, local: bo
     )
 
 
+@pytest.mark.parametrize("verb", ["invocations", "async-invocations", "invocations/"])
+def test_a_url_of_a_call_is_refused_with_its_cause(verb: str) -> None:
+    """As AWS's console shows it: its path would come twice."""
+    with pytest.raises(ConfigurationError, match="is the URL of a call"):
+        Origin.of(f"https://{HOST}/endpoints/churn/{verb}", is_local=False)
+
+
 def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) -> None:
     """A URL that names a loopback host."""
     peer.tls = False

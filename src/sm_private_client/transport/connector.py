@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Connector", "Origin"]
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+_CALL: Final = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,13 @@ class Origin:
                 f"endpoint_url={url!r} cannot be called directly.",
                 cause=f"the direct path takes {' or '.join(allowed)} here.",
                 remedy="give a URL such as https://<DNS name of the VPC endpoint>.",
+            )
+        if _CALL.search(parts.path):
+            raise ConfigurationError(
+                f"endpoint_url={url!r} is the URL of a call.",
+                cause="the path of each call is added to the endpoint URL.",
+                remedy="leave out what begins with /endpoints/; the inference endpoint's name is "
+                "the argument of predictor().",
             )
         return cls(
             scheme=parts.scheme,
