@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measuring import Goal, Sample, cost_of, take_turns
-from benchmarks.ours import BODY, DIRECT, ENDPOINT_NAME, FAST, invoke
+from benchmarks.ours import BODY, ENDPOINT_NAME, OURS, invoke
 from benchmarks.server import ANSWER, STREAM_END
 
 if TYPE_CHECKING:
@@ -73,37 +73,32 @@ def _invoke_client(client: Any) -> bytes:  # noqa: ANN401 - boto3's clients are 
 
 def one_thread_rows(site: Site, counts: Counts) -> Iterator[Row]:
     """``Predictor.invoke`` against ``invoke_endpoint`` and a bare socket."""
-    predictors, missing = site.predictors()
     bare = BareSocket(site)
     calls: dict[str, Callable[[], bytes]] = {
-        name: functools.partial(invoke, predictor) for name, predictor in predictors.items()
+        OURS: functools.partial(invoke, site.predictor()),
+        "boto3": functools.partial(_invoke_client, site.boto3_client()),
+        BARE: bare.invoke,
     }
-    calls["boto3"] = functools.partial(_invoke_client, site.boto3_client())
-    calls[BARE] = bare.invoke
     measured = take_turns(
         {name: functools.partial(cost_of, call, counts.calls) for name, call in calls.items()},
         counts.rounds,
-        missing=missing,
     )
     bare.close()
     row = functools.partial(measured.row, "invoke, one thread")
-    yield row("cpu", DIRECT, "boto3", unit="CPU s/call", goal=Goal(at_most=1 / 5))
-    yield row("cpu", FAST, "boto3", unit="CPU s/call", goal=Goal(at_most=1 / 8))
+    yield row("cpu", OURS, "boto3", unit="CPU s/call", goal=Goal(at_most=1 / 8))
     yield row("cpu", BARE, "boto3", unit="CPU s/call")
-    for name in (DIRECT, FAST, BARE):
+    for name in (OURS, BARE):
         yield row("wall", name, "boto3", unit="s/call", measure="wall")
 
 
 def thread_rows(site: Site, counts: Counts) -> Iterator[Row]:
     """The same by 16 threads that share a predictor or a client."""
-    predictors, missing = site.predictors()
     bare = [BareSocket(site) for _ in range(THREADS)]
     calls: dict[str, list[Callable[[], bytes]]] = {
-        name: [functools.partial(invoke, predictor)] * THREADS
-        for name, predictor in predictors.items()
+        OURS: [functools.partial(invoke, site.predictor())] * THREADS,
+        "boto3": [functools.partial(_invoke_client, site.boto3_client())] * THREADS,
+        BARE: [one.invoke for one in bare],
     }
-    calls["boto3"] = [functools.partial(_invoke_client, site.boto3_client())] * THREADS
-    calls[BARE] = [one.invoke for one in bare]
     with ThreadPoolExecutor(THREADS) as threads:
 
         def turn(each: list[Callable[[], bytes]]) -> Sample:
@@ -117,13 +112,11 @@ def thread_rows(site: Site, counts: Counts) -> Iterator[Row]:
         measured = take_turns(
             {name: functools.partial(turn, each) for name, each in calls.items()},
             counts.rounds,
-            missing=missing,
         )
     for one in bare:
         one.close()
     row = functools.partial(measured.row, f"invoke, {THREADS} threads", "rate", unit="calls/s")
-    yield row(DIRECT, "boto3", goal=Goal(at_least=4))
-    yield row(FAST, "boto3", goal=Goal(at_least=8))
+    yield row(OURS, "boto3", goal=Goal(at_least=8))
     yield row(BARE, "boto3")
 
 
@@ -141,5 +134,5 @@ def guard_rows(site: Site, counts: Counts) -> Iterator[Row]:
         counts.rounds,
     )
     row = functools.partial(measured.row, "invoke_endpoint", ours="routed client")
-    yield row("cpu", peer="boto3", unit="CPU s/call", goal=Goal(at_most=1.05))
+    yield row("cpu", peer="boto3", unit="CPU s/call", goal=Goal(at_most=1.03))
     yield row("wall", peer="boto3", unit="s/call", measure="wall")

@@ -28,10 +28,10 @@ def _client(*, port: int, route_cache: str, **_: object) -> None:
     _call(ours.session(port, route_cache=route_cache).client("sagemaker-runtime"))
 
 
-def _predictor(*, port: int, route_cache: str, fast: bool, **_: object) -> None:
+def _predictor(*, port: int, route_cache: str, **_: object) -> None:
     from benchmarks import ours  # noqa: PLC0415 - what it costs is measured
 
-    ours.invoke(ours.predictor(ours.session(port, route_cache=route_cache), fast=fast))
+    ours.invoke(ours.session(port, route_cache=route_cache).predictor(ours.ENDPOINT_NAME))
 
 
 def _call(client: Any) -> None:  # noqa: ANN401 - boto3's clients are made at run time

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measuring import Goal, Row
-from benchmarks.ours import DEFAULT, ENDPOINT_NAME, session
+from benchmarks.ours import ENDPOINT_NAME, OURS, session
 from benchmarks.starting import fresh_process
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def map_rows(site: Site, counts: Counts) -> Iterator[Row]:
     up_to = f"up to {counts.row_step:,} rows"
     peak = (max(resident[1:]),)
     goal = Goal(at_most=1.1)
-    row = functools.partial(Row, work=work, ours=DEFAULT, unit="MiB", peer=up_to)
+    row = functools.partial(Row, work=work, ours=OURS, unit="MiB", peer=up_to)
     yield row(our_values=peak, peer_values=resident[:1], measure="peak memory", goal=goal)
     yield row(
         our_values=resident, peer_values=resident[:1] * len(resident), measure="memory, by steps"

@@ -47,7 +47,7 @@ class Counts:
     rounds: int = 21
     calls: int = 200
     thread_calls: int = 50
-    task_calls: int = 10
+    task_calls: int = 30
     streams: int = 9
     clients: int = 5
     processes: int = 15
@@ -84,7 +84,7 @@ class Goal:
     def __str__(self) -> str:
         if self.at_least is not None:
             return f"≥ {self.at_least:g}x"
-        if self.at_most is not None and self.at_most < 1:
+        if self.at_most is not None and self.at_most < 1 and (1 / self.at_most).is_integer():
             return f"≤ 1/{1 / self.at_most:g}"
         return f"≤ {self.at_most:.2f}x"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "as_text", "surroundings"]
 
-_PACKAGES: Final = ("sm-private-client", "boto3", "botocore", "aiobotocore", "pyreqwest")
+_PACKAGES: Final = ("sm-private-client", "boto3", "botocore", "aiobotocore")
 _GOAL_HEADS: Final = ("work", "peer", "goal", "ratio to the peer, median (min-max): verdict")
 _ROW_HEADS: Final = ("work", "measure", "ours", "peer", "ratio (min-max)", "goal", "verdict")
 _SCALES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))

@@ -14,7 +14,6 @@ import trustme
 from botocore.config import Config
 
 from benchmarks import ours
-from benchmarks.measuring import absence
 from benchmarks.network import REGION, VPC_ENDPOINT
 
 if TYPE_CHECKING:
@@ -94,19 +93,9 @@ class Site:
         """Makes a routed session."""
         return ours.session(self.port)
 
-    def predictors(self) -> tuple[dict[str, Predictor], dict[str, str]]:
-        """Makes a predictor for each engine.
-
-        Returns:
-            The predictors by the names of their engines, and the reasons why
-            one is not there.
-        """
-        made, missing = {ours.DIRECT: ours.predictor(self.session(), fast=False)}, {}
-        try:
-            made[ours.FAST] = ours.predictor(self.session(), fast=True)
-        except ImportError as error:
-            missing[ours.FAST] = absence(error)
-        return made, missing
+    def predictor(self) -> Predictor:
+        """Makes a predictor of a new session."""
+        return self.session().predictor(ours.ENDPOINT_NAME)
 
     def _set_environment(self) -> None:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measuring import Goal, Measured, Sample, take_turns
-from benchmarks.ours import DIRECT, ENDPOINT_NAME, FAST
+from benchmarks.ours import ENDPOINT_NAME, OURS
 from benchmarks.site import ROOT
 
 if TYPE_CHECKING:
@@ -63,21 +63,20 @@ def process_rows(site: Site, counts: Counts) -> Iterator[Row]:
     """A fresh process up to its first answer, the route known from an earlier one."""
     cache = str(site.directory / "routes")
 
-    def turn(kind: str, *, fast: bool = False) -> Sample:
+    def turn(kind: str) -> Sample:
         started = time.monotonic()
-        answer = fresh_process(kind, url=site.url, port=site.port, route_cache=cache, fast=fast)
+        answer = fresh_process(kind, url=site.url, port=site.port, route_cache=cache)
         return {"wall": answer["answered"] - started, "cpu": answer["cpu"]}
 
     client, peer = "routed client", "boto3, URL typed in"
-    engines, missing = site.predictors()
     contenders = {
         client: functools.partial(turn, "client"),
         peer: functools.partial(turn, "boto3"),
-        **{name: functools.partial(turn, "predictor", fast=name == FAST) for name in engines},
+        OURS: functools.partial(turn, "predictor"),
     }
-    measured = take_turns(contenders, counts.processes, missing=missing)
+    measured = take_turns(contenders, counts.processes)
     row = functools.partial(measured.row, _FRESH, peer=peer)
-    for name in (client, DIRECT, FAST):
+    for name in (client, OURS):
         yield row("wall", name, unit="s", measure="first answer", goal=Goal(at_most=1.1))
         yield row("cpu", name, unit="CPU s", measure="first answer, CPU")
 

@@ -1,7 +1,8 @@
-"""What both engines are specified against: a scripted server, and a network that leads to it."""
+"""What the engine is specified against: a scripted server, a network to it, and who calls."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import socket
@@ -9,17 +10,23 @@ import ssl
 import struct
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import trustme
+import uvloop
 from botocore.credentials import ReadOnlyCredentials
 
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.records import EndpointAddress, Route
 from sm_private_client.routing.network import SocketOption
+from sm_private_client.transport.async_direct import AsyncDirectTransport
+from sm_private_client.transport.dialer import Dialer, ZoneHealth
+from sm_private_client.transport.direct import DirectTransport
+from sm_private_client.transport.http11 import HttpRequest, HttpResponse
 from sm_private_client.transport.tls import ClosedWhenReset
 
 HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
@@ -32,6 +39,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nX-A: b\r\nContent-Length: 5\
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 PART = b"top-secret-answer"
 AUTHORITY = trustme.CA()
+REQUEST = HttpRequest(
+    method="POST",
+    path="/endpoints/churn/invocations",
+    headers=(("Content-Type", "text/csv"), ("X-Amzn-SageMaker-Target-Variant", "A")),
+    body=b"top,secret,row",
+)
 REFUSES = 1
 """A port where nothing listens."""
 
@@ -52,7 +65,6 @@ class Talk:
     """The peer's end of one connection."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.was_asked = False
         self._sock = sock
         self._file = sock.makefile("rb")
 
@@ -62,7 +74,6 @@ class Talk:
             line = self._file.readline().decode().rstrip("\r\n")
             if not line:
                 return None
-            self.was_asked = True
             asked = Asked(line, [], b"")
             while header := self._file.readline().decode().rstrip("\r\n"):
                 name, _, value = header.partition(": ")
@@ -142,14 +153,8 @@ class Peer:
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
         self._raw: list[socket.socket] = []
-        self._talks: list[Talk] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
-
-    @property
-    def used(self) -> int:
-        """How many connections carried a request; a pin's own carries none."""
-        return sum(talk.was_asked for talk in tuple(self._talks))
 
     def _accept(self) -> None:
         while True:
@@ -171,7 +176,6 @@ class Peer:
             if self.tls:
                 sock = self.context.wrap_socket(raw.dup(), server_side=True)
             talk = Talk(sock)
-            self._talks.append(talk)
             try:
                 self.script(self, talk)
             finally:
@@ -255,6 +259,118 @@ def route(url: str = f"https://{HOST}", *, local: bool = False) -> Route:
         availability_zone=None if local else "us-east-1a",
         address_policy=AddressPolicy(local=local),
     )
+
+
+class Decided:
+    """Routes that are decided, until they are forgotten."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self.dialer = dialer
+
+    def known(self) -> Dialer:
+        return self.dialer
+
+    def decide(self) -> Dialer:
+        raise AssertionError("it is known")
+
+
+KINDS = ("main thread", "thread", "asyncio", "uvloop")
+"""Who calls: a socket's time-outs are kept in another way by other threads than the main one."""
+
+
+class Calls:
+    """A transport of either kind to a peer, behind one synchronous face."""
+
+    def __init__(
+        self, kind: str, peer: Peer, ca: str, *, routes: Any = None, **arguments: Any
+    ) -> None:
+        self.kind = kind
+        self.net = Net(peer.port)
+        self.health = ZoneHealth()
+        self.dialer = Dialer(route(), network=self.net, health=self.health)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        if kind == "thread":
+            self._threads = ThreadPoolExecutor(1)
+        elif kind != "main thread":
+            self.loop = asyncio.new_event_loop() if kind == "asyncio" else uvloop.new_event_loop()
+        options: dict[str, Any] = {
+            "service": "sagemaker",
+            "credentials": lambda: KEYS,
+            "bundle": lambda: ca,
+            "user_agent": "lib/test",
+        }
+        cls: Any = AsyncDirectTransport if self.loop else DirectTransport
+        self.transport = cls(routes or Decided(self.dialer), **(options | arguments))
+
+    @property
+    def idle(self) -> int:
+        return int(repr(self.transport).rpartition("idle=")[2].rstrip(")"))
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        """Does what a kind does its calls in."""
+        if self.loop:
+            return self.loop.run_until_complete(_awaited(work))
+        return self._threads.submit(work).result() if self._threads else work()
+
+    def send(
+        self,
+        request: HttpRequest = REQUEST,
+        *,
+        timeout: float | None = 20,
+        limit: int | None = None,
+    ) -> HttpResponse:
+        response: HttpResponse = self.do(
+            lambda: self.transport.send(request, timeout=timeout, limit=limit)
+        )
+        return response
+
+    def stream(
+        self,
+        request: HttpRequest = REQUEST,
+        *,
+        timeout: float | None = 20,
+        limit: int | None = None,
+    ) -> Any:
+        return self.do(lambda: self.transport.stream(request, timeout=timeout, limit=limit))
+
+    def chunks(self, stream: Any) -> Iterator[bytes]:
+        chunks = stream.chunks()
+        ended = object()
+        try:
+            if self.loop:
+                with suppress(StopAsyncIteration):
+                    while True:
+                        yield self.do(chunks.__anext__)
+            else:
+                while (chunk := self.do(lambda: next(chunks, ended))) is not ended:
+                    yield chunk
+        finally:
+            self.do(chunks.aclose if self.loop else chunks.close)
+
+    def read(self, *, streamed: bool, timeout: float | None = 20) -> bytes:
+        if streamed:
+            return b"".join(self.chunks(self.stream(timeout=timeout)))
+        return self.send(timeout=timeout).body
+
+    def end(self, stream: Any) -> None:
+        self.do(stream.close)
+
+    def close(self) -> None:
+        self.do(self.transport.close)
+        if self.loop:
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(asyncio.sleep(0))
+            self.loop.close()
+        if self._threads:
+            self._threads.shutdown()
+
+
+async def _awaited(work: Callable[[], Any]) -> Any:
+    try:
+        return await work()
+    finally:
+        await asyncio.sleep(0)  # the loop closes sockets in its next turn
 
 
 def in_child(work: Callable[[], bool]) -> bool:

@@ -32,7 +32,6 @@ from sm_private_client.inference.calls import (
     PredictorOptions,
 )
 from sm_private_client.inference.codecs import CODECS, choosing, encode
-from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.jobs import AsyncJob
 from sm_private_client.inference.requests import BODY_LIMITS
 from sm_private_client.policy.parsing import parse
@@ -447,8 +446,7 @@ def test_the_examples_of_the_calling_page_run(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     printed = []
-    shown = [b for b in blocks(CALLING, "python") if HAS_FAST or "async_predictor" not in b]
-    for block in shown:
+    for block in blocks(CALLING, "python"):
         exec(compile(block, CALLING.name, "exec"), names)  # noqa: S102 - our own page
         printed.append(capsys.readouterr().out)
     assert printed == [
@@ -458,7 +456,7 @@ def test_the_examples_of_the_calling_page_run(
         "It scatters.\n",
         "14\n",
         "1000\n",
-        *(["50\n2\n2\n"] if HAS_FAST else []),
+        "50\n2\n2\n",
     ]
     assert [call.content_type for call in private_link.model("churn-xgb").calls[2:13]] == [
         "text/csv"

@@ -17,12 +17,9 @@ from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError, PayloadError, PublicAddressError
 from sm_private_client.inference.aio import AsyncPredictor
-from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
-
-pytestmark = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
 
 T = TypeVar("T")
 
@@ -38,11 +35,8 @@ def run(session: Session, name: str, use: Callable[[AsyncPredictor], Awaitable[T
     """Runs a coroutine with a predictor, and closes its connections before the loop ends."""
 
     async def main() -> T:
-        predictor = session.async_predictor(name)
-        try:
+        async with session.async_predictor(name) as predictor:
             return await use(predictor)
-        finally:
-            await predictor._invoker.close()
 
     return asyncio.run(main())
 
@@ -143,7 +137,7 @@ def test_retries_and_the_guard_are_the_same(link: LocalPrivateLink) -> None:
         with link.faults.throttle("sagemaker:InvokeEndpoint"), pytest.raises(ClientError):
             await p.invoke(b"1")
         assert len(link.requests) == 4
-        await p._invoker.close()
+        await p.aclose()
 
     async def public() -> None:
         p = link.session().async_predictor("echo")
@@ -151,7 +145,7 @@ def test_retries_and_the_guard_are_the_same(link: LocalPrivateLink) -> None:
         with link.faults.dns("sagemaker-runtime", "52.1.2.3"), pytest.raises(PublicAddressError):
             await p.invoke(b"1")
         assert list(link.network.dialled) == []
-        await p._invoker.close()
+        await p.aclose()
 
     asyncio.run(throttled())
     asyncio.run(public())

@@ -30,14 +30,12 @@ from sm_private_client.errors import (
     StreamInterruptedError,
 )
 from sm_private_client.inference.calls import Invocation
-from sm_private_client.inference.engines import HAS_FAST, direct_invoker
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
-needs_fast = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
-PATHS = ("direct", pytest.param("fast", marks=needs_fast), "botocore")
+PATHS = ("direct", "botocore")
 RUNTIME = botocore.session.Session().get_service_model("sagemaker-runtime")
 INLINE = "Body" in RUNTIME.operation_model("InvokeEndpointAsync").input_shape.members  # type: ignore[union-attr] # it has a shape
 
@@ -53,30 +51,9 @@ def link() -> Iterator[LocalPrivateLink]:
         yield link
 
 
-def predictor(session: Session, name: str, path: str, **options: Any) -> Predictor:
-    """Makes a predictor over one of the three paths, whichever extras are installed."""
-    if path == "botocore":
-        return session.predictor(name, transport="botocore", **options)
-    made = session.predictor(name, **options)
-    client: Any = session.client("sagemaker-runtime")
-    credentials: Any = session.get_credentials()
-    made._invoker = direct_invoker(
-        session._routes.dialer(session.route("sagemaker-runtime")),
-        model=session._session.get_service_model("sagemaker-runtime"),
-        credentials=credentials.get_frozen_credentials,
-        bundle=session._session.get_config_variable("ca_bundle"),
-        config=client.meta.config,
-        user_agent="test",
-        exceptions=lambda: client.exceptions,
-        fast=path == "fast",
-    )
-    return made
-
-
-@needs_fast
-def test_the_fast_engine_is_taken_where_it_is_installed(link: LocalPrivateLink) -> None:
-    """The extra is all it takes; the repr says so."""
-    assert "FastTransport" in repr(link.session().predictor("echo"))
+def predictor(session: Session, name: str, path: Any, **options: Any) -> Predictor:
+    """Makes a predictor over one of the paths."""
+    return session.predictor(name, transport=path, **options)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -109,8 +86,8 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
     class Recorder:
         name = "recorder"
 
-        def invoke(self, params: Any, *, timeout: float | None) -> Any:
-            seen.update(params, timeout=timeout)
+        def invoke(self, params: Any, *, timeout: float | None, limit: int | None) -> Any:
+            seen.update(params, timeout=timeout, limit=limit)
             raise KeyboardInterrupt
 
     made = link.session().predictor("echo")
@@ -133,7 +110,12 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
             timeout=3,
         )
     assert set(operation.input_shape.members) <= set(seen)
-    assert set(seen) - set(operation.input_shape.members) <= {"Future", "timeout", "PrefixAwareId"}
+    assert set(seen) - set(operation.input_shape.members) <= {
+        "Future",
+        "timeout",
+        "limit",
+        "PrefixAwareId",
+    }
     assert seen["timeout"] == 3
     reachable = {
         "Body": "body",
@@ -338,17 +320,77 @@ def test_the_repr_says_which_engine_carries(link: LocalPrivateLink) -> None:
     """State is in the repr, and nothing secret."""
     session = link.session()
     host = link.vpc_endpoint("sagemaker-runtime").name.host
-    text = repr(predictor(session, "echo", "direct"))
+    made = predictor(session, "echo", "direct")
+    assert "DirectTransport(host=None, idle=0)" in repr(made)  # nobody has decided the route yet
+    made.invoke(b"1")
+    text = repr(made)
     assert text.startswith("Predictor('echo', transport=DirectInvoker(DirectTransport(")
     assert host in text
     assert link.secret_access_key not in text
 
 
-def test_without_a_route_there_is_no_predictor(link: LocalPrivateLink) -> None:
-    """It fails where a client would, and as early."""
+def test_a_predictor_is_made_without_any_io(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No look-up, no question to EC2, no credentials, no CA bundle: its first call does that."""
     link.delete_vpc_endpoint(link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id)
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+    session: Any = link.session()
+    session._session.get_credentials = None  # it is not asked for
+    link.network.looked_up.clear()
+    made = session.predictor("echo")
+    assert (list(link.network.looked_up), len(link.requests), dict(link.calls)) == ([], 0, {})
+    del session._session.get_credentials
+    monkeypatch.delenv("AWS_CA_BUNDLE")
     with pytest.raises(NoPrivateRouteError):
-        link.session().predictor("echo")
+        made.invoke(b"1")
+
+
+def test_a_ca_bundle_that_cannot_be_used_is_the_first_calls_error(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the path, and nothing was sent."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+    session: Any = link.session()
+    session._session.set_config_variable("ca_bundle", "/no/such/file")
+    with pytest.raises(ConfigurationError, match="'/no/such/file'"):
+        session.predictor("echo").invoke(b"1")
+    assert len(link.requests) == 0
+
+
+def test_routes_that_are_forgotten_are_decided_anew(link: LocalPrivateLink) -> None:
+    """A predictor that was made before goes where the new route leads."""
+    session = link.session()
+    made = session.predictor("echo")
+    made.invoke(b"1")
+    before = repr(made)
+    session.forget_routes()
+    assert "host=None" in repr(made)
+    made.invoke(b"1")
+    assert repr(made) == before
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_predictor_is_a_context_manager(link: LocalPrivateLink, path: str) -> None:
+    """At its end no idle connection is left; it can be used again."""
+    with predictor(link.session(), "echo", path) as made:
+        made.invoke(b"1")
+    if path == "direct":
+        assert "idle=0" in repr(made)
+    assert made.invoke(b"2").body == b"2"
+    made.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_answer_above_the_limit_is_refused(link: LocalPrivateLink, path: str) -> None:
+    """It is not retried: the answer would be as large again."""
+    link.deploy("large", lambda _, __: (bytes(1001), "application/octet-stream"))
+    made = predictor(link.session(), "large", path, max_response_bytes=1000)
+    with pytest.raises(PayloadError, match="The answer has more than 1,000 bytes"):
+        made.invoke(b"")
+    assert len(link.requests) == 1
+    other = predictor(link.session(), "large", path, max_response_bytes=1001)
+    assert len(other.invoke(b"").body) == 1001
 
 
 def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPatch) -> None:

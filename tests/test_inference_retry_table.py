@@ -139,6 +139,13 @@ RAISED: Final[tuple[tuple[BaseException, str, str], ...]] = (
     (exceptions.ProxyConnectionError(proxy_url="http://proxy"), "not-connected", "yes"),
     (exceptions.ReadTimeoutError(endpoint_url=URL), "read-timeout", "safe"),
     (exceptions.ConnectionClosedError(endpoint_url=URL), "connection-lost", "safe"),
+    (
+        exceptions.ConnectionClosedError(
+            endpoint_url=URL, error=ConnectionAbortedError("the kept connection ended")
+        ),
+        "kept-connection",
+        "safe",
+    ),
     (exceptions.ResponseStreamingError(error="cut"), "connection-lost", "safe"),
     (exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), "connection-lost", "safe"),
     (exceptions.HTTPClientError(error="?"), "connection-lost", "safe"),
@@ -167,7 +174,7 @@ RAISED: Final[tuple[tuple[BaseException, str, str], ...]] = (
     (errors.PayloadError("no"), "refused-here", "no"),
     (errors.ConfigurationError("no"), "refused-here", "no"),
     (errors.JobTimeoutError("no"), "refused-here", "no"),
-    (errors.MissingExtraError("it", extra="fast"), "refused-here", "no"),
+    (errors.MissingExtraError("it", extra="data"), "refused-here", "no"),
     (exceptions.NoRegionError(), "anything-else", "no"),
     (exceptions.BotoCoreError(), "anything-else", "no"),
     (ConnectionResetError("no"), "anything-else", "no"),

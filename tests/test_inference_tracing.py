@@ -17,7 +17,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference import tracing
 from sm_private_client.inference.aio import AsyncPredictor
-from sm_private_client.inference.engines import HAS_FAST
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.testing import LocalPrivateLink
 
@@ -30,8 +29,7 @@ VERBS = {
     "stream": ("InvokeEndpointWithResponseStream", 200),
     "submit": ("InvokeEndpointAsync", 202),
 }
-needs_fast = pytest.mark.skipif(not HAS_FAST, reason="pyreqwest needs Python 3.11")
-PATHS = ("direct", "botocore", pytest.param("asyncio", marks=needs_fast))
+PATHS = ("direct", "botocore", "asyncio")
 TWICE = RetryPolicy(attempts=2, wait_initial=0.01, wait_max=0.02)
 
 
@@ -77,11 +75,8 @@ def only() -> tuple[ReadableSpan, dict[str, Any]]:
 
 def use_async(link: LocalPrivateLink, use: Callable[[AsyncPredictor], Awaitable[None]]) -> None:
     async def main() -> None:
-        predictor = link.session().async_predictor("chat", retry=TWICE)
-        try:
+        async with link.session().async_predictor("chat", retry=TWICE) as predictor:
             await use(predictor)
-        finally:
-            await predictor._invoker.close()
 
     asyncio.run(main())
 
@@ -167,7 +162,6 @@ def test_an_error_without_an_answer_has_no_status(link: LocalPrivateLink, path: 
     assert only()[1] == {"attempts": 1, "error.type": "ReadTimeoutError"}
 
 
-@needs_fast
 def test_a_cancelled_call_tells_the_attempts_it_had(link: LocalPrivateLink) -> None:
     """Here in the wait after the second one."""
 
@@ -239,7 +233,6 @@ def test_an_interrupted_stream_is_an_error(link: LocalPrivateLink, path: str, ki
     assert (attributes["parts_received"], attributes[STATUS]) == (1, 200)
 
 
-@needs_fast
 def test_an_async_stream_that_is_dropped_ends_its_span(link: LocalPrivateLink) -> None:
     """Nobody closed it, and no loop is asked to."""
 
@@ -253,7 +246,6 @@ def test_an_async_stream_that_is_dropped_ends_its_span(link: LocalPrivateLink) -
     assert only()[1]["parts_received"] == 0
 
 
-@needs_fast
 def test_leaving_an_async_stream_ends_its_span(link: LocalPrivateLink) -> None:
     """A reader that has enough is no error there either."""
 
@@ -280,7 +272,6 @@ def test_the_items_of_a_map_are_calls(link: LocalPrivateLink) -> None:
     }
 
 
-@needs_fast
 def test_the_items_of_an_async_map_are_calls(link: LocalPrivateLink) -> None:
     """The same where tasks carry them."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 import threading
 
 import pytest
 
-from sm_private_client.routing.deadlines import run_within
+from loopback_peer import in_child
+from sm_private_client.routing.deadlines import SingleFlight, run_within
 
 
 def test_the_result_is_given_back() -> None:
@@ -84,3 +87,85 @@ def test_callers_do_not_wait_for_each_other() -> None:
         for thread in threading.enumerate():
             if thread.name == "hanging":
                 thread.join(5)
+
+
+def test_those_who_ask_meanwhile_share_one_run() -> None:
+    """One thread, one run, one outcome; later ones begin anew."""
+    flight = SingleFlight()
+    go_on = threading.Event()
+    runs: list[str] = []
+
+    def work() -> str:
+        runs.append(threading.current_thread().name)
+        go_on.wait(20)
+        return "x"
+
+    futures = [flight.begin("key", work, what="a look-up") for _ in range(20)]
+    other = flight.begin("other", lambda: "y", what="another")
+    assert other.result(20) == "y"
+    go_on.set()
+    assert [future.result(20) for future in futures] == ["x"] * 20
+    assert runs == ["a look-up"]
+    assert flight.run_within(20, "key", work, what="again") == "x"
+    assert runs == ["a look-up", "again"]
+
+
+def test_a_shared_run_that_takes_too_long_goes_on_for_others() -> None:
+    """However many gave up, there is one thread, and who waits longer has its outcome."""
+    flight = SingleFlight()
+    go_on = threading.Event()
+    before = threading.active_count()
+    for _ in range(10):
+        with pytest.raises(TimeoutError, match=r"DNS look-up of x: no answer within 0\.01 s"):
+            flight.run_within(0.01, "x", go_on.wait, what="DNS look-up of x")
+    assert threading.active_count() - before == 1
+    go_on.set()
+    assert flight.run_within(20, "x", go_on.wait, what="DNS look-up of x") is True
+
+
+def test_a_shared_run_that_fails_fails_for_all() -> None:
+    """With its own error; the next one begins anew."""
+    flight = SingleFlight()
+    outcomes = iter([LookupError("no"), "x"])
+
+    def work() -> object:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with pytest.raises(LookupError, match="no"):
+        flight.run_within(20, "key", work, what="test")
+    assert flight.run_within(20, "key", work, what="test") == "x"
+
+
+def test_a_loop_waits_without_standing_still() -> None:
+    """Cancelled or late waits leave the run to the others."""
+    flight = SingleFlight()
+    go_on = threading.Event()
+
+    async def main() -> None:
+        waiting = [
+            asyncio.ensure_future(flight.run("key", go_on.wait, what="test")) for _ in range(3)
+        ]
+        with pytest.raises(TimeoutError):
+            await flight.run("key", go_on.wait, what="test", timeout=0.01)
+        waiting[0].cancel()
+        go_on.set()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(outcomes[0], asyncio.CancelledError)
+        assert outcomes[1:] == [True, True]
+
+    asyncio.run(main())
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+def test_a_forked_child_and_another_process_begin_with_none() -> None:
+    """A run of the parent's is not waited for where its thread is not."""
+    flight = SingleFlight()
+    go_on = threading.Event()
+    flight.begin("key", go_on.wait, what="the parent's")
+    assert in_child(lambda: flight.run_within(5, "key", lambda: "own", what="own") == "own")
+    go_on.set()
+    again = pickle.loads(pickle.dumps(flight))  # noqa: S301 - our own bytes
+    assert again.run_within(5, "key", lambda: "own", what="own") == "own"

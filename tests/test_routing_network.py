@@ -234,3 +234,23 @@ def test_ipv6() -> None:
         connect(NETWORK, "::1", port_of(listener), timeout=5) as opened,
     ):
         assert opened.family == socket.AF_INET6
+
+
+def test_a_resolver_that_hangs_holds_one_thread_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many look it up, one after the other or at once."""
+    go_on = threading.Event()
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        go_on.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    network = SystemNetwork()
+    before = threading.active_count()
+    for _ in range(10):
+        for host in ("a.example", "b.example"):
+            with pytest.raises(TimeoutError, match=f"DNS look-up of {host}"):
+                network.resolve(host, timeout=0.01)
+    assert threading.active_count() - before == 2
+    go_on.set()
+    assert network.resolve("a.example", timeout=20) == ("10.0.0.1",)

@@ -1,16 +1,17 @@
-"""Specification of transport/direct.py and what it is made of, over real sockets of loopback."""
+"""Specification of transport/direct.py and async_direct.py: one table over real sockets.
+
+Every kind of caller gets the same: the main thread, another thread, asyncio's loop, uvloop's.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import pickle
-import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,19 @@ from loopback_peer import (
     CHUNKED,
     HOST,
     KEYS,
+    KINDS,
     NOON,
     OK,
     PART,
     REFUSES,
+    REQUEST,
     URL,
     ZONES,
     A,
     B,
+    Calls,
     Clock,
-    Net,
+    Decided,
     Peer,
     Script,
     Talk,
@@ -55,23 +59,15 @@ from loopback_peer import (
     silent,
     writes,
 )
-from sm_private_client.errors import ConfigurationError, PublicAddressError
+from sm_private_client.errors import ConfigurationError, PayloadError, PublicAddressError
 from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.connector import Origin
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
-from sm_private_client.transport.direct import DirectTransport
-from sm_private_client.transport.http import HttpRequest
-from sm_private_client.transport.signing import Signer
-from sm_private_client.transport.tls import verifying_context
+from sm_private_client.transport.http11 import HttpRequest
 
-REQUEST = HttpRequest(
-    method="POST",
-    path="/endpoints/churn/invocations",
-    headers=(("Content-Type", "text/csv"), ("X-Amzn-SageMaker-Target-Variant", "A")),
-    body=b"top,secret,row",
-)
 MB = 1024 * 1024
+Make = Callable[..., Calls]
 
 
 @pytest.fixture
@@ -87,60 +83,43 @@ def peer() -> Iterator[Peer]:
     made.stop()
 
 
-class Made:
-    """A transport to a peer, with what it was made of."""
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, peer: Peer, bundle: str) -> Iterator[Make]:
+    """Makes a transport of each kind, to the peer or another."""
+    made: list[Calls] = []
 
-    def __init__(self, peer: Peer, bundle: str, **arguments: Any) -> None:
-        self.net = Net(peer.port)
-        self.health = ZoneHealth()
-        self.dialer = Dialer(route(), network=self.net, health=self.health)
-        options: dict[str, Any] = {
-            "url": f"https://{HOST}",
-            "signer": Signer(region="us-east-1", service="sagemaker"),
-            "credentials": lambda: KEYS,
-            "bundle": bundle,
-            "user_agent": "lib/test",
-        }
-        self.transport = DirectTransport.to(self.dialer, **(options | arguments))
+    def make(to: Peer = peer, **arguments: Any) -> Calls:
+        made.append(Calls(request.param, to, bundle, **arguments))
+        return made[-1]
+
+    yield make
+    for calls in made:
+        calls.close()
 
 
 @pytest.fixture
-def made(peer: Peer, bundle: str) -> Iterator[Made]:
-    made = Made(peer, bundle)
-    yield made
-    made.transport.close()
+def calls(make: Make) -> Calls:
+    return make()
 
 
-@contextmanager
-def closing(transport: DirectTransport) -> Iterator[DirectTransport]:
-    try:
-        yield transport
-    finally:
-        transport.close()
+def to_peer(peer: Peer, path: str = "") -> Decided:
+    """Routes to a peer that plays a stand-in on this machine, over http."""
+    url = f"http://127.0.0.1:{peer.port}{path}"
+    return Decided(Dialer(route(url, local=True), network=SystemNetwork(), health=ZoneHealth()))
 
 
-def read(transport: DirectTransport, *, streamed: bool, timeout: float) -> bytes:
-    if streamed:
-        return b"".join(transport.stream(REQUEST, timeout=timeout).chunks())
-    return transport.send(REQUEST, timeout=timeout).body
-
-
-def idle(transport: DirectTransport) -> int:
-    return int(repr(transport).rpartition("idle=")[2].rstrip(")"))
-
-
-def test_a_call_is_answered(made: Made) -> None:
+def test_a_call_is_answered(calls: Calls) -> None:
     """Status, headers in lower case, payload, and the zone that answered."""
-    answer = made.transport.send(REQUEST, timeout=5)
+    answer = calls.send()
     assert (answer.status, answer.body) == (200, b"hello")
     assert answer.headers == {"content-type": "text/csv", "x-a": "b", "content-length": "5"}
     assert answer.availability_zone == "us-east-1a"
-    assert made.net.opened == [A]
+    assert calls.net.opened == [A]
 
 
-def test_what_goes_on_the_wire(made: Made, peer: Peer) -> None:
+def test_what_goes_on_the_wire(calls: Calls, peer: Peer) -> None:
     """One request line, every header once, and the signature that botocore makes."""
-    made.transport.send(REQUEST, timeout=5)
+    calls.send()
     (asked,) = peer.asked
     assert asked.line == "POST /endpoints/churn/invocations HTTP/1.1"
     assert asked.body == REQUEST.body
@@ -163,114 +142,168 @@ def test_what_goes_on_the_wire(made: Made, peer: Peer) -> None:
     assert asked.header("authorization").endswith(signer.signature(text, expected))
 
 
-def test_the_service_takes_the_signature_and_odd_values() -> None:
+def test_the_service_takes_the_signature_and_odd_values(make: Make) -> None:
     """Against the simulator, which verifies as AWS does: odd headers, an empty and a large body."""
     with LocalPrivateLink() as link:
         link.deploy("churn", lambda body, content_type: (body, content_type))
-        session = link.session()
-        reached = session.route("sagemaker-runtime")
+        reached = link.session().route("sagemaker-runtime")
+        keys: Any = ReadOnlyCredentials(link.access_key_id, link.secret_access_key, None)
         dialer = Dialer(reached, network=link.network, health=ZoneHealth())
-        credentials: Any = ReadOnlyCredentials(link.access_key_id, link.secret_access_key, None)
-        transport = DirectTransport.to(
-            dialer,
-            url=reached.endpoint_url,
-            signer=Signer(region="us-east-1", service="sagemaker"),
-            credentials=lambda: credentials,
-            bundle=link.ca_bundle,
-            user_agent="lib/test",
+        calls = make(
+            routes=Decided(dialer), credentials=lambda: keys, bundle=lambda: link.ca_bundle
         )
         odd = (
             ("Content-Type", "text/csv;  charset=utf-8 "),
             ("X-Amzn-SageMaker-Custom-Attributes", 'a, b ,,  c%20="d"'),
             ("X-Amzn-SageMaker-Inference-Id", "x"),
         )
-        with closing(transport):
-            for body in (b"1,2", b"", bytes(25 * MB)):
-                request = HttpRequest(
-                    method="POST", path="/endpoints/churn/invocations", headers=odd, body=body
-                )
-                answer = transport.send(request, timeout=30)
-                assert (answer.status, answer.body) == (200, body)
-                assert answer.availability_zone in {"us-east-1a", "us-east-1b"}
-            path = "/endpoints/churn/invocations-response-stream"
-            request = HttpRequest(method="POST", path=path, headers=odd, body=b"1,2")
-            stream = transport.stream(request, timeout=30)
-            assert stream.headers["content-type"] == "application/vnd.amazon.eventstream"
-            assert b"1,2" in b"".join(stream.chunks())
-            assert idle(transport) == 1
-            missing = HttpRequest(
-                method="POST", path="/endpoints/no%20such/invocations", headers=(), body=b""
-            )
-            assert transport.send(missing, timeout=30).status == 400
-            calls = [r for r in link.requests if r.operation == "InvokeEndpoint"]
-            assert [r.status for r in calls] == [200, 200, 200, 400]
+
+        def request(path: str, body: bytes = b"1,2") -> HttpRequest:
+            return HttpRequest(method="POST", path=path, headers=odd, body=body)
+
+        for body in (b"1,2", b"", bytes(25 * MB)):
+            answer = calls.send(request("/endpoints/churn/invocations", body), timeout=60)
+            assert (answer.status, answer.body) == (200, body)
+            assert answer.availability_zone in {"us-east-1a", "us-east-1b"}
+        stream = calls.stream(request("/endpoints/churn/invocations-response-stream"))
+        assert stream.headers["content-type"] == "application/vnd.amazon.eventstream"
+        assert b"1,2" in b"".join(calls.chunks(stream))
+        assert calls.idle == 1
+        assert calls.send(request("/endpoints/no%20such/invocations")).status == 400
+        statuses = [r.status for r in link.requests if r.operation == "InvokeEndpoint"]
+        assert statuses == [200, 200, 200, 400]
 
 
-def test_a_public_address_is_refused_before_a_byte(made: Made, peer: Peer) -> None:
+def test_a_path_in_the_endpoint_url_stands_before_every_path(make: Make, peer: Peer) -> None:
+    """As a gateway has it; what is signed is what is sent."""
+    peer.tls = False
+    for path in ("/gateway/ml", "/gateway/ml/"):
+        assert make(routes=to_peer(peer, path)).send().body == b"hello"
+        asked = peer.asked.pop()
+        assert asked.line == "POST /gateway/ml/endpoints/churn/invocations HTTP/1.1"
+        url = f"http://127.0.0.1:{peer.port}/gateway/ml/endpoints/churn/invocations"
+        expected = AWSRequest(
+            method="POST", url=url, headers=dict(REQUEST.headers), data=REQUEST.body
+        )
+        expected.headers["X-Amz-Date"] = expected.context["timestamp"] = asked.header("x-amz-date")
+        expected.headers["X-Amz-Security-Token"] = KEYS.token
+        signer: Any = SigV4Auth(KEYS, "sagemaker", "us-east-1")
+        text = signer.string_to_sign(expected, signer.canonical_request(expected))
+        assert asked.header("authorization").endswith(signer.signature(text, expected))
+
+
+def test_a_public_address_is_refused_before_a_byte(calls: Calls, peer: Peer) -> None:
     """The guard's error comes as itself."""
-    made.net.answers = (A, "52.1.2.3")
+    calls.net.answers = (A, "52.1.2.3")
     with pytest.raises(PublicAddressError):
-        made.transport.send(REQUEST, timeout=5)
-    assert (made.net.opened, peer.connections) == ([], 0)
+        calls.send()
+    assert (calls.net.opened, peer.connections) == ([], 0)
 
 
-def test_connections_are_kept_and_the_last_used_is_used_first(made: Made, peer: Peer) -> None:
+class Undecided:
+    """Routes that nobody has decided yet."""
+
+    def __init__(self, *dialers: Dialer | Exception) -> None:
+        self.outcomes = list(dialers)
+        self.dialer: Dialer | None = None
+        self.decided = 0
+
+    def known(self) -> Dialer | None:
+        return self.dialer
+
+    def decide(self) -> Dialer:
+        self.decided += 1
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        self.dialer = outcome
+        return outcome
+
+
+def test_the_first_call_decides_the_route(make: Make, peer: Peer, calls: Calls) -> None:
+    """Once; a failure is the call's, and the next one decides again."""
+    peer.script = answers
+    routes = Undecided(ConfigurationError("no route yet"), calls.dialer)
+    own = make(routes=routes)
+    assert "host=None, idle=0" in repr(own.transport)
+    assert routes.decided == 0
+    with pytest.raises(ConfigurationError, match="no route yet"):
+        own.send()
+    for _ in range(3):
+        assert own.send().body == b"hello"
+    assert (routes.decided, peer.connections) == (2, 1)
+    assert f"host={HOST!r}, idle=1" in repr(own.transport)
+
+
+def test_a_route_that_was_forgotten_is_left(make: Make, peer: Peer, calls: Calls) -> None:
+    """Connections of the old one are closed; the new one is connected to anew."""
+    other = Peer()
+    try:
+        own = make(routes=Undecided(calls.dialer, make(other).dialer))
+        own.send()
+        own.transport._routes.dialer = None
+        own.send()
+        own.send()
+        assert (peer.connections, other.connections, own.idle) == (1, 1, 1)
+    finally:
+        other.stop()
+
+
+def test_connections_are_kept_and_the_last_used_is_used_first(calls: Calls, peer: Peer) -> None:
     """One after the other, many calls take one connection; two at once take two."""
     for _ in range(5):
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
     assert peer.connections == 1
-    first, second = (made.transport.stream(REQUEST, timeout=5) for _ in range(2))
+    first, second = (calls.stream() for _ in range(2))
     assert peer.connections == 2
-    assert repr(made.transport) == (f"DirectTransport(host={HOST!r}, engine='built-in', idle=0)")
+    name = type(calls.transport).__name__
+    assert repr(calls.transport) == f"{name}(host={HOST!r}, idle=0)"
     for stream in (first, second):
-        assert b"".join(stream.chunks()) == b"hello"
-    assert idle(made.transport) == 2
+        assert b"".join(calls.chunks(stream)) == b"hello"
+    assert calls.idle == 2
     for _ in range(3):
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
     assert peer.connections == 2
-    made.transport.close()
-    assert idle(made.transport) == 0
-    made.transport.send(REQUEST, timeout=5)
+    calls.do(calls.transport.close)
+    assert calls.idle == 0
+    calls.send()
     assert peer.connections == 3
 
 
-def test_idle_connections_are_bounded_and_those_in_use_are_not(peer: Peer, bundle: str) -> None:
+def test_idle_connections_are_bounded_and_those_in_use_are_not(make: Make, peer: Peer) -> None:
     """More than ``max_idle`` can be in use; the surplus is closed when it comes back."""
-    made = Made(peer, bundle, max_idle=2)
-    with closing(made.transport):
-        streams = [made.transport.stream(REQUEST, timeout=5) for _ in range(6)]
-        assert peer.connections == 6
-        for stream in streams:
-            assert b"".join(stream.chunks()) == b"hello"
-        assert idle(made.transport) == 2
+    calls = make(max_idle=2)
+    streams = [calls.stream() for _ in range(6)]
+    assert peer.connections == 6
+    for stream in streams:
+        assert b"".join(calls.chunks(stream)) == b"hello"
+    assert calls.idle == 2
 
 
-def test_a_connection_idle_for_300_seconds_is_not_used_again(peer: Peer, bundle: str) -> None:
+def test_a_connection_idle_for_300_seconds_is_not_used_again(make: Make, peer: Peer) -> None:
     """PrivateLink forgets connections after 350 s of silence; ours never get that old."""
     clock = Clock()
-    made = Made(peer, bundle, clock=clock)
-    with closing(made.transport):
-        made.transport.send(REQUEST, timeout=5)
-        clock.now += 299.9
-        made.transport.send(REQUEST, timeout=5)
-        assert peer.connections == 1
-        clock.now += 300
-        made.transport.send(REQUEST, timeout=5)
-        assert peer.connections == 2
+    calls = make(clock=clock)
+    calls.send()
+    clock.now += 299.9
+    calls.send()
+    assert peer.connections == 1
+    clock.now += 300
+    calls.send()
+    assert peer.connections == 2
 
 
-def test_giving_one_back_closes_those_that_are_too_old(peer: Peer, bundle: str) -> None:
+def test_giving_one_back_closes_those_that_are_too_old(make: Make, peer: Peer) -> None:
     """A burst's connections do not stay for ever under one that is used all the time."""
     clock = Clock()
-    made = Made(peer, bundle, clock=clock)
-    with closing(made.transport):
-        for stream in [made.transport.stream(REQUEST, timeout=5) for _ in range(4)]:
-            list(stream.chunks())
-        for _ in range(4):
-            clock.now += 100
-            made.transport.send(REQUEST, timeout=5)
-        assert idle(made.transport) == 1
-        assert peer.connections == 4
+    calls = make(clock=clock)
+    for stream in [calls.stream() for _ in range(4)]:
+        list(calls.chunks(stream))
+    for _ in range(4):
+        clock.now += 100
+        calls.send()
+    assert calls.idle == 1
+    assert peer.connections == 4
 
 
 def closes_after_one(_: Peer, talk: Talk) -> None:
@@ -296,31 +329,43 @@ def wants_to_close(_: Peer, talk: Talk) -> None:
         talk.write(OK.replace(b"X-A: b", b"Connection: close"))
 
 
+def says_too_much_later(_: Peer, talk: Talk) -> None:
+    while talk.read():
+        talk.write(OK[:-5])
+        talk.write(OK[-5:] + OK.replace(b"hello", b"WRONG"))  # one record of TLS
+
+
+def pools(calls: Calls) -> list[Any]:
+    upstream = calls.transport._upstream
+    return list(upstream.pools.values()) if calls.loop else [upstream.pool]
+
+
 @pytest.mark.parametrize(
-    "script", [closes_after_one, speaks_unasked, says_too_much, wants_to_close]
+    "script", [closes_after_one, speaks_unasked, says_too_much, says_too_much_later, wants_to_close]
 )
 def test_a_connection_that_cannot_carry_another_call_is_not_used(
-    made: Made, peer: Peer, script: Script
+    calls: Calls, peer: Peer, script: Script
 ) -> None:
     """Closed, spoken on unasked, left with surplus bytes: the next call has a fresh one."""
     peer.script = script
-    assert made.transport.send(REQUEST, timeout=5).body == b"hello"
+    assert calls.read(streamed=False) == b"hello"
     peer.go_on.set()
-    if idle(made.transport):
-        kept = made.transport._pool._kept.idle[0]
-        assert kept._wait(10, writing=False) == (True, False)
+    for kept in (pool for pool in pools(calls) if len(pool)):
+        (connection,) = kept._idle.connections
+        while not connection.is_stale():
+            pass
     peer.script = answers
-    assert made.transport.send(REQUEST, timeout=5).body == b"hello"
+    assert calls.send().body == b"hello"
     assert peer.connections == 2
 
 
-def test_connections_of_a_zone_that_failed_are_not_used_again(made: Made, peer: Peer) -> None:
+def test_connections_of_a_zone_that_failed_are_not_used_again(calls: Calls, peer: Peer) -> None:
     """While a zone is suspect its idle connections are closed, and another zone is dialled."""
-    made.transport.send(REQUEST, timeout=5)
-    made.health.failed("us-east-1a")
-    assert made.transport.send(REQUEST, timeout=5).availability_zone == "us-east-1b"
-    assert made.net.opened == [A, B]
-    assert made.transport.send(REQUEST, timeout=5).availability_zone == "us-east-1b"
+    calls.send()
+    calls.health.failed("us-east-1a")
+    assert calls.send().availability_zone == "us-east-1b"
+    assert calls.net.opened == [A, B]
+    assert calls.send().availability_zone == "us-east-1b"
     assert peer.connections == 2
 
 
@@ -341,27 +386,26 @@ def test_connections_of_a_zone_that_failed_are_not_used_again(made: Made, peer: 
 )
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_answer_that_does_not_come_whole_is_botocores_error(
-    made: Made, peer: Peer, script: Script, expected: type[Exception], *, streamed: bool
+    calls: Calls, peer: Peer, script: Script, expected: type[Exception], *, streamed: bool
 ) -> None:
     """The request may have been executed; the error names the URL and holds no payload."""
     peer.script = script
-    patience = 0.3 if expected is ReadTimeoutError else 20
     with pytest.raises(expected) as caught:
-        read(made.transport, streamed=streamed, timeout=patience)
+        calls.read(streamed=streamed, timeout=0.3 if expected is ReadTimeoutError else 20)
     assert URL in str(caught.value)
     assert caught.value.kwargs["endpoint_url"] == URL  # type: ignore[attr-defined] # botocore's
     held: BaseException | None = caught.value
     while held is not None:
-        told = repr((held, held.__dict__, held.args, getattr(held, "partial", b"")))
+        told = repr((held, held.__dict__, held.args))
         for secret in (PART.decode(), "top,secret", KEYS.secret_key, KEYS.token):
             assert secret not in told
         held = held.__cause__ or held.__context__
-    assert idle(made.transport) == 0
+    assert calls.idle == 0
     assert peer.connections == 1
 
 
-def test_a_reused_connection_that_breaks_is_not_retried(made: Made, peer: Peer) -> None:
-    """Whether to send again is for those above to say."""
+def test_a_reused_connection_that_breaks_is_not_retried(calls: Calls, peer: Peer) -> None:
+    """The peer had the request: whether to send it again is for those above to say."""
 
     def script(_: Peer, talk: Talk) -> None:
         talk.read()
@@ -369,9 +413,10 @@ def test_a_reused_connection_that_breaks_is_not_retried(made: Made, peer: Peer) 
         talk.read()
 
     peer.script = script
-    made.transport.send(REQUEST, timeout=5)
-    with pytest.raises(ConnectionClosedError):
-        made.transport.send(REQUEST, timeout=5)
+    calls.send()
+    with pytest.raises(ConnectionClosedError) as caught:
+        calls.send()
+    assert "the kept connection ended" in str(caught.value.kwargs["error"])
     assert peer.connections == 1
 
 
@@ -379,43 +424,52 @@ def test_a_reused_connection_that_breaks_is_not_retried(made: Made, peer: Peer) 
     ("port", "expected"), [(REFUSES, EndpointConnectionError), (None, ConnectTimeoutError)]
 )
 def test_a_connection_that_cannot_be_made_is_botocores_error(
-    peer: Peer, bundle: str, port: int | None, expected: type[Exception]
+    make: Make, port: int | None, expected: type[Exception]
 ) -> None:
     """Nothing was sent; the error names the URL and, in its cause, every address."""
-    made = Made(peer, bundle, connect_timeout=0.3)
-    made.net.ports = {A: port, B: port}
+    calls = make(connect_timeout=0.3)
+    calls.net.ports = {A: port, B: port}
     with pytest.raises(expected) as caught:
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
     assert URL in str(caught.value)
     for address, zone in ZONES.items():
         assert f"{address} ({zone})" in str(caught.value.kwargs["error"])  # type: ignore[attr-defined]
 
 
-def test_a_name_that_does_not_resolve_is_botocores_error(made: Made) -> None:
+def test_a_name_that_does_not_resolve_is_botocores_error(calls: Calls) -> None:
     """EndpointConnectionError, as of a boto3 client."""
-    made.net.fails_to_resolve = True
+    calls.net.fails_to_resolve = True
     with pytest.raises(EndpointConnectionError, match="Could not connect to the endpoint URL"):
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
 
 
-def test_one_dead_zone_costs_a_second_and_no_error(made: Made) -> None:
+def test_one_dead_zone_costs_a_second_and_no_error(calls: Calls) -> None:
     """The dialer races the next address."""
-    made.net.ports[A] = None
-    assert made.transport.send(REQUEST, timeout=5).availability_zone == "us-east-1b"
+    calls.net.ports[A] = None
+    assert calls.send().availability_zone == "us-east-1b"
 
 
 @pytest.mark.parametrize(
     ("greeting", "expected"),
-    [("silence", ConnectTimeoutError), ("reset", EndpointConnectionError), ("http", SSLError)],
+    [
+        ("silence", ConnectTimeoutError),
+        ("trickle", ConnectTimeoutError),
+        ("reset", EndpointConnectionError),
+        ("http", SSLError),
+    ],
 )
 def test_a_handshake_that_fails_has_sent_nothing(
-    peer: Peer, bundle: str, greeting: str, expected: type[Exception]
+    make: Make, peer: Peer, greeting: str, expected: type[Exception]
 ) -> None:
     """Silence is a connect time-out, within the one connect budget; plain HTTP is an SSLError."""
 
     def script(peer: Peer, talk: Talk) -> None:
         if greeting == "silence":
             peer.go_on.wait(10)
+        elif greeting == "trickle":
+            talk.write(b"\x16\x03\x03\x10\x00")  # of a record that never ends
+            while not peer.go_on.wait(0.1):
+                talk.write(b"\x00")
         elif greeting == "http":
             talk.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             peer.go_on.wait(10)
@@ -424,48 +478,50 @@ def test_a_handshake_that_fails_has_sent_nothing(
 
     peer.tls = False
     peer.script = script
-    made = Made(peer, bundle, connect_timeout=0.5)
+    calls = make(connect_timeout=0.5)
     with pytest.raises(expected) as caught:
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
     assert URL in str(caught.value)
 
 
-def test_a_connection_that_is_reset_before_tls_begins_is_closed(bundle: str) -> None:
-    """At once, not by the garbage collector at some later time, as Python up to 3.12 has it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        opened = socket.create_connection(listener.getsockname())
-        accepted, _ = listener.accept()
-        talk = Talk(accepted)
-        talk.reset()
-        talk.close()
-    assert select.select([opened], [], [], 10)[0] == [opened]  # the reset has come
-    handle = opened.fileno()
-    with pytest.raises(ConnectionResetError):
-        verifying_context(bundle).wrap_socket(opened, server_hostname=HOST)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(handle)
-
-
-def test_a_certificate_for_other_names_is_explained(bundle: str) -> None:
+def test_a_certificate_for_other_names_is_explained(make: Make) -> None:
     """TLS is verified against the host of the URL, whatever the address."""
     other = Peer("other.example")
     try:
         with pytest.raises(SSLError) as caught:
-            Made(other, bundle).transport.send(REQUEST, timeout=5)
+            make(other).send()
     finally:
         other.stop()
     assert "Cause: the certificate is for other names than the host" in str(caught.value)
+    assert other.asked == []
 
 
-def test_an_unknown_authority_is_explained(peer: Peer, tmp_path: Path) -> None:
-    """Only the bundle is trusted, and the error names it."""
+def test_an_unknown_authority_is_explained(
+    make: Make, peer: Peer, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bundle is trusted, whatever the system trusts, and the error names it."""
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
     path = str(tmp_path / "other.pem")
     trustme.CA().cert_pem.write_to_path(path)
     with pytest.raises(SSLError) as caught:
-        Made(peer, path).transport.send(REQUEST, timeout=5)
+        make(bundle=lambda: path).send()
     assert f"{path} lacks the CA. Remedy: set AWS_CA_BUNDLE or verify=" in str(caught.value)
     with pytest.raises(SSLError, match="botocore's own CA bundle lacks the CA"):
-        Made(peer, True).transport.send(REQUEST, timeout=5)  # type: ignore[arg-type]
+        make(bundle=lambda: True).send()
+    assert peer.asked == []
+
+
+def test_proxies_of_the_environment_are_not_used(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent to one."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.setblocking(False)
+        for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert calls.send().body == b"hello"
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 def refuses_large(_: Peer, talk: Talk) -> None:
@@ -491,40 +547,25 @@ def refuses_then_reads(peer: Peer, talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("tls", [True, False])
-@pytest.mark.parametrize("size", [8 * MB, 60_000])
+@pytest.mark.parametrize("size", [20 * MB, 60_000])
 @pytest.mark.parametrize("script", [refuses_large, refuses_and_waits, refuses_then_reads])
 def test_an_answer_that_comes_before_the_body_is_out_is_read(
-    peer: Peer, bundle: str, script: Script, size: int, *, tls: bool
+    make: Make, peer: Peer, script: Script, size: int, *, tls: bool
 ) -> None:
     """A 413 is what the caller sees, not a broken pipe; the next call has a whole connection."""
     peer.tls = tls
-    peer.script = script
-    local = f"http://127.0.0.1:{peer.port}"
-    transport = Made(peer, bundle).transport if tls else plain(local_dialer(local), local)
+    calls = make() if tls else make(routes=to_peer(peer))
     request = HttpRequest(method="POST", path="/e", headers=(), body=bytes(size))
-    with closing(transport):
-        answer = transport.send(request, timeout=5)
+    for _ in range(3):
+        peer.script = script
+        answer = calls.send(request)
         assert (answer.status, answer.body) == (413, b"big")
         peer.script = answers
-        assert transport.send(REQUEST, timeout=5).status == 200
+        assert calls.send().status == 200
+        calls.do(calls.transport.close)
 
 
-def local_dialer(url: str) -> Dialer:
-    return Dialer(route(url, local=True), network=SystemNetwork(), health=ZoneHealth())
-
-
-def plain(dialer: Dialer, url: str) -> DirectTransport:
-    return DirectTransport.to(
-        dialer,
-        url=url,
-        signer=Signer(region="us-east-1", service="sagemaker"),
-        credentials=lambda: KEYS,
-        bundle=True,
-        user_agent="lib/test",
-    )
-
-
-def test_a_peer_that_takes_no_more_of_a_body_is_a_timeout(made: Made, peer: Peer) -> None:
+def test_a_peer_that_takes_no_more_of_a_body_is_a_timeout(calls: Calls, peer: Peer) -> None:
     """A write that stalls ends with the read time-out."""
 
     def script(peer: Peer, talk: Talk) -> None:
@@ -534,19 +575,34 @@ def test_a_peer_that_takes_no_more_of_a_body_is_a_timeout(made: Made, peer: Peer
     peer.script = script
     request = HttpRequest(method="POST", path="/e", headers=(), body=bytes(25 * MB))
     with pytest.raises(ReadTimeoutError):
-        made.transport.send(request, timeout=0.3)
+        calls.send(request, timeout=0.3)
 
 
-def test_a_large_body_arrives_whole(made: Made, peer: Peer) -> None:
-    """Written in pieces while the peer reads slowly."""
-    request = HttpRequest(method="POST", path="/e", headers=(), body=os.urandom(3 * MB + 17))
-    for _ in range(2):
-        assert made.transport.send(request, timeout=10).status == 200
-    assert [asked.body == request.body for asked in peer.asked] == [True, True]
+@pytest.mark.parametrize("pause", [0, 0.1])
+def test_a_large_body_arrives_whole(calls: Calls, peer: Peer, pause: float) -> None:
+    """Written in pieces while the peer reads slowly: longer than the time-out, never silent."""
+    arrived = []
+
+    def script(peer: Peer, talk: Talk) -> None:
+        while asked := talk.read(body=False):
+            left, body = int(asked.header("content-length")), b""
+            while left:
+                body += talk.read_bytes(min(left, MB))
+                left -= min(left, MB)
+                peer.go_on.wait(pause)
+            arrived.append(body)
+            talk.write(OK)
+
+    peer.script = script
+    body = os.urandom((20 if pause else 3) * MB + 17)
+    request = HttpRequest(method="POST", path="/e", headers=(), body=body)
+    for _ in range(1 if pause else 2):
+        assert calls.send(request, timeout=1.5 if pause else 20).status == 200
+    assert all(came == body for came in arrived)
     assert peer.connections == 1
 
 
-def test_the_read_timeout_is_per_call(made: Made, peer: Peer) -> None:
+def test_the_read_timeout_is_per_call(calls: Calls, peer: Peer) -> None:
     """A kept connection takes the next call's time-out; ``None`` waits."""
 
     def script(peer: Peer, talk: Talk) -> None:
@@ -556,32 +612,31 @@ def test_the_read_timeout_is_per_call(made: Made, peer: Peer) -> None:
 
     peer.script = script
     for timeout in (10.0, None, 5.0):
-        assert made.transport.send(REQUEST, timeout=timeout).status == 200
+        assert calls.send(timeout=timeout).status == 200
     assert peer.connections == 1
     for timeout in (0.05, 0.0, -1.0):
         with pytest.raises(ReadTimeoutError):
-            made.transport.send(REQUEST, timeout=timeout)
+            calls.send(timeout=timeout)
 
 
-def test_credentials_are_asked_for_each_call(peer: Peer, bundle: str) -> None:
+def test_credentials_are_asked_for_each_call(make: Make, peer: Peer) -> None:
     """So refreshed ones are used at once."""
     pairs = [ReadOnlyCredentials(f"AKID{n}", "secret", None) for n in range(3)]
     given = iter(pairs)
-    made = Made(peer, bundle, credentials=lambda: next(given))
-    with closing(made.transport):
-        for _ in pairs:
-            made.transport.send(REQUEST, timeout=5)
+    calls = make(credentials=lambda: next(given))
+    for _ in pairs:
+        calls.send()
     used = [a.header("authorization").partition("/")[0].partition("=")[2] for a in peer.asked]
     assert used == ["AKID0", "AKID1", "AKID2"]
     assert all("x-amz-security-token" not in dict(a.headers) for a in peer.asked)
 
 
-def test_without_credentials_nothing_is_dialled(peer: Peer, bundle: str) -> None:
+def test_without_credentials_nothing_is_dialled(make: Make) -> None:
     """It is botocore's NoCredentialsError."""
-    made = Made(peer, bundle, credentials=lambda: None)
+    calls = make(credentials=lambda: None)
     with pytest.raises(NoCredentialsError):
-        made.transport.send(REQUEST, timeout=5)
-    assert made.net.opened == []
+        calls.send()
+    assert calls.net.opened == []
 
 
 def skewed(seconds: float, code: bytes = b"InvalidSignatureException", times: int = 1) -> Script:
@@ -604,45 +659,35 @@ def skewed(seconds: float, code: bytes = b"InvalidSignatureException", times: in
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_clock_that_is_off_is_corrected_and_the_call_sent_once_more(
-    peer: Peer, bundle: str, *, streamed: bool
+    make: Make, peer: Peer, *, streamed: bool
 ) -> None:
     """The correction is kept: the next call is right at once, on the same connection."""
     peer.script = skewed(3600)
-    made = Made(peer, bundle, now=NOON.timestamp)
-    with closing(made.transport):
-        assert read(made.transport, streamed=streamed, timeout=5) == b"hello"
-        made.transport.send(REQUEST, timeout=5)
+    calls = make(now=NOON.timestamp)
+    assert calls.read(streamed=streamed) == b"hello"
+    calls.send()
     dates = [asked.header("x-amz-date") for asked in peer.asked]
     assert dates == ["20261123T120000Z", "20261123T130000Z", "20261123T130000Z"]
     assert peer.connections == 1
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        skewed(60),
-        skewed(-3600, b"AccessDeniedException"),
-    ],
-)
-def test_other_refusals_are_not_sent_again(peer: Peer, bundle: str, script: Script) -> None:
+@pytest.mark.parametrize("script", [skewed(60), skewed(-3600, b"AccessDeniedException")])
+def test_other_refusals_are_not_sent_again(make: Make, peer: Peer, script: Script) -> None:
     """The answer is the caller's, once."""
     peer.script = script
-    made = Made(peer, bundle, now=NOON.timestamp)
-    with closing(made.transport):
-        assert made.transport.send(REQUEST, timeout=5).status == 403
-        assert len(peer.asked) == 1
+    assert make(now=NOON.timestamp).send().status == 403
+    assert len(peer.asked) == 1
 
 
-def test_a_correction_that_does_not_help_is_not_repeated(peer: Peer, bundle: str) -> None:
+def test_a_correction_that_does_not_help_is_not_repeated(make: Make, peer: Peer) -> None:
     """Two requests at the most; the second answer is the caller's."""
     peer.script = skewed(-900, times=99)
-    made = Made(peer, bundle, now=NOON.timestamp)
-    with closing(made.transport):
-        assert made.transport.send(REQUEST, timeout=5).status == 403
-        assert len(peer.asked) == 2
-        stream = made.transport.stream(REQUEST, timeout=5)
-        assert (stream.status, b"".join(stream.chunks())) == (403, b"{}")
-        assert len(peer.asked) == 3
+    calls = make(now=NOON.timestamp)
+    assert calls.send().status == 403
+    assert len(peer.asked) == 2
+    stream = calls.stream()
+    assert (stream.status, b"".join(calls.chunks(stream))) == (403, b"{}")
+    assert len(peer.asked) == 3
 
 
 def in_pieces(*pieces: bytes) -> Script:
@@ -658,32 +703,38 @@ def in_pieces(*pieces: bytes) -> Script:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "kept"),
+    "pieces",
     [
-        ((CHUNKED + b"3\r\nabc\r\n", b"2\r\nde\r\n", b"0\r\n\r\n"), True),
-        ((b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", b"de"), True),
+        (CHUNKED + b"3\r\nabc\r\n", b"2\r\nde\r\n", b"0\r\n\r\n"),
+        (CHUNKED, b"3\r\nabc\r\n", b"2\r\nde\r\n", b"0\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", b"de"),
     ],
 )
 def test_a_stream_gives_the_payload_as_it_arrives(
-    made: Made, peer: Peer, pieces: tuple[bytes, ...], *, kept: bool
+    calls: Calls, peer: Peer, pieces: tuple[bytes, ...]
 ) -> None:
-    """Each piece is there before the next was sent; read to the end, the connection is kept."""
+    """The head, then each piece, is there before the next was sent; the connection is kept."""
     peer.script = in_pieces(*pieces)
-    stream = made.transport.stream(REQUEST, timeout=5)
+    stream = calls.stream()
     assert (stream.status, stream.availability_zone) == (200, "us-east-1a")
+    if not pieces[0].endswith(b"abc\r\n") and not pieces[0].endswith(b"abc"):
+        peer.go_on.set()
     got = b""
-    for chunk in stream.chunks():
+    for chunk in calls.chunks(stream):
         got += chunk
         peer.go_on.set()
     assert got == b"abcde"
-    assert idle(made.transport) == kept
-    assert list(stream.chunks()) == []
-    stream.close()
-    assert idle(made.transport) == kept
+    assert calls.idle == 1
+    assert list(calls.chunks(stream)) == []
+    calls.end(stream)
+    assert calls.idle == 1
     peer.go_on.set()
 
 
-def test_a_stream_up_to_the_end_of_the_connection_is_read(made: Made, peer: Peer) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_up_to_the_end_of_the_connection_is_read(
+    calls: Calls, peer: Peer, *, streamed: bool
+) -> None:
     """Without a length the end is the end; nothing is kept."""
 
     def script(_: Peer, talk: Talk) -> None:
@@ -692,39 +743,65 @@ def test_a_stream_up_to_the_end_of_the_connection_is_read(made: Made, peer: Peer
             talk.end()
 
     peer.script = script
-    assert b"".join(made.transport.stream(REQUEST, timeout=5).chunks()) == b"abcde"
-    assert idle(made.transport) == 0
-
-
-def ends_without_a_word(_: Peer, talk: Talk) -> None:
-    """As a connection that somebody on the way cuts: the end, and nothing of TLS before it."""
-    if talk.read():
-        talk.write(b"HTTP/1.1 200 OK\r\n\r\nabcde")
+    assert calls.read(streamed=streamed) == b"abcde"
+    assert calls.idle == 0
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_end_that_tls_does_not_vouch_for_is_a_cut(
-    made: Made, peer: Peer, *, streamed: bool
+    calls: Calls, peer: Peer, *, streamed: bool
 ) -> None:
-    """Without a length only the peer's own closing alert says that all has come (RFC 9112, 9.8)."""
-    peer.script = ends_without_a_word
+    """Without a length only the peer's own closing alert says that all has come (RFC 9112, 9.8).
+
+    A connection that somebody on the way cuts ends without it.
+    """
+    peer.script = writes(b"HTTP/1.1 200 OK\r\n\r\nabcde")
     with pytest.raises(ConnectionClosedError):
-        read(made.transport, streamed=streamed, timeout=5)
+        calls.read(streamed=streamed)
 
 
-def says_too_much_later(_: Peer, talk: Talk) -> None:
-    while talk.read():
-        talk.write(OK[:-5])
-        talk.write(OK[-5:] + OK.replace(b"hello", b"WRONG"))  # one record of TLS
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n",
+        CHUNKED + b"ffffffff\r\n",
+        CHUNKED + b"8\r\n01234567\r\n8\r\n01234567\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n0123456789abcdef",
+        b"HTTP/1.1 500 No\r\nContent-Length: 11\r\n\r\n",
+    ],
+)
+def test_an_answer_above_its_limit_is_refused(calls: Calls, peer: Peer, told: bytes) -> None:
+    """Whatever tells of it, before it has come; the connection is not used again."""
+    peer.script = in_pieces(told)
+    with pytest.raises(PayloadError, match="The answer has more than 10 bytes"):
+        calls.send(limit=10)
+    assert calls.idle == 0
+    peer.go_on.set()
 
 
-def test_surplus_that_tls_holds_is_not_the_next_answer(made: Made, peer: Peer) -> None:
-    """It is neither in our buffer nor in the socket's; the connection is not used again."""
-    peer.script = says_too_much_later
-    chunks = made.transport.stream(REQUEST, timeout=5).chunks()
-    assert b"".join(chunks) == b"hello"
-    assert idle(made.transport) == 0
-    assert made.transport.send(REQUEST, timeout=5).body == b"hello"
+def test_only_an_errors_answer_has_a_limit_in_a_stream(calls: Calls, peer: Peer) -> None:
+    """A stream's parts are used as they come; what an error says is kept."""
+    peer.script = writes(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789a")
+    assert b"".join(calls.chunks(calls.stream(limit=10))) == b"0123456789a"
+    calls.do(calls.transport.close)
+    peer.script = writes(b"HTTP/1.1 500 No\r\nContent-Length: 11\r\n\r\n0123456789a")
+    with pytest.raises(PayloadError):
+        calls.stream(limit=10)
+
+
+def test_a_stream_that_is_not_read_does_not_fill_the_memory(calls: Calls, peer: Peer) -> None:
+    """The peer has to wait; all of it comes in the end."""
+    size = 64 * MB
+    peer.script = writes(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+    stream = calls.stream()
+    chunks = calls.chunks(stream)
+    got = len(next(chunks))
+    if calls.loop:
+        import asyncio  # noqa: PLC0415
+
+        calls.do(lambda: asyncio.sleep(0.5))
+        assert stream._connection._unread < 2 * MB
+    assert got + sum(map(len, chunks)) == size
 
 
 def endless(_: Peer, talk: Talk) -> None:
@@ -735,7 +812,7 @@ def endless(_: Peer, talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "leave the loop", "close unread"])
-def test_leaving_a_stream_early_closes_its_connection(made: Made, peer: Peer, how: str) -> None:
+def test_leaving_a_stream_early_closes_its_connection(calls: Calls, peer: Peer, how: str) -> None:
     """The model behind it learns that nobody listens; nothing is kept."""
     ended = threading.Event()
 
@@ -746,67 +823,70 @@ def test_leaving_a_stream_early_closes_its_connection(made: Made, peer: Peer, ho
             ended.set()
 
     peer.script = script
-    stream = made.transport.stream(REQUEST, timeout=5)
+    stream = calls.stream()
     if how != "close unread":
-        for _ in stream.chunks():
-            break
+        chunks = calls.chunks(stream)
+        assert next(chunks).startswith(b"abc")
+        chunks.close()  # type: ignore[attr-defined] # a generator
     if how != "leave the loop":
-        stream.close()
+        calls.end(stream)
     assert ended.wait(10)
-    assert idle(made.transport) == 0
-    assert list(stream.chunks()) == []
-    stream.close()
+    assert calls.idle == 0
+    assert list(calls.chunks(stream)) == []
+    calls.end(stream)
 
 
-def test_a_stream_that_falls_silent_is_a_read_timeout(made: Made, peer: Peer) -> None:
+def test_a_stream_that_falls_silent_is_a_read_timeout(calls: Calls, peer: Peer) -> None:
     """What had come was given."""
     peer.script = in_pieces(CHUNKED + b"3\r\nabc\r\n", b"0\r\n\r\n")
-    chunks = made.transport.stream(REQUEST, timeout=0.3).chunks()
+    stream = calls.stream(timeout=0.3)
+    chunks = calls.chunks(stream)
     assert next(chunks) == b"abc"
     with pytest.raises(ReadTimeoutError):
         next(chunks)
-    assert list(chunks) == []
+    assert list(calls.chunks(stream)) == []
 
 
-def test_the_answer_of_an_error_is_whole_when_a_stream_is_asked_for(made: Made, peer: Peer) -> None:
+def test_the_answer_of_an_error_is_whole_when_a_stream_is_asked_for(
+    calls: Calls, peer: Peer
+) -> None:
     """It is small, and its connection is free at once."""
     peer.script = writes(b"HTTP/1.1 424 Failed\r\nContent-Length: 2\r\n\r\n{}")
-    stream = made.transport.stream(REQUEST, timeout=5)
+    stream = calls.stream()
     assert (stream.status, stream.headers, stream.availability_zone) == (
         424,
         {"content-length": "2"},
         "us-east-1a",
     )
-    assert idle(made.transport) == 1
-    assert list(stream.chunks()) == [b"{}"]
-    assert list(stream.chunks()) == []
-    stream.close()
+    assert calls.idle == 1
+    assert list(calls.chunks(stream)) == [b"{}"]
+    assert list(calls.chunks(stream)) == []
+    calls.end(stream)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("told", "status", "body"),
     [
-        ("X-A", "a\r\nX-B: c"),
-        ("X-A", "a\n"),
-        ("X-A", "\x00"),
-        ("X-A", "\u00e4"),
-        ("X A", "a"),
-        ("", "a"),
-        ("X-A:", "a"),
+        (b"HTTP/1.1 307 No\r\nLocation: https://example.com/\r\nContent-Length: 0", 307, b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5", 200, b"hello"),
+        ("HTTP/1.1 200 OK\r\nX-A: café\r\nContent-Length: 5".encode(), 200, b"hello"),
     ],
 )
-def test_a_header_that_cannot_be_sent_is_refused(made: Made, name: str, value: str) -> None:
-    """A line end would begin another header; the error tells the name, not the value."""
-    request = HttpRequest(method="POST", path="/e", headers=((name, value),), body=b"")
-    with pytest.raises(ConfigurationError) as caught:
-        made.transport.send(request, timeout=5)
-    assert str(caught.value) == (
-        f"The header {name!r} cannot be sent.\n"
-        "Cause: a header is printable ASCII, without line ends.\n"
-        "Remedy: encode its value, for example with percent signs or as Base64.\n"
-        "See docs/errors.md#configuration"
-    )
-    assert made.net.opened == []
+def test_an_answer_is_given_as_it_came(
+    calls: Calls, peer: Peer, told: bytes, status: int, body: bytes
+) -> None:
+    """A redirect is not followed, an encoding is the model's own, any header is readable."""
+    peer.script = writes(told + b"\r\n\r\n" + body)
+    answer = calls.send()
+    assert (answer.status, answer.body) == (status, body)
+
+
+def test_a_header_that_cannot_be_sent_is_refused(calls: Calls) -> None:
+    """Before anything is dialled."""
+    request = HttpRequest(method="POST", path="/e", headers=(("X-A", "a\r\nX-B: c"),), body=b"")
+    with pytest.raises(ConfigurationError, match="The header 'X-A' cannot be sent"):
+        calls.send(request)
+    assert calls.net.opened == []
 
 
 @pytest.mark.parametrize(
@@ -829,6 +909,7 @@ def test_the_origin_of_a_url(
     """Host has a port only where it is not the scheme's own."""
     origin = Origin.of(url, is_local=local)
     assert (origin.host, origin.port, origin.authority) == (host, port, authority)
+    assert origin.path == ("/x" if url.endswith("/x") else "")
     assert origin.url("/p") == f"{url.partition(':')[0]}://{authority}/p"
 
 
@@ -853,20 +934,28 @@ def test_a_url_that_is_not_https_is_refused(url: str, allowed: str, *, local: bo
     )
 
 
-def test_a_stand_in_on_this_machine_is_called_over_http(peer: Peer) -> None:
+@pytest.mark.parametrize("verb", ["invocations", "async-invocations", "invocations/"])
+def test_a_url_of_a_call_is_refused_with_its_cause(verb: str) -> None:
+    """As AWS's console shows it: its path would come twice."""
+    with pytest.raises(ConfigurationError, match="is the URL of a call"):
+        Origin.of(f"https://{HOST}/endpoints/churn/{verb}", is_local=False)
+
+
+def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) -> None:
     """A URL that names a loopback host."""
     peer.tls = False
-    url = f"http://127.0.0.1:{peer.port}"
-    with closing(plain(local_dialer(url), url)) as transport:
-        answer = transport.send(REQUEST, timeout=5)
-        assert (answer.body, answer.availability_zone) == (b"hello", None)
+    answer = make(routes=to_peer(peer)).send()
+    assert (answer.body, answer.availability_zone) == (b"hello", None)
     assert peer.asked[0].header("host") == f"127.0.0.1:{peer.port}"
 
 
 @pytest.mark.parametrize(
     ("argument", "start"),
     [
-        ({"bundle": "/no/such/file"}, "The CA bundle '/no/such/file' cannot be used.\nCause: "),
+        (
+            {"bundle": lambda: "/no/such/file"},
+            "The CA bundle '/no/such/file' cannot be used.\nCause: ",
+        ),
         (
             {"client_cert": "/no/such/file"},
             "The client certificate '/no/such/file' cannot be used.\nCause: ",
@@ -877,16 +966,18 @@ def test_a_stand_in_on_this_machine_is_called_over_http(peer: Peer) -> None:
         ),
     ],
 )
-def test_files_that_cannot_be_used_are_said_early(
-    peer: Peer, bundle: str, argument: dict[str, Any], start: str
+def test_files_that_cannot_be_used_are_said_by_the_first_call(
+    make: Make, peer: Peer, argument: dict[str, Any], start: str
 ) -> None:
-    """When the transport is made, not at the first call."""
+    """Making a transport reads none; nothing is dialled."""
+    calls = make(**argument)
     with pytest.raises(ConfigurationError) as caught:
-        Made(peer, **{"bundle": bundle} | argument)
+        calls.send()
     assert str(caught.value).startswith(start)
+    assert peer.connections == 0
 
 
-def test_a_client_certificate_is_shown(peer: Peer, bundle: str, tmp_path: Path) -> None:
+def test_a_client_certificate_is_shown(make: Make, peer: Peer, tmp_path: Path) -> None:
     """``Config(client_cert=)`` means what it means to botocore."""
     peer.context.verify_mode = ssl.CERT_REQUIRED
     AUTHORITY.configure_trust(peer.context)
@@ -898,87 +989,48 @@ def test_a_client_certificate_is_shown(peer: Peer, bundle: str, tmp_path: Path) 
         str(tmp_path / "own.pem"),
         (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")),
     ):
-        with closing(Made(peer, bundle, client_cert=given).transport) as transport:
-            assert transport.send(REQUEST, timeout=5).status == 200
+        assert make(client_cert=given).send().status == 200
     with pytest.raises((SSLError, ConnectionClosedError)):
-        Made(peer, bundle).transport.send(REQUEST, timeout=5)
-
-
-def test_sixteen_threads_share_one_transport(made: Made, peer: Peer) -> None:
-    """Each call gets its own answer; no more connections than threads are made."""
-
-    def echo(_: Peer, talk: Talk) -> None:
-        while asked := talk.read():
-            talk.write(
-                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(asked.body) + asked.body
-            )
-
-    peer.script = echo
-    wrong: list[object] = []
-    start = threading.Barrier(16)
-
-    def call(number: int) -> None:
-        start.wait(10)
-        for turn in range(25):
-            body = f"{number}-{turn}".encode() * (1 + 400 * (turn % 3))
-            request = HttpRequest(method="POST", path="/e", headers=(), body=body)
-            try:
-                if turn % 5:
-                    answer = made.transport.send(request, timeout=20).body
-                else:
-                    answer = b"".join(made.transport.stream(request, timeout=20).chunks())
-            except Exception as error:  # noqa: BLE001 - told to the main thread
-                wrong.append(error)
-                return
-            if answer != body:
-                wrong.append(answer)
-
-    threads = [threading.Thread(target=call, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert wrong == []
-    assert peer.connections <= 16
-    assert idle(made.transport) == peer.connections
+        make().send()
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
-def test_a_forked_child_makes_its_own_connections(made: Made, peer: Peer) -> None:
+@pytest.mark.parametrize("make", KINDS[:1], indirect=True)
+def test_a_forked_child_makes_its_own_connections(calls: Calls, peer: Peer) -> None:
     """The parent's idle connection and its open stream go on working after the child's calls."""
     peer.script = in_pieces(CHUNKED + b"3\r\nabc\r\n", b"0\r\n\r\n")
-    held = made.transport.stream(REQUEST, timeout=5)
+    held = calls.stream()
     peer.script = answers
-    made.transport.send(REQUEST, timeout=5)
+    calls.send()
     assert peer.connections == 2
 
     def work() -> bool:
         try:
-            list(held.chunks())
+            list(calls.chunks(held))
         except ConnectionClosedError:
             pass
         else:
             return False
-        held.close()
-        bodies = [made.transport.send(REQUEST, timeout=5).body for _ in range(3)]
-        ok = bodies == [b"hello"] * 3 and idle(made.transport) == 1
-        made.transport.close()
+        calls.end(held)
+        bodies = [calls.send().body for _ in range(3)]
+        ok = bodies == [b"hello"] * 3 and calls.idle == 1
+        calls.do(calls.transport.close)
         return ok
 
-    with made.transport._pool._kept.lock:  # as if another thread were in the pool at the fork
-        assert in_child(work)
+    assert in_child(work)
     assert peer.connections == 3
-    assert made.transport.send(REQUEST, timeout=5).body == b"hello"
+    assert calls.send().body == b"hello"
     peer.go_on.set()
-    assert b"".join(held.chunks()) == b"abc"
+    assert b"".join(calls.chunks(held)) == b"abc"
     assert peer.connections == 3
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
-def test_a_forked_child_does_not_go_on_with_a_stream(made: Made, peer: Peer) -> None:
+@pytest.mark.parametrize("make", KINDS[:1], indirect=True)
+def test_a_forked_child_does_not_go_on_with_a_stream(calls: Calls, peer: Peer) -> None:
     """What it would read, its parent would miss."""
     peer.script = in_pieces(CHUNKED + b"3\r\nabc\r\n", b"3\r\ndef\r\n", b"0\r\n\r\n")
-    chunks = made.transport.stream(REQUEST, timeout=5).chunks()
+    chunks = calls.chunks(calls.stream())
     assert next(chunks) == b"abc"
     peer.go_on.set()
 
@@ -1004,15 +1056,15 @@ def test_a_transport_that_is_dropped_closes_its_connections(peer: Peer, bundle: 
         ended.set()
 
     peer.script = script
-    made = Made(peer, bundle)
-    made.transport.send(REQUEST, timeout=5)
-    del made
+    calls = Calls("main thread", peer, bundle)
+    calls.send()
+    del calls
     assert ended.wait(10)
 
 
-def test_errors_can_be_pickled(made: Made) -> None:
+def test_errors_can_be_pickled(calls: Calls) -> None:
     """As botocore's own can, for process pools."""
-    made.net.fails_to_resolve = True
+    calls.net.fails_to_resolve = True
     with pytest.raises(EndpointConnectionError) as caught:
-        made.transport.send(REQUEST, timeout=5)
+        calls.send()
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - ours

@@ -1,10 +1,11 @@
-"""Specification of transport/signing.py and clock.py: botocore's SigV4Auth is the truth."""
+"""Specification of transport/signing.py: botocore's SigV4Auth is the truth."""
 
 from __future__ import annotations
 
 import datetime as dt
 import string
 import threading
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import quote
 
@@ -17,9 +18,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.transport.clock import ServiceClock
-from sm_private_client.transport.http import HttpResponse
-from sm_private_client.transport.signing import Credentials, Signer, canonical_path
+from sm_private_client.transport.http11 import HttpResponse
+from sm_private_client.transport.signing import (
+    Credentials,
+    RequestSigner,
+    Signer,
+    canonical_path,
+)
 
 HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
 KEYS = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
@@ -64,7 +69,7 @@ def ours(
     added = used.sign(
         method="POST",
         path=canonical_path(path),
-        headers=[("Host", HOST), *headers],
+        headers=(("Host", HOST), *headers),
         body=body,
         credentials=cast("Credentials", credentials),  # the stubs have None for every key
         now=now.timestamp(),
@@ -276,6 +281,15 @@ def test_a_signers_repr_has_no_secret() -> None:
     assert repr(signer) == "Signer(region='us-east-1', service='sagemaker')"
 
 
+def signing_at(now: Callable[[], float]) -> RequestSigner:
+    return RequestSigner(
+        service="sagemaker",
+        credentials=lambda: cast("Credentials", KEYS),
+        user_agent="lib/test",
+        now=now,
+    )
+
+
 def refused(
     code: str, *, date: str = "Mon, 23 Nov 2026 12:00:00 GMT", status: int = 403, body: bytes = b""
 ) -> HttpResponse:
@@ -303,18 +317,18 @@ def test_a_clock_that_is_off_is_set_after_the_services(
     answer: HttpResponse, seconds: float
 ) -> None:
     """An answer that refuses the time, and whose Date is more than 240 s off, corrects it once."""
-    clock = ServiceClock(lambda: NOON.timestamp() + seconds)
-    assert clock.corrected_by(answer)
-    assert clock() == NOON.timestamp()
-    assert not clock.corrected_by(answer)
+    clock = signing_at(lambda: NOON.timestamp() + seconds)
+    assert clock.is_corrected_by(answer)
+    assert clock.now() == NOON.timestamp()
+    assert not clock.is_corrected_by(answer)
 
 
 @pytest.mark.parametrize("seconds", [0, 240, -240])
 def test_a_clock_that_is_right_is_not_why_a_signature_was_refused(seconds: float) -> None:
     """Within four minutes nothing is corrected, so nothing is sent again."""
-    clock = ServiceClock(lambda: NOON.timestamp() + seconds)
-    assert not clock.corrected_by(refused("InvalidSignatureException"))
-    assert clock() == NOON.timestamp() + seconds
+    clock = signing_at(lambda: NOON.timestamp() + seconds)
+    assert not clock.is_corrected_by(refused("InvalidSignatureException"))
+    assert clock.now() == NOON.timestamp() + seconds
 
 
 @pytest.mark.parametrize(
@@ -336,6 +350,6 @@ def test_a_clock_that_is_right_is_not_why_a_signature_was_refused(seconds: float
 )
 def test_other_answers_do_not_set_the_clock(answer: HttpResponse) -> None:
     """Another error, a success, an answer without a readable Date or code: nothing changes."""
-    clock = ServiceClock(lambda: 0.0)
-    assert not clock.corrected_by(answer)
-    assert clock() == 0.0
+    clock = signing_at(lambda: 0.0)
+    assert not clock.is_corrected_by(answer)
+    assert clock.now() == 0.0

@@ -10,6 +10,7 @@ from sm_private_client.inference.async_mapping import map_calls_async
 from sm_private_client.inference.async_streams import AsyncResponseStream
 from sm_private_client.inference.calls import (
     INVOKE_TIMEOUT,
+    MAX_RESPONSE_BYTES,
     STREAM_TIMEOUT,
     Invocation,
     Target,
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 
-    from sm_private_client.inference.async_invoker import AsyncInvoker
+    from typing_extensions import Self
+
     from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.invokers import AsyncInvoker
     from sm_private_client.inference.invoking import Answer
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.quota import RetryQuota
@@ -56,6 +59,7 @@ class AsyncPredictor:
         retry: See ``Predictor``.
         timeout: See ``Predictor``.
         stream_timeout: See ``Predictor``.
+        max_response_bytes: See ``Predictor``.
         s3_prefix: See ``Predictor``.
         quota: Shared by the predictors of a session.
         s3: What ``submit`` reaches S3 with.
@@ -76,6 +80,7 @@ class AsyncPredictor:
         retry: RetryPolicy | None = None,
         timeout: float | None = INVOKE_TIMEOUT,
         stream_timeout: float | None = STREAM_TIMEOUT,
+        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
         s3_prefix: str | None = None,
         quota: RetryQuota | None = None,
         s3: S3Objects | None = None,
@@ -93,12 +98,23 @@ class AsyncPredictor:
         self._retrier = Retrier(retry, quota)
         self._timeout = timeout
         self._stream_timeout = stream_timeout
+        self._max_response_bytes = max_response_bytes
         self._s3_prefix = s3_prefix
         self._s3 = s3 or S3Objects.of_session()
         self._recipe = recipe
 
     def __repr__(self) -> str:
         return f"AsyncPredictor({self.endpoint_name!r}, transport={self._invoker!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections; see ``Predictor.close``."""
+        await self._invoker.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._recipe
@@ -134,7 +150,10 @@ class AsyncPredictor:
         started = time.monotonic()
         with call_span("InvokeEndpointWithResponseStream", self.endpoint_name) as span:
             answer, attempts = await self._retrier.call_async(
-                lambda _: self._invoker.stream(params, timeout=limit), timeout=limit
+                lambda _: self._invoker.stream(
+                    params, timeout=limit, limit=self._max_response_bytes
+                ),
+                timeout=limit,
             )
             span.answered(answer, attempts)
             source = span.follow_async(answer)
@@ -158,7 +177,10 @@ class AsyncPredictor:
         async def call(params: Mapping[str, Any]) -> Answer:
             with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
                 answer, attempts = await self._retrier.call_async(
-                    lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
+                    lambda left: self._invoker.invoke_async(
+                        params, timeout=left, limit=self._max_response_bytes
+                    ),
+                    timeout=limit,
                 )
                 span.answered(answer, attempts)
             return answer
@@ -244,7 +266,9 @@ class AsyncPredictor:
 
         async def attempt(left: float | None) -> Answer:
             try:
-                return await self._invoker.invoke(params, timeout=left)
+                return await self._invoker.invoke(
+                    params, timeout=left, limit=self._max_response_bytes
+                )
             except Exception as error:
                 if observe is not None:
                     observe(error)

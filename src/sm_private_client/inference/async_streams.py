@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sm_private_client.inference.decoders import Decoder, ServerSentEvent
-    from sm_private_client.transport.http import AsyncHttpStream
+    from sm_private_client.transport.async_direct import AsyncHttpStream
 
 __all__ = ["AsyncResponseStream", "AsyncStreamAnswer", "AsyncStreamSource"]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INVOKE_TIMEOUT",
+    "MAX_RESPONSE_BYTES",
     "STREAM_TIMEOUT",
     "Invocation",
     "PredictorOptions",
@@ -27,6 +28,10 @@ INVOKE_TIMEOUT: Final = 70.0
 
 STREAM_TIMEOUT: Final = 600.0
 """Seconds; a response stream may last 8 minutes (InvokeEndpointWithResponseStream)."""
+
+MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of an answer that are taken at the most: ten times what SageMaker lets a model answer
+(25 MB, developer guide, endpoint quotas), so that only what is broken is refused."""
 
 MEMBERS: Final = {
     "content_type": "ContentType",
@@ -89,6 +94,7 @@ class PredictorOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     timeout: float | None
     stream_timeout: float | None
+    max_response_bytes: int | None
     s3_prefix: str | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.parsers
@@ -13,19 +14,31 @@ from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference.eventstream import payload_parts
 from sm_private_client.inference.invoking import Answer, answered_in
 from sm_private_client.inference.requests import BODY_LIMITS, RuntimeOperation
+from sm_private_client.transport.direct import DirectTransport
+from sm_private_client.transport.http11 import FIRST_ERROR, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from botocore.model import ServiceModel
 
+    from sm_private_client.inference.async_streams import AsyncStreamAnswer
     from sm_private_client.inference.invoking import StreamAnswer
-    from sm_private_client.transport.http import HttpResponse, HttpStream, HttpTransport
+    from sm_private_client.transport.async_direct import AsyncDirectTransport
+    from sm_private_client.transport.direct import HttpStream, Routes
+    from sm_private_client.transport.http11 import HttpResponse
+    from sm_private_client.transport.signing import Credentials
 
-__all__ = ["FIRST_ERROR", "BotocoreInvoker", "DirectInvoker", "RuntimeModel", "answer_of_http"]
+__all__ = [
+    "AsyncInvoker",
+    "BotocoreInvoker",
+    "DirectInvoker",
+    "RuntimeModel",
+    "async_invoker",
+    "direct_invoker",
+]
 
 _REQUEST_ID: Final = "x-amzn-requestid"
-FIRST_ERROR: Final = 300  # as botocore's parsers have it
 
 
 class RuntimeModel:
@@ -47,13 +60,22 @@ class RuntimeModel:
     def error(
         self, operation: RuntimeOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> Exception:
-        """Makes the exception that a boto3 client would raise for an error answer."""
-        return self.made(operation, self.parsed(operation, status, headers, body))
+        """Make the exception that a boto3 client would raise for an error answer.
+
+        A body that botocore's parser cannot read, which boto3 fails on with an ``AttributeError``
+        or the like, is the error's message.
+        """
+        try:
+            parsed = self.parsed(operation, status, headers, body)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            message = json.dumps({"message": body.decode("utf-8", "replace")})
+            parsed = self.parsed(operation, status, headers, message.encode())
+        return self.made(operation, parsed)
 
     def parsed(
         self, operation: RuntimeOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> dict[str, Any]:
-        """Parses an answer as botocore does."""
+        """Parse an answer as botocore does."""
         answer = {"status_code": status, "headers": HeadersDict(headers), "body": body}
         made: dict[str, Any] = self._parser.parse(answer, operation.output_shape)
         code = made.get("Error", {}).get("Code")
@@ -62,8 +84,29 @@ class RuntimeModel:
             made.update(self._parser.parse(answer, shape))
         return made
 
+    def result(self, operation: RuntimeOperation, answer: HttpResponse) -> Answer:
+        """Read an answer that has come whole.
+
+        Raises:
+            ClientError: It is an error; the client's own class.
+        """
+        if answer.status >= FIRST_ERROR:
+            error = self.error(operation, answer.status, answer.headers, answer.body)
+            raise answered_in(answer.availability_zone, error)
+        if operation is self.invoke_async:  # one member of it travels in the body
+            parsed = self.parsed(operation, answer.status, answer.headers, answer.body)
+            members = dict(_answer_of(parsed).members)
+        else:
+            members = {**operation.members(answer.headers), "Body": answer.body}
+        return Answer(
+            members=members,
+            request_id=answer.headers.get(_REQUEST_ID),
+            availability_zone=answer.availability_zone,
+            status=answer.status,
+        )
+
     def made(self, operation: RuntimeOperation, parsed: dict[str, Any]) -> Exception:
-        """Makes the client's own exception of an error response."""
+        """Make the client's own exception of an error response."""
         code = parsed.get("Error", {}).get("Code")
         error: Exception = self._exceptions().from_code(code)(parsed, operation.name)
         return error
@@ -75,11 +118,11 @@ class DirectInvoker:
     Args:
         transport: What signs and sends.
         runtime: The operations.
-        name: ``direct`` or ``fast``.
     """
 
-    def __init__(self, transport: HttpTransport, runtime: RuntimeModel, *, name: str) -> None:
-        self.name = name
+    name = "direct"
+
+    def __init__(self, transport: DirectTransport, runtime: RuntimeModel) -> None:
         self._transport = transport
         self._runtime = runtime
 
@@ -91,60 +134,178 @@ class DirectInvoker:
         """InvokeEndpointAsync as the installed botocore has it."""
         return self._runtime.invoke_async
 
-    def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
-        """Does InvokeEndpoint; see ``Invoker``."""
-        return self._send(self._runtime.invoke, params, timeout)
+    def invoke(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
+        """Do InvokeEndpoint; see ``Invoker``."""
+        operation = self._runtime.invoke
+        request = operation.request(params)
+        return self._runtime.result(
+            operation, self._transport.send(request, timeout=timeout, limit=limit)
+        )
 
-    def invoke_async(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
-        """Does InvokeEndpointAsync; see ``Invoker``."""
-        return self._send(self._runtime.invoke_async, params, timeout)
+    def invoke_async(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
+        """Do InvokeEndpointAsync; see ``Invoker``."""
+        operation = self._runtime.invoke_async
+        request = operation.request(params)
+        return self._runtime.result(
+            operation, self._transport.send(request, timeout=timeout, limit=limit)
+        )
 
-    def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:
-        """Does InvokeEndpointWithResponseStream; see ``Invoker``."""
+    def stream(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> StreamAnswer:
+        """Do InvokeEndpointWithResponseStream; see ``Invoker``."""
         operation = self._runtime.stream
-        answer = self._transport.stream(operation.request(params), timeout=timeout)
+        request = operation.request(params)
+        answer = self._transport.stream(request, timeout=timeout, limit=limit)
         if answer.status >= FIRST_ERROR:
-            try:
-                body = b"".join(answer.chunks())
-            finally:
-                answer.close()
-            error = self._runtime.error(operation, answer.status, answer.headers, body)
-            raise answered_in(answer.availability_zone, error)
+            self._runtime.result(operation, answer.whole())
         return _DirectStream(answer, operation, self._runtime)
 
     def close(self) -> None:
-        """Closes idle connections."""
+        """Close idle connections."""
         self._transport.close()
 
-    def _send(
-        self, operation: RuntimeOperation, params: Mapping[str, Any], timeout: float | None
-    ) -> Answer:
-        answer = self._transport.send(operation.request(params), timeout=timeout)
-        return answer_of_http(self._runtime, operation, answer)
 
+class AsyncInvoker:
+    """Carries operations for asyncio, one attempt a call; it raises what ``Invoker`` says.
 
-def answer_of_http(
-    runtime: RuntimeModel, operation: RuntimeOperation, answer: HttpResponse
-) -> Answer:
-    """Reads an answer that has come whole.
-
-    Raises:
-        ClientError: It is an error; the client's own class.
+    Args:
+        transport: What signs and sends.
+        runtime: The operations.
     """
-    if answer.status >= FIRST_ERROR:
-        error = runtime.error(operation, answer.status, answer.headers, answer.body)
-        raise answered_in(answer.availability_zone, error)
-    if operation is runtime.invoke_async:  # one member of it travels in the body
-        parsed = runtime.parsed(operation, answer.status, answer.headers, answer.body)
-        members = dict(_answer_of(parsed).members)
-    else:
-        members = {**operation.members(answer.headers), "Body": answer.body}
-    return Answer(
-        members=members,
-        request_id=answer.headers.get(_REQUEST_ID),
-        availability_zone=answer.availability_zone,
-        status=answer.status,
+
+    name = "direct"
+
+    def __init__(self, transport: AsyncDirectTransport, runtime: RuntimeModel) -> None:
+        self._transport = transport
+        self._runtime = runtime
+
+    def __repr__(self) -> str:
+        return f"AsyncInvoker({self._transport!r})"
+
+    @property
+    def async_operation(self) -> RuntimeOperation:
+        """InvokeEndpointAsync as the installed botocore has it."""
+        return self._runtime.invoke_async
+
+    async def invoke(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
+        """Do InvokeEndpoint."""
+        operation = self._runtime.invoke
+        request = operation.request(params)
+        return self._runtime.result(
+            operation, await self._transport.send(request, timeout=timeout, limit=limit)
+        )
+
+    async def invoke_async(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
+        """Do InvokeEndpointAsync."""
+        operation = self._runtime.invoke_async
+        request = operation.request(params)
+        return self._runtime.result(
+            operation, await self._transport.send(request, timeout=timeout, limit=limit)
+        )
+
+    async def stream(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> AsyncStreamAnswer:
+        """Do InvokeEndpointWithResponseStream."""
+        # Here: plain calls do without it.
+        from sm_private_client.inference.async_streams import AsyncStreamAnswer  # noqa: PLC0415
+
+        operation = self._runtime.stream
+        request = operation.request(params)
+        answer = await self._transport.stream(request, timeout=timeout, limit=limit)
+        if answer.status >= FIRST_ERROR:
+            self._runtime.result(operation, await answer.whole())
+        return AsyncStreamAnswer(
+            answer,
+            operation.members(answer.headers),
+            lambda parsed: self._runtime.made(operation, parsed),
+        )
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._transport.close()
+
+
+def direct_invoker(
+    routes: Routes,
+    *,
+    model: ServiceModel,
+    exceptions: Callable[[], Any],
+    **options: Any,  # noqa: ANN401 - those of _transport_options
+) -> DirectInvoker:
+    """Make what carries the Runtime's operations over one route; no I/O.
+
+    Args:
+        routes: Asked at each call.
+        model: botocore's model of ``sagemaker-runtime``.
+        exceptions: Gives the ``exceptions`` of a client when the first error comes.
+        **options: See ``_transport_options``.
+    """
+    transport = DirectTransport(routes, **_transport_options(model, **options))
+    return DirectInvoker(transport, RuntimeModel(model, exceptions))
+
+
+def async_invoker(
+    routes: Routes,
+    *,
+    model: ServiceModel,
+    exceptions: Callable[[], Any],
+    refresh_is_due: Callable[[], bool],
+    **options: Any,  # noqa: ANN401 - those of _transport_options
+) -> AsyncInvoker:
+    """Make the same for asyncio; see ``direct_invoker``.
+
+    Args:
+        routes: As there.
+        model: As there.
+        exceptions: As there.
+        refresh_is_due: Return True if asking for the credentials may take I/O.
+        **options: As there.
+    """
+    # Here: it imports asyncio, which plain calls do without.
+    from sm_private_client.transport.async_direct import AsyncDirectTransport  # noqa: PLC0415
+
+    transport = AsyncDirectTransport(
+        routes, refresh_is_due=refresh_is_due, **_transport_options(model, **options)
     )
+    return AsyncInvoker(transport, RuntimeModel(model, exceptions))
+
+
+def _transport_options(
+    model: ServiceModel,
+    *,
+    credentials: Callable[[], Credentials | None],
+    bundle: Callable[[], bool | str],
+    config: Any,  # noqa: ANN401 - botocore's Config is partly typed
+    user_agent: str,
+) -> dict[str, Any]:
+    """Return what both transports take.
+
+    Args:
+        model: Its signing name counts.
+        credentials: Asked for each request; ``None``: there are none.
+        bundle: Gives the path of a CA bundle, or ``True`` for botocore's own.
+        config: Connect time-out, pool size and client certificate are taken from it.
+        user_agent: The value of ``User-Agent``.
+    """
+    return {
+        "service": str(model.signing_name),
+        "credentials": credentials,
+        "bundle": bundle,
+        "client_cert": config.client_cert,
+        "connect_timeout": config.connect_timeout,
+        "max_idle": config.max_pool_connections,
+        "user_agent": user_agent,
+    }
 
 
 class _DirectStream:
@@ -173,7 +334,8 @@ class _DirectStream:
 class BotocoreInvoker:
     """Carries operations by a boto3 client, whose own retries stay what its config says.
 
-    A time-out is the client's too: ``timeout`` is passed over.
+    A time-out is the client's too: ``timeout`` is passed over, and so is the limit of what the
+    client reads itself.
 
     Args:
         client: Any ``sagemaker-runtime`` client.
@@ -196,22 +358,41 @@ class BotocoreInvoker:
         """InvokeEndpointAsync as the installed botocore has it."""
         return self._operations["InvokeEndpointAsync"]
 
-    def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:  # noqa: ARG002
-        """Does InvokeEndpoint; see ``Invoker``."""
+    def invoke(
+        self,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,  # noqa: ARG002
+        limit: int | None = None,
+    ) -> Answer:
+        """Do InvokeEndpoint; see ``Invoker``."""
         self._operations["InvokeEndpoint"].request(params)  # refuses what is out of limits
         answer = self.client.invoke_endpoint(**params)
         body = answer.pop("Body")
         with body:
-            read = body.read()
+            read = body.read() if limit is None else body.read(limit + 1)
+        check_size(len(read), limit)
         return _answer_of(answer, read)
 
-    def invoke_async(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:  # noqa: ARG002
-        """Does InvokeEndpointAsync; see ``Invoker``."""
+    def invoke_async(
+        self,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,  # noqa: ARG002
+        limit: int | None = None,  # noqa: ARG002
+    ) -> Answer:
+        """Do InvokeEndpointAsync; see ``Invoker``."""
         self._operations["InvokeEndpointAsync"].request(params)
         return _answer_of(self.client.invoke_endpoint_async(**params))
 
-    def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:  # noqa: ARG002
-        """Does InvokeEndpointWithResponseStream; see ``Invoker``."""
+    def stream(
+        self,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,  # noqa: ARG002
+        limit: int | None = None,  # noqa: ARG002
+    ) -> StreamAnswer:
+        """Do InvokeEndpointWithResponseStream; see ``Invoker``."""
         self._operations["InvokeEndpointWithResponseStream"].request(params)
         answer = self.client.invoke_endpoint_with_response_stream(**params)
         return _BotocoreStream(answer, self.client.exceptions)

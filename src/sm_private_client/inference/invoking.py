@@ -77,13 +77,15 @@ class StreamAnswer(Protocol):
 class Invoker(Protocol):
     """Carries the Runtime's operations, one attempt a call; safe between threads.
 
-    What it raises: the client's own exceptions for what the service answered, botocore's for
-    connections, ``PublicAddressError``. It never retries.
+    It is given the seconds of silence to bear, and the bytes of payload to take at the most, of a
+    stream those of an error; ``None``: any number. What it raises: the client's own exceptions
+    for what the service answered, botocore's for connections, ``PayloadError`` for too large an
+    answer, and what deciding the route raises. It never retries.
     """
 
     @property
     def name(self) -> str:
-        """``direct``, ``fast`` or ``botocore``."""
+        """``direct`` or ``botocore``."""
         ...
 
     @property
@@ -91,16 +93,26 @@ class Invoker(Protocol):
         """InvokeEndpointAsync as the installed botocore has it."""
         ...
 
-    def invoke(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
+    def invoke(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
         """Does InvokeEndpoint."""
         ...
 
-    def invoke_async(self, params: Mapping[str, Any], *, timeout: float | None) -> Answer:
+    def invoke_async(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> Answer:
         """Does InvokeEndpointAsync."""
         ...
 
-    def stream(self, params: Mapping[str, Any], *, timeout: float | None) -> StreamAnswer:
+    def stream(
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    ) -> StreamAnswer:
         """Does InvokeEndpointWithResponseStream."""
+        ...
+
+    def close(self) -> None:
+        """Closes idle connections; it can be used again."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.calls import (
     INVOKE_TIMEOUT,
+    MAX_RESPONSE_BYTES,
     STREAM_TIMEOUT,
     Invocation,
     Target,
@@ -28,6 +29,8 @@ from sm_private_client.inference.tracing import call_span
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
+
+    from typing_extensions import Self
 
     from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
@@ -60,6 +63,8 @@ class Predictor:
         retry: When and how often to try again; ``RetryPolicy()`` by default.
         timeout: Seconds to read, for ``invoke`` and ``predict``; 70 by default.
         stream_timeout: Seconds to read, for ``stream``; 600 by default.
+        max_response_bytes: Bytes of an answer that are taken at the most, 256 MiB by default;
+            ``None``: any number. A stream's parts do not count.
         invoker: What carries the calls; ``session.predictor`` passes it.
         quota: Shared by the predictors of a session.
         s3_prefix: ``s3://bucket/prefix/`` that ``submit`` puts large inputs under.
@@ -83,6 +88,7 @@ class Predictor:
         retry: RetryPolicy | None = None,
         timeout: float | None = INVOKE_TIMEOUT,
         stream_timeout: float | None = STREAM_TIMEOUT,
+        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
         invoker: Invoker | None = None,
         quota: RetryQuota | None = None,
         s3_prefix: str | None = None,
@@ -110,12 +116,26 @@ class Predictor:
         self._retrier = Retrier(policy, quota)
         self._timeout = timeout
         self._stream_timeout = stream_timeout
+        self._max_response_bytes = max_response_bytes
         self._s3_prefix = s3_prefix
         self._s3 = s3 or S3Objects.of_session()
         self._recipe = recipe
 
     def __repr__(self) -> str:
         return f"Predictor({self.endpoint_name!r}, transport={self._invoker!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections, which the session's predictors share.
+
+        All of them can be used again. A client that was given stays as it is.
+        """
+        self._invoker.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._recipe is None:
@@ -198,7 +218,7 @@ class Predictor:
 
         def attempt(left: float | None) -> Answer:
             try:
-                return self._invoker.invoke(params, timeout=left)
+                return self._invoker.invoke(params, timeout=left, limit=self._max_response_bytes)
             except Exception as error:
                 if observe is not None:
                     observe(error)
@@ -273,7 +293,9 @@ class Predictor:
         with call_span("InvokeEndpointWithResponseStream", self.endpoint_name) as span:
             answer, attempts = self._retrier.call(
                 # The limit is for each part; the deadline is for beginning.
-                lambda _: self._invoker.stream(params, timeout=limit),
+                lambda _: self._invoker.stream(
+                    params, timeout=limit, limit=self._max_response_bytes
+                ),
                 timeout=limit,
             )
             span.answered(answer, attempts)
@@ -324,7 +346,10 @@ class Predictor:
         def send(params: Mapping[str, Any]) -> Answer:
             with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
                 answer, attempts = self._retrier.call(
-                    lambda left: self._invoker.invoke_async(params, timeout=left), timeout=limit
+                    lambda left: self._invoker.invoke_async(
+                        params, timeout=left, limit=self._max_response_bytes
+                    ),
+                    timeout=limit,
                 )
                 span.answered(answer, attempts)
             return answer

@@ -7,6 +7,7 @@ botocore sends.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.utils import percent_encode
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.transport.http import HttpRequest
+from sm_private_client.transport.http11 import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +108,7 @@ class RuntimeOperation:
             for name, member in shape.members.items()
             if "location" in member.serialization
         }
+        self._kept_head = functools.lru_cache(maxsize=256, typed=True)(self._head)
         self._outputs = {
             name: member.serialization["name"].lower()
             for name, member in outputs.members.items()
@@ -114,7 +116,7 @@ class RuntimeOperation:
         }
 
     def head(self, params: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """Gives path and headers of a request.
+        """Return path and headers of a request; the last ones are kept, as calls have few kinds.
 
         Args:
             params: Members by botocore's names, without ``Body``; ``None`` counts as not given.
@@ -122,9 +124,16 @@ class RuntimeOperation:
         Raises:
             ConfigurationError: A member is unknown, missing or out of its limits.
         """
+        try:
+            return self._kept_head(*params, *params.values())
+        except TypeError:  # a value that cannot be looked up, which is refused
+            return self._head(*params, *params.values())
+
+    def _head(self, *params: Any) -> tuple[str, tuple[tuple[str, str], ...]]:  # noqa: ANN401 - whatever is given
         path = self._path
         headers = []
-        for name, value in params.items():
+        names, values = params[: len(params) // 2], params[len(params) // 2 :]
+        for name, value in zip(names, values, strict=True):
             if value is None:
                 continue
             member = self._members.get(name)
@@ -139,7 +148,7 @@ class RuntimeOperation:
                 path = path.replace(f"{{{member.wire_name}}}", percent_encode(text))
             else:
                 headers.append((member.wire_name, text))
-        missing = self._required - params.keys() - {"Body"}
+        missing = self._required.difference(names, ("Body",))
         if missing:
             raise ConfigurationError(
                 f"{self.name} needs {', '.join(sorted(missing))}.",

@@ -214,6 +214,14 @@ TABLE: Final = (
         cost=TIMEOUT_COST,
     ),
     Row(
+        # One that the request certainly did not reach is not even an error: see transport.direct.
+        name="kept-connection",
+        errors=(exceptions.ConnectionClosedError,),
+        mention="kept connection",
+        retried="if safe to repeat",
+        why="the kept connection ended without an answer, and " + _MAY_HAVE_RUN,
+    ),
+    Row(
         name="connection-lost",
         errors=(
             exceptions.ConnectionClosedError,

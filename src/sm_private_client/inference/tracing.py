@@ -85,9 +85,16 @@ def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[Call
     when that is closed. Of an exception it has type and HTTP status only: the text could repeat
     what the model said of the payload.
     """
-    if not HAS_OPENTELEMETRY:
+    if not HAS_OPENTELEMETRY or not _is_recorded():
         return _NO_SPAN
     return _real_span(operation, endpoint_name)
+
+
+def _is_recorded() -> bool:
+    """Return True if the program has set up something that takes spans."""
+    from opentelemetry import trace  # noqa: PLC0415 - optional
+
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @contextlib.contextmanager

@@ -64,10 +64,13 @@ def verify_vpc_endpoint(
         if planned.service_name:
             origin = Origin.of(route.endpoint_url, is_local=False)
             connector = Connector(dialer, origin, bundle=session.ca_bundle, timeout=CONNECT_TIMEOUT)
-            dialed, sock = connector.connect(route.endpoint_url)
+            connection = connector.connect(route.endpoint_url)
+            address = connection.address
+            connection.close()
         else:
             dialed = dialer.dial(host, 443, timeout=CONNECT_TIMEOUT)
-            sock = dialed.sock
+            address = dialed.address
+            dialed.sock.close()
     except (BotoCoreError, OSError) as error:
         if isinstance(error, PrivateClientError):
             reason = error.what.partition("\n")[0]
@@ -82,8 +85,7 @@ def verify_vpc_endpoint(
                 "caller's, and both ways by the network ACLs.",
             ),
         ) from error
-    sock.close()
-    return dialed.address
+    return address
 
 
 def _route(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import os
 import queue
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
-__all__ = ["run_within"]
+__all__ = ["SingleFlight", "run_within"]
 
 T = TypeVar("T")
 
@@ -48,3 +50,92 @@ def run_within(timeout: float, function: Callable[[], T], *, what: str) -> T:
     if error is not None:
         raise error
     return result  # type: ignore[return-value] # error is None, so this is the result
+
+
+class SingleFlight:
+    """Share one run of a function among all who ask for it meanwhile; safe between threads.
+
+    Each runs in a daemon thread of its own, so that there is at most one thread a key, however
+    many ask, and however long it takes. A forked child begins with none.
+    """
+
+    def __init__(self) -> None:
+        self._begin_anew()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SingleFlight, ()
+
+    def begin(
+        self, key: Hashable, function: Callable[[], T], *, what: str
+    ) -> concurrent.futures.Future[T]:
+        """Return what a run that has begun will give, and begin one if none has.
+
+        Args:
+            key: What is asked for.
+            function: What to run; it is not run if another with the same key is running.
+            what: What it does, for the thread's name.
+        """
+        if self._pid != os.getpid():
+            self._begin_anew()  # the parent's threads are not here
+        with self._lock:
+            future: concurrent.futures.Future[T] | None = self._running.get(key)
+            if future is not None:
+                return future
+            future = self._running[key] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                outcome = function()
+            except BaseException as error:  # noqa: BLE001 - handed to those who wait
+                self._forget(key)
+                future.set_exception(error)
+            else:
+                self._forget(key)
+                future.set_result(outcome)
+
+        try:
+            threading.Thread(target=run, name=what, daemon=True).start()
+        except BaseException:
+            self._forget(key)
+            raise
+        return future
+
+    def run_within(
+        self, timeout: float, key: Hashable, function: Callable[[], T], *, what: str
+    ) -> T:
+        """Wait for a shared run no longer than ``timeout`` seconds; see ``begin``.
+
+        Raises:
+            TimeoutError: It takes longer; it goes on, for those who ask later.
+            BaseException: Whatever the function raises.
+        """
+        future = self.begin(key, function, what=what)
+        done, _ = concurrent.futures.wait((future,), max(timeout, 0.001))
+        if not done:
+            raise TimeoutError(f"{what}: no answer within {timeout:g} s")
+        return future.result()
+
+    async def run(
+        self, key: Hashable, function: Callable[[], T], *, what: str, timeout: float | None = None
+    ) -> T:
+        """Do what ``run_within`` does, without blocking the event loop; ``None`` waits for ever."""
+        import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
+
+        waiting = asyncio.wrap_future(self.begin(key, function, what=what))
+        try:
+            await asyncio.wait((waiting,), timeout=timeout)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()  # this wait only: what has begun goes on
+        raise TimeoutError(f"{what}: no answer within {timeout} s")
+
+    def _begin_anew(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._running: dict[Hashable, concurrent.futures.Future[Any]] = {}
+
+    def _forget(self, key: Hashable) -> None:
+        with self._lock:
+            del self._running[key]

@@ -9,7 +9,7 @@ import selectors
 import socket
 from typing import Final, Protocol
 
-from sm_private_client.routing.deadlines import run_within
+from sm_private_client.routing.deadlines import SingleFlight
 
 __all__ = ["NetworkBackend", "SocketOption", "SystemNetwork", "connect", "failure_of"]
 
@@ -57,7 +57,13 @@ class NetworkBackend(Protocol):
 
 
 class SystemNetwork:
-    """The machine's own resolver and sockets."""
+    """The machine's own resolver and sockets.
+
+    A resolver that hangs holds one thread a host name, however many ask.
+    """
+
+    def __init__(self) -> None:
+        self._lookups = SingleFlight()
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
         """Looks a host name up through the system's resolver; see ``NetworkBackend``."""
@@ -67,8 +73,9 @@ class SystemNetwork:
             pass
         try:
             # getaddrinfo has no timeout of its own.
-            found = run_within(
+            found = self._lookups.run_within(
                 timeout,
+                host,
                 lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM),
                 what=f"DNS look-up of {host}",
             )

@@ -9,6 +9,7 @@ from botocore.config import Config
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.quota import RetryQuota
+from sm_private_client.session.private_routes import ServiceRoute
 from sm_private_client.transport.client_config import USER_AGENT
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     import boto3.session
     import botocore.session
 
-    from sm_private_client.inference.async_invoker import AsyncInvoker
     from sm_private_client.inference.calls import PredictorOptions
-    from sm_private_client.inference.invokers import DirectInvoker
+    from sm_private_client.inference.invokers import AsyncInvoker, DirectInvoker
     from sm_private_client.inference.invoking import Invoker
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
@@ -59,14 +59,15 @@ class Carriers:
         self._routes = routes
         self._clients = clients
         self._client = client
-        self._get_credentials = get_credentials
+        self._credentials = _Credentials(get_credentials, botocore_session.get_credentials)
+        self._service_routes: dict[str, ServiceRoute] = {}
         self.quota = RetryQuota()
         self._lock = threading.RLock()
         self._direct: dict[str, DirectInvoker] = {}
         self._async: dict[str, AsyncInvoker] = {}
 
     def blocking(self, transport: str, region: str, options: PredictorOptions) -> Invoker:
-        """Gives the carrier of a ``Predictor``.
+        """Return the carrier of a ``Predictor``; no I/O.
 
         Args:
             transport: ``direct`` or ``botocore``.
@@ -74,7 +75,7 @@ class Carriers:
             options: The predictor's; its time-outs become those of a botocore client.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``Session.predictor``.
+            ConfigurationError: There is no such transport.
         """
         if transport == "direct":
             return self._direct_invoker(region)
@@ -85,21 +86,13 @@ class Carriers:
         )
 
     def asynchronous(self, region: str) -> AsyncInvoker:
-        """Gives the carrier of an ``AsyncPredictor``.
-
-        Raises:
-            MissingExtraError: The extra ``fast`` is not installed.
-            RoutingError, PublicAddressError, ConfigurationError: See ``Session.predictor``.
-        """
-        from sm_private_client.inference.engines import async_invoker  # noqa: PLC0415 - see class
+        """Return the carrier of an ``AsyncPredictor``; no I/O."""
+        from sm_private_client.inference.invokers import async_invoker  # noqa: PLC0415 - see class
 
         with self._lock:
             if region not in self._async:
-                credentials = self._get_credentials()
                 self._async[region] = async_invoker(
-                    **self._options(region),
-                    # Only credentials that expire have it.
-                    refresh_is_due=getattr(credentials, "refresh_needed", lambda: False),
+                    **self._options(region), refresh_is_due=self._credentials.refresh_is_due
                 )
             return self._async[region]
 
@@ -122,14 +115,8 @@ class Carriers:
             "recipe": (_predictor_again, (session, verb, endpoint_name, again)),
         }
 
-    def forget(self) -> None:
-        """Forgets every carrier that is shared; predictors keep theirs."""
-        with self._lock:
-            self._direct.clear()
-            self._async.clear()
-
     def _direct_invoker(self, region: str) -> DirectInvoker:
-        from sm_private_client.inference.engines import direct_invoker  # noqa: PLC0415 - see class
+        from sm_private_client.inference.invokers import direct_invoker  # noqa: PLC0415 - see class
 
         with self._lock:
             if region not in self._direct:
@@ -153,16 +140,47 @@ class Carriers:
         return BotocoreInvoker(client)
 
     def _options(self, region: str) -> dict[str, Any]:
-        credentials = self._get_credentials()
+        if region not in self._service_routes:
+            self._service_routes[region] = ServiceRoute(self._routes, _RUNTIME, region)
         return {
-            "dialer": self._routes.dialer(self._routes.route(_RUNTIME, region)),
+            "routes": self._service_routes[region],
             "model": self._session.get_service_model(_RUNTIME),
-            "credentials": lambda: credentials and credentials.get_frozen_credentials(),
-            "bundle": self._routes.bundle(),
+            "credentials": self._credentials.frozen,
+            "bundle": self._routes.bundle,
             "config": self._clients.routed_config(None).config,
             "user_agent": f"{self._session.user_agent()} {USER_AGENT}",
             "exceptions": lambda: self._client(_RUNTIME, region).exceptions,
         }
+
+
+class _Credentials:
+    """The session's credentials as they are at each call.
+
+    Args:
+        load: Loads them as the session does, which may take I/O.
+        get: Gives what is loaded, or was set since.
+    """
+
+    def __init__(self, load: Callable[[], Any], get: Callable[[], Any]) -> None:
+        self._load = load
+        self._get = get
+        self._are_loaded = False
+
+    def frozen(self) -> Any:  # noqa: ANN401 - botocore's ReadOnlyCredentials
+        """Return them, ``None`` if there are none; this may take I/O."""
+        credentials = self._get() if self._are_loaded else self._load()
+        if credentials is None:
+            return None
+        self._are_loaded = True
+        return credentials.get_frozen_credentials()
+
+    def refresh_is_due(self) -> bool:
+        """Return True if asking for them may take I/O."""
+        if not self._are_loaded:
+            return True
+        # Only credentials that expire have it.
+        is_due: Callable[[], bool] | None = getattr(self._get(), "refresh_needed", None)
+        return is_due is not None and is_due()
 
 
 def _predictor_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -170,6 +171,7 @@ class ServiceRoute:
         self._region = region
         self._config = config
         self._credentials = credentials
+        self._lock = threading.Lock()
         self._decided: tuple[object, str | None, Dialer] | None = None
 
     def known(self, endpoint_url: str | None = None) -> Dialer | None:
@@ -191,14 +193,18 @@ class ServiceRoute:
         known = self.known(endpoint_url)
         if known is not None:
             return known
-        era = self._routes.book.era
-        route = self._routes.decide(
-            self._service_name,
-            self._region,
-            endpoint_url=endpoint_url,
-            config=self._config,
-            credentials=self._credentials(),
-        )
-        dialer = self._routes.dialer(route)
-        self._decided = era, endpoint_url, dialer
-        return dialer
+        with self._lock:  # so that all who ask get one Dialer
+            known = self.known(endpoint_url)
+            if known is not None:
+                return known
+            era = self._routes.book.era
+            route = self._routes.decide(
+                self._service_name,
+                self._region,
+                endpoint_url=endpoint_url,
+                config=self._config,
+                credentials=self._credentials(),
+            )
+            dialer = self._routes.dialer(route)
+            self._decided = era, endpoint_url, dialer
+            return dialer

@@ -240,7 +240,8 @@ class Session(boto3.session.Session):
     ) -> Predictor:
         """Makes a ``Predictor`` for one inference endpoint, over this session's private route.
 
-        Predictors of a session share their connections.
+        Predictors of a session share their connections. Making one does no I/O: its first call
+        decides the route, and raises what ``route`` does.
 
         Args:
             endpoint_name: The inference endpoint's name.
@@ -251,8 +252,8 @@ class Session(boto3.session.Session):
             **options: See ``Predictor``.
 
         Raises:
-            NoPrivateRouteError: There is no private route; nothing was sent.
-            RoutingError, PublicAddressError, ConfigurationError: See ``errors``.
+            NoRegionError: None is set anywhere; botocore's own.
+            ConfigurationError: An argument cannot be used.
         """
         # Here and below: a process that only wants clients need not load what calls models.
         from sm_private_client.inference.predictor import Predictor  # noqa: PLC0415
@@ -275,10 +276,7 @@ class Session(boto3.session.Session):
         region_name: str | None = None,
         **options: Unpack[PredictorOptions],
     ) -> AsyncPredictor:
-        """Makes an ``AsyncPredictor``, as ``predictor`` makes a ``Predictor``; extra ``fast``.
-
-        Deciding the route may take seconds: in an event loop, make it before the work begins or
-        in ``asyncio.to_thread``.
+        """Makes an ``AsyncPredictor``, as ``predictor`` makes a ``Predictor``; no I/O.
 
         Args:
             endpoint_name: The inference endpoint's name.
@@ -286,7 +284,6 @@ class Session(boto3.session.Session):
             **options: See ``Predictor``.
 
         Raises:
-            MissingExtraError: The extra is not installed.
             Exception: As ``predictor``.
         """
         from sm_private_client.inference.aio import AsyncPredictor  # noqa: PLC0415

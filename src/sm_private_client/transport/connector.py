@@ -1,7 +1,8 @@
-"""Connector: verified connections to one origin through a Dialer, with botocore's errors."""
+"""Verified connections to one origin through a Dialer, with botocore's errors."""
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -16,17 +17,19 @@ from botocore.exceptions import (
 )
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.transport.tls import explain, verifying_context
+from sm_private_client.transport.connection import Connection
+from sm_private_client.transport.tls import TlsSession, explain, verifying_context
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
-    from sm_private_client.transport.dialer import Dialed, Dialer
+    from sm_private_client.transport.async_connection import AsyncConnection
+    from sm_private_client.transport.dialer import Dialer
 
 __all__ = ["Connector", "Origin"]
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+_CALL: Final = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,22 +40,25 @@ class Origin:
         scheme: ``https`` or ``http``.
         host: The host name, or an address without brackets.
         port: The port.
+        path: What stands before every request's path, such as ``/gateway``; empty mostly.
     """
 
     scheme: str
     host: str
     port: int
+    path: str = ""
 
     @classmethod
     def of(cls, url: str, *, is_local: bool) -> Origin:
-        """Reads it from an endpoint URL, whose path is not looked at.
+        """Read it from an endpoint URL.
 
         Args:
             url: The endpoint URL.
             is_local: Whether the route leads to a stand-in on this machine.
 
         Raises:
-            ConfigurationError: Not a URL of https, or of http where the route is local.
+            ConfigurationError: Not a URL of https, or of http if the route is local; or one of
+                a call.
         """
         parts = urlsplit(url)
         allowed = ("https", "http") if is_local else ("https",)
@@ -62,20 +68,28 @@ class Origin:
                 cause=f"the direct path takes {' or '.join(allowed)} here.",
                 remedy="give a URL such as https://<DNS name of the VPC endpoint>.",
             )
+        if _CALL.search(parts.path):
+            raise ConfigurationError(
+                f"endpoint_url={url!r} is the URL of a call.",
+                cause="the path of each call is added to the endpoint URL.",
+                remedy="leave out what begins with /endpoints/; the inference endpoint's name is "
+                "the argument of predictor().",
+            )
         return cls(
             scheme=parts.scheme,
             host=parts.hostname,
             port=parts.port or _DEFAULT_PORTS[parts.scheme],
+            path=parts.path.removesuffix("/"),
         )
 
     @property
     def authority(self) -> str:
-        """The value of ``Host``: the port is in it only where it is not the scheme's own."""
+        """The value of ``Host``: the port is in it only if it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def url(self, path: str = "") -> str:
-        """Gives the URL of a path."""
+        """Return the URL of a path as it goes on the wire."""
         return f"{self.scheme}://{self.authority}{path}"
 
 
@@ -114,14 +128,11 @@ class Connector:
         self._clock = clock
         self._context = verifying_context(bundle, client_cert) if origin.scheme == "https" else None
 
-    def connect(self, url: str) -> tuple[Dialed, socket.socket]:
-        """Connects; nothing of a request has been sent where this raises.
+    def connect(self, url: str) -> Connection:
+        """Connect; nothing of a request has been sent if this raises.
 
         Args:
             url: What is called, for the errors.
-
-        Returns:
-            Which address it is, and the socket to use, with TLS where the origin is https.
 
         Raises:
             PublicAddressError: The guard refused.
@@ -129,37 +140,49 @@ class Connector:
             SSLError: botocore's: the handshake failed, with what is known of the cause.
             EndpointConnectionError: botocore's: the name does not resolve, or no address answers.
         """
-        failure: BotoCoreError
         started = self._clock()
         try:
             dialed = self._dialer.dial(self.origin.host, self.origin.port, timeout=self._timeout)
-            left = None if self._timeout is None else self._timeout - (self._clock() - started)
-            return dialed, self._secured(dialed.sock, left)
-        except TimeoutError as error:
-            failure = ConnectTimeoutError(endpoint_url=url, error=error)
-            cause: OSError = error
-        except ssl.SSLError as error:
-            explained = ssl.SSLError(explain(str(error), self._bundle))
-            failure = SSLError(endpoint_url=url, error=explained)
-            cause = error
+            connection = Connection(dialed, self._tls())
+            try:
+                connection.shake_hands(self._left(started))
+            except BaseException:
+                connection.close()
+                raise
         except OSError as error:
-            failure = EndpointConnectionError(endpoint_url=url, error=error)
-            cause = error
+            failure, cause = self._failure(url, error), error
+        else:
+            return connection
         raise failure from cause
 
-    def _secured(self, sock: socket.socket, timeout: float | None) -> socket.socket:
-        if self._context is None:
-            return sock
-        secured = self._context.wrap_socket(
-            sock,
-            server_hostname=self.origin.host,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,  # an answer without a length could be cut unnoticed
-        )
+    async def connect_async(self, url: str) -> AsyncConnection:
+        """Do what ``connect`` does, in the running event loop."""
+        # Here: it imports asyncio, which plain calls do without.
+        from sm_private_client.transport.async_connection import AsyncConnection  # noqa: PLC0415
+
+        started = self._clock()
         try:
-            secured.settimeout(None if timeout is None else max(timeout, 0.001))
-            secured.do_handshake()
-        except BaseException:
-            secured.close()
-            raise
-        return secured
+            dialed = await self._dialer.dial_async(
+                self.origin.host, self.origin.port, timeout=self._timeout
+            )
+            connection = AsyncConnection(dialed, self._tls())
+            await connection.begin(self._left(started))
+        except OSError as error:
+            failure, cause = self._failure(url, error), error
+        else:
+            return connection
+        raise failure from cause
+
+    def _tls(self) -> TlsSession | None:
+        return TlsSession(self._context, self.origin.host) if self._context else None
+
+    def _left(self, started: float) -> float | None:
+        return None if self._timeout is None else self._timeout - (self._clock() - started)
+
+    def _failure(self, url: str, error: OSError) -> BotoCoreError:
+        if isinstance(error, TimeoutError):
+            return ConnectTimeoutError(endpoint_url=url, error=error)
+        if isinstance(error, ssl.SSLError):
+            explained = ssl.SSLError(explain(str(error), self._bundle))
+            return SSLError(endpoint_url=url, error=explained)
+        return EndpointConnectionError(endpoint_url=url, error=error)

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.privatelink.addresses import refusal
+from sm_private_client.routing.deadlines import SingleFlight
 from sm_private_client.routing.network import failure_of
 from sm_private_client.transport.egress import EgressLedger, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Generator
 
     from typing_extensions import Self
 
@@ -90,6 +92,8 @@ class ZoneHealth:
 
     def is_suspect(self, zone: str) -> bool:
         """Says whether it failed within the last 30 s."""
+        if not self._failed:
+            return False
         with self._lock:
             failed = self._failed.get(zone)
         return failed is not None and self._clock() - failed < ZONE_PENALTY
@@ -100,7 +104,7 @@ class Dialed:
     """A connection that stands.
 
     Attributes:
-        sock: The connected socket, blocking, without TLS yet.
+        sock: The connected socket, without TLS yet.
         address: The address that was judged and connected to.
         availability_zone: Its zone, ``None`` where it is not known.
         tally: Counts the calls over it.
@@ -143,6 +147,7 @@ class Dialer:
         self._egress = egress if egress is not None else EgressLedger()
         self._clock = clock
         self._zones = {a.address: a.availability_zone for a in route.addresses}
+        self._lookups = SingleFlight()
 
     def __repr__(self) -> str:
         return f"Dialer(host={self.route.host!r}, zone={self.route.availability_zone!r})"
@@ -169,10 +174,43 @@ class Dialer:
             TimeoutError: No address answered in time.
             OSError: Every address failed.
         """
-        budget = float("inf") if timeout is None else timeout
-        deadline = self._clock() + budget
+        deadline = self._clock() + (float("inf") if timeout is None else timeout)
         waiting = self.candidates(host, timeout=timeout)
-        return self._race(host, waiting, port, deadline, (*KEEPALIVE, *socket_options))
+        with _Pending() as pending:
+            race = self._race(pending, host, waiting, port, deadline, (*KEEPALIVE, *socket_options))
+            try:
+                seconds = next(race)
+                while True:
+                    seconds = race.send(pending.wait(seconds))
+            except StopIteration as won:
+                dialed: Dialed = won.value
+                dialed.sock.setblocking(True)
+                return dialed
+
+    async def dial_async(self, host: str, port: int, *, timeout: float | None) -> Dialed:
+        """Do what ``dial`` does without blocking the event loop; one look-up serves all who wait.
+
+        The socket that it gives does not block.
+        """
+        import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
+
+        deadline = self._clock() + (float("inf") if timeout is None else timeout)
+        waiting = await self._lookups.run(
+            host,
+            lambda: self.candidates(host, timeout=timeout),
+            what=f"look-up of {host}",
+            timeout=timeout,
+        )
+        with _Pending() as pending:
+            race = self._race(pending, host, [*waiting], port, deadline, KEEPALIVE)
+            try:
+                seconds = next(race)
+                while True:
+                    await pending.wait_in(asyncio.get_running_loop(), seconds)
+                    seconds = race.send(pending.wait(0))
+            except StopIteration as won:
+                dialed: Dialed = won.value
+                return dialed
 
     def candidates(self, host: str, *, timeout: float | None) -> list[str]:
         """Gives the addresses of a host in the order they are tried in, every one judged.
@@ -235,49 +273,49 @@ class Dialer:
 
     def _race(
         self,
+        pending: _Pending,
         host: str,
         waiting: list[str],
         port: int,
         deadline: float,
         options: tuple[SocketOption, ...],
-    ) -> Dialed:
+    ) -> Generator[float, list[tuple[socket.socket, str]], Dialed]:
+        """Race the addresses: yield seconds to wait at the most, be sent what is connected."""
         failures: list[str] = []
         next_start = self._clock()
-        with _Pending() as pending:
-            while True:
-                now = self._clock()
-                # A thread that had to wait for the CPU looks for an answer before it races.
-                if waiting and now >= next_start and not (pending and pending.wait(0)):
-                    address = waiting.pop(0)
-                    try:
-                        opened = self._network.open(address, port, socket_options=options)
-                    except OSError as error:
-                        failures.append(self._fail(address, error))
-                    else:
-                        pending.add(opened, address, now)
-                        next_start = now + RACE_DELAY
-                    continue
-                if not pending:
-                    raise ConnectionError(f"{host}:{port}: " + "; ".join(failures))
-                if now >= deadline:
-                    late = TimeoutError("no answer in time")
-                    failures += [self._fail(a, late) for a in (*pending.addresses(), *waiting)]
-                    raise TimeoutError(f"{host}:{port}: " + "; ".join(failures))
-                wake = min(deadline, next_start) if waiting else deadline
-                for opened, address in pending.wait(wake - now):
-                    failure = failure_of(opened)
-                    if failure is None:
-                        pending.take(opened)
-                        for silent in pending.addresses(for_seconds=RACE_DELAY, now=self._clock()):
-                            self._health.failed(self._zone(silent))
-                        return self._won(host, opened, address)
-                    pending.take(opened).close()
-                    failures.append(self._fail(address, failure))
-                    next_start = now  # the next one need not wait
+        while True:
+            now = self._clock()
+            # A thread that had to wait for the CPU looks for an answer before it races.
+            if waiting and now >= next_start and not (pending and pending.wait(0)):
+                address = waiting.pop(0)
+                try:
+                    opened = self._network.open(address, port, socket_options=options)
+                except OSError as error:
+                    failures.append(self._fail(address, error))
+                else:
+                    pending.add(opened, address, now)
+                    next_start = now + RACE_DELAY
+                continue
+            if not pending:
+                raise ConnectionError(f"{host}:{port}: " + "; ".join(failures))
+            if now >= deadline:
+                late = TimeoutError("no answer in time")
+                failures += [self._fail(a, late) for a in (*pending.addresses(), *waiting)]
+                raise TimeoutError(f"{host}:{port}: " + "; ".join(failures))
+            wake = min(deadline, next_start) if waiting else deadline
+            for opened, address in (yield wake - now):
+                failure = failure_of(opened)
+                if failure is None:
+                    pending.take(opened)
+                    for silent in pending.addresses(for_seconds=RACE_DELAY, now=self._clock()):
+                        self._health.failed(self._zone(silent))
+                    return self._won(host, opened, address)
+                pending.take(opened).close()
+                failures.append(self._fail(address, failure))
+                next_start = now  # the next one need not wait
 
     def _won(self, host: str, opened: socket.socket, address: str) -> Dialed:
         self._health.answered(self._zone(address))
-        opened.setblocking(True)
         zone = self._zones.get(address)
         verdict = self.route.address_policy.judge(address)
         tally = self._egress.tally(self.route.service_name, host, verdict, availability_zone=zone)
@@ -317,6 +355,25 @@ class _Pending:
         limit = None if timeout == float("inf") else max(timeout, 0)
         fds = {key.fd for key, _ in self._selector.select(limit)}
         return [(s, address) for s, (address, _) in self._opened.items() if s.fileno() in fds]
+
+    async def wait_in(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        """Wait in an event loop until one is connected or has failed."""
+        ready = loop.create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        timer = None if timeout == float("inf") else loop.call_later(max(timeout, 0), wake)
+        for opened in self._opened:
+            loop.add_writer(opened, wake)
+        try:
+            await ready
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for opened in self._opened:
+                loop.remove_writer(opened)
 
     def addresses(self, *, for_seconds: float = 0, now: float = float("inf")) -> list[str]:
         return [a for a, started in self._opened.values() if now - started >= for_seconds]

@@ -7,277 +7,336 @@ retried here; what is raised says whether anything was sent.
 from __future__ import annotations
 
 import os
+import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
 
-from sm_private_client.transport.connection import Connection
+from sm_private_client.transport.connection import NeverDeliveredError
 from sm_private_client.transport.connector import Connector, Origin
-from sm_private_client.transport.http import HttpResponse
-from sm_private_client.transport.outgoing import Outgoing
+from sm_private_client.transport.http11 import (
+    FIRST_ERROR,
+    HttpResponse,
+    ResponseReader,
+    request_head,
+)
 from sm_private_client.transport.pool import ConnectionPool
+from sm_private_client.transport.signing import RequestSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from typing_extensions import Self
-
-    from sm_private_client.transport.answers import Answer
+    from sm_private_client.transport.connection import Connection
     from sm_private_client.transport.dialer import Dialer
-    from sm_private_client.transport.http import HttpRequest, HttpStream
-    from sm_private_client.transport.signing import Credentials, Signer
+    from sm_private_client.transport.http11 import HttpRequest
+    from sm_private_client.transport.signing import Credentials
 
-__all__ = ["DirectTransport", "WholeStream"]
-
-_FIRST_UNUSUAL: Final = 300
-"""A status from here on has no event stream; its payload is small and read at once."""
+__all__ = ["DirectTransport", "Exchanges", "HttpStream", "Routes", "failure_of", "response_of"]
 
 
-class DirectTransport:
-    """Implements ``HttpTransport`` with the standard library; safe between threads and forks.
+class Routes(Protocol):
+    """Decides the route of a transport when it is first needed, and remembers it."""
 
-    A forked child never uses its parent's connections: it makes its own.
+    def known(self) -> Dialer | None:
+        """Return what connects, if the route is decided; no I/O."""
+        ...
+
+    def decide(self) -> Dialer:
+        """Return what connects; deciding may take seconds.
+
+        Raises:
+            RoutingError, PublicAddressError, ConfigurationError: There is no route.
+        """
+        ...
+
+
+class Exchanges:
+    """What the transports for threads and for asyncio share: options, signing, framing.
 
     Args:
-        connector: Connects to the origin.
-        outgoing: Signs requests to it.
+        routes: Asked at each call; another Dialer than before is connected to anew.
+        service: The signing name.
+        credentials: Asked for each request; ``None``: there are none.
+        bundle: Gives the path of a CA bundle, or ``True`` for botocore's own.
+        client_cert: As in botocore's ``Config``.
+        connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
         max_idle: Connections that are kept while idle; those in use are not bounded.
-        is_suspect: Whether a zone is held to have failed; its idle connections are not used.
+        user_agent: The value of ``User-Agent``.
         clock: Monotonic seconds.
+        now: This machine's seconds since the epoch.
     """
 
     def __init__(
         self,
-        connector: Connector,
-        outgoing: Outgoing,
+        routes: Routes,
         *,
-        max_idle: int,
-        is_suspect: Callable[[str], bool],
-        clock: Callable[[], float],
-    ) -> None:
-        self._origin = connector.origin
-        self._connector = connector
-        self._outgoing = outgoing
-        self._pool = ConnectionPool(max_idle=max_idle, is_suspect=is_suspect, clock=clock)
-
-    @classmethod
-    def to(
-        cls,
-        dialer: Dialer,
-        *,
-        url: str,
-        signer: Signer,
+        service: str,
         credentials: Callable[[], Credentials | None],
-        bundle: bool | str,
+        bundle: Callable[[], bool | str],
         client_cert: str | tuple[str, str] | None = None,
         connect_timeout: float | None = 5.0,
         max_idle: int = 50,
         user_agent: str,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-    ) -> DirectTransport:
-        """Makes one to a URL.
+    ) -> None:
+        self._routes = routes
+        self._bundle = bundle
+        self._client_cert = client_cert
+        self._connect_timeout = connect_timeout
+        self._max_idle = max_idle
+        self._clock = clock
+        self._signer = RequestSigner(
+            service=service, credentials=credentials, user_agent=user_agent, now=now
+        )
 
-        Args:
-            dialer: Judges and connects; its route says whether http is allowed.
-            url: The endpoint URL; its path is not looked at.
-            signer: For the region and service.
-            credentials: Asked for each request; ``None``: there are none.
-            bundle: The path of a CA bundle, or ``True`` for botocore's own.
-            client_cert: As in botocore's ``Config``.
-            connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
-            max_idle: Connections that are kept while idle; those in use are not bounded.
-            user_agent: The value of ``User-Agent``.
-            clock: Monotonic seconds.
-            now: This machine's seconds since the epoch.
+    def __repr__(self) -> str:
+        dialer = self._routes.known()
+        host = dialer.route.host if dialer else None
+        return f"{type(self).__name__}(host={host!r}, idle={self._idle})"
+
+    @property
+    def _idle(self) -> int:
+        """How many connections are idle."""
+        raise NotImplementedError
+
+    def _connector(self, dialer: Dialer) -> Connector:
+        """Make what connects to a route.
 
         Raises:
             ConfigurationError: The URL, the bundle or the client certificate cannot be used.
         """
-        origin = Origin.of(url, is_local=dialer.route.is_local)
-        connector = Connector(
+        return Connector(
             dialer,
-            origin,
-            bundle=bundle,
-            client_cert=client_cert,
-            timeout=connect_timeout,
-            clock=clock,
-        )
-        outgoing = Outgoing(
-            authority=origin.authority,
-            signer=signer,
-            credentials=credentials,
-            user_agent=user_agent,
-            now=now,
-        )
-        return cls(
-            connector, outgoing, max_idle=max_idle, is_suspect=dialer.is_suspect, clock=clock
+            Origin.of(dialer.route.endpoint_url, is_local=dialer.route.is_local),
+            bundle=self._bundle(),
+            client_cert=self._client_cert,
+            timeout=self._connect_timeout,
+            clock=self._clock,
         )
 
-    def __repr__(self) -> str:
-        return (
-            f"DirectTransport(host={self._origin.host!r}, engine='built-in', "
-            f"idle={len(self._pool)})"
+    def _signed(self, request: HttpRequest, origin: Origin, region: str) -> tuple[str, bytes]:
+        """Return the URL and the head of a request."""
+        path = origin.path + request.path
+        headers = self._signer.headers(
+            request, path=path, authority=origin.authority, region=region
+        )
+        return origin.url(path), request_head(request.method, path, headers)
+
+
+class _Upstream:
+    """One route and the connections to it."""
+
+    def __init__(
+        self, dialer: Dialer, connector: Connector, *, max_idle: int, clock: Callable[[], float]
+    ) -> None:
+        self.dialer = dialer
+        self.connector = connector
+        self.pool: ConnectionPool[Connection] = ConnectionPool(
+            max_idle=max_idle, is_suspect=dialer.is_suspect, clock=clock
         )
 
-    def send(self, request: HttpRequest, *, timeout: float | None) -> HttpResponse:
-        """Sends a request and reads the whole answer; see ``HttpTransport``.
 
-        Where an answer says that our clock is off, the clock is set and the request is signed
-        and sent once more, as botocore does.
+class DirectTransport(Exchanges):
+    """Signs requests and sends them over guarded connections; safe between threads and forks.
+
+    What it raises is botocore's own: ``ConnectTimeoutError`` and ``EndpointConnectionError``
+    (nothing was sent), ``SSLError`` (nothing was sent), ``ReadTimeoutError`` and
+    ``ConnectionClosedError`` (the request may have been executed); ``PublicAddressError``,
+    ``PayloadError`` and what deciding the route raises. It never retries, with two exceptions
+    that are none: a request that was refused for our clock is sent once more by the service's,
+    and one that a dead connection did not deliver is sent on a fresh one.
+
+    A forked child never uses its parent's connections: it makes its own. For the arguments see
+    ``Exchanges``.
+    """
+
+    def __init__(self, routes: Routes, **options: Any) -> None:  # noqa: ANN401 - see Exchanges
+        super().__init__(routes, **options)
+        self._upstream: _Upstream | None = None
+        self._making = threading.Lock()
+
+    def send(
+        self, request: HttpRequest, *, timeout: float | None, limit: int | None = None
+    ) -> HttpResponse:
+        """Send a request and read the whole answer, whatever its status.
+
+        Args:
+            request: What to send.
+            timeout: Seconds of silence; ``None`` waits for ever.
+            limit: Bytes of payload that are taken at the most; ``None``: any number.
         """
-        answer = self._begin(request, timeout).whole()
-        if self._outgoing.clock.corrected_by(answer):
-            answer = self._begin(request, timeout).whole()
-        return answer
+        response = self._response(request, timeout, limit)
+        if self._signer.is_corrected_by(response):
+            response = self._response(request, timeout, limit)
+        return response
 
-    def stream(self, request: HttpRequest, *, timeout: float | None) -> HttpStream:
-        """Sends a request and gives the answer once its head has come; see ``HttpTransport``.
+    def stream(
+        self, request: HttpRequest, *, timeout: float | None, limit: int | None = None
+    ) -> HttpStream:
+        """Send a request and return the answer once its head has come.
 
-        The answer of an error has come whole.
+        The answer of an error has come whole, and only that has a limit.
         """
-        stream = self._begin(request, timeout)
-        if stream.status < _FIRST_UNUSUAL:
-            return stream
-        answer = stream.whole()
-        if self._outgoing.clock.corrected_by(answer):
-            return self._begin(request, timeout)
-        return WholeStream(answer)
+        stream = self._stream(request, timeout, limit)
+        if stream.status >= FIRST_ERROR and self._signer.is_corrected_by(stream.whole()):
+            stream = self._stream(request, timeout, limit)
+            if stream.status >= FIRST_ERROR:
+                stream.whole()
+        return stream
 
     def close(self) -> None:
-        """Closes every idle connection; the transport can be used again."""
-        self._pool.close()
+        """Close every idle connection; the transport can be used again."""
+        if self._upstream is not None:
+            self._upstream.pool.close()
 
-    def _begin(self, request: HttpRequest, timeout: float | None) -> _DirectStream:
-        url = self._origin.url(request.path)
-        headers = self._outgoing.headers(request)
-        headers.append(("Content-Length", str(len(request.body))))
-        lines = "\r\n".join([f"{name}: {value}" for name, value in headers])
-        head = f"{request.method} {request.path} HTTP/1.1\r\n{lines}\r\n\r\n".encode("ascii")
-        connection = self._pool.take()
-        if connection is None:
-            connection = Connection(*self._connector.connect(url))
-        with _Failing(url, connection) as failing:
-            connection.set_timeout(timeout)
-            connection.write(head, request.body)
-            connection.tally.called()
-            return _DirectStream(url, connection, connection.read_head(), self._pool)
-        raise failing.error
+    @property
+    def _idle(self) -> int:
+        return len(self._upstream.pool) if self._upstream else 0
+
+    def _reached(self) -> _Upstream:
+        """Return the upstream of the route that is known now, or is decided now."""
+        dialer = self._routes.known() or self._routes.decide()
+        upstream = self._upstream
+        if upstream is not None and upstream.dialer is dialer:
+            return upstream
+        with self._making:
+            upstream = self._upstream
+            if upstream is None or upstream.dialer is not dialer:
+                self.close()
+                upstream = self._upstream = _Upstream(
+                    dialer, self._connector(dialer), max_idle=self._max_idle, clock=self._clock
+                )
+        return upstream
+
+    def _response(
+        self, request: HttpRequest, timeout: float | None, limit: int | None
+    ) -> HttpResponse:
+        reader = ResponseReader(limit=limit)
+        _, connection, chunks, pool = self._exchange(request, timeout, reader, whole=True)
+        pool.give(connection, reader)
+        return response_of(reader, chunks, connection.availability_zone)
+
+    def _stream(self, request: HttpRequest, timeout: float | None, limit: int | None) -> HttpStream:
+        reader = ResponseReader(limit=limit, only_errors=True)
+        return HttpStream(reader, *self._exchange(request, timeout, reader, whole=False))
+
+    def _exchange(
+        self, request: HttpRequest, timeout: float | None, reader: ResponseReader, *, whole: bool
+    ) -> tuple[str, Connection, list[bytes], ConnectionPool[Connection]]:
+        """Send a request; read the whole answer, or its head and what came with it."""
+        upstream = self._reached()
+        connector, pool = upstream.connector, upstream.pool
+        url, head = self._signed(request, connector.origin, upstream.dialer.route.region)
+        connection = pool.take()
+        while True:
+            if connection is None:
+                connection = connector.connect(url)
+            try:
+                connection.tally.called()
+                connection.write(head, request.body, timeout)
+                chunks = connection.read(reader)
+                while not (reader.is_whole if whole else reader.status):
+                    chunks += connection.read(reader)
+            except NeverDeliveredError:
+                connection.close()
+                connection = None  # and again, on a fresh one
+                continue
+            except OSError as error:
+                connection.close()
+                failure = failure_of(url, error)
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return url, connection, chunks, pool
+            raise failure  # here, so that nothing of the exchange is its context
 
 
-class _DirectStream:
-    """Implements ``HttpStream`` over one connection."""
+class HttpStream:
+    """An answer whose payload is read as it comes.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case.
+        availability_zone: The zone of the address that answers, ``None`` if not known.
+    """
 
     def __init__(
         self,
+        reader: ResponseReader,
         url: str,
         connection: Connection,
-        answer: Answer,
-        pool: ConnectionPool,
+        chunks: list[bytes],
+        pool: ConnectionPool[Connection],
     ) -> None:
-        self.status = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.status = reader.status
+        self.headers: Mapping[str, str] = reader.headers
         self.availability_zone = connection.availability_zone
+        self._reader = reader
         self._url = url
-        self._answer = answer
-        self._pool = pool
         self._connection: Connection | None = connection
+        self._chunks = chunks  # that came with the head
+        self._pool = pool
 
     def whole(self) -> HttpResponse:
-        """Reads all of it."""
-        connection = self._using()
-        with _Failing(self._url, connection) as failing:
-            body = self._answer.read()
-            self._end(connection)
-            return HttpResponse(
-                status=self.status,
-                headers=self.headers,
-                body=body,
-                availability_zone=self.availability_zone,
-            )
-        raise failing.error
+        """Read all of it; ``chunks`` gives it once more.
+
+        Raises:
+            ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
+        """
+        self._chunks = list(self.chunks())
+        return response_of(self._reader, self._chunks, self.availability_zone)
 
     def chunks(self) -> Iterator[bytes]:
-        """Gives the payload as it arrives; one that was ended has no more."""
-        if self._connection is None:
-            return
-        connection = self._using()
+        """Yield the payload as it arrives; one that was ended has no more.
+
+        Raises:
+            ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
+        """
+        reader, connection = self._reader, self._connection
+        failure: HTTPClientError | None = None
         try:
-            with _Failing(self._url, connection) as failing:
-                for piece in self._answer.pieces():
-                    yield piece
-                    self._using()  # a forked child would read what is its parent's
-                self._end(connection)
-                return
+            chunks, self._chunks = self._chunks, []
+            yield from chunks
+            while self._connection is not None and connection is not None:
+                if connection.pid != os.getpid():
+                    raise ConnectionAbortedError("the answer belongs to the parent process")
+                if reader.is_whole:
+                    self._connection = None
+                    self._pool.give(connection, reader)
+                    return
+                yield from connection.read(reader)
+        except OSError as error:
+            failure = failure_of(self._url, error)
         finally:
             self.close()
-        raise failing.error
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
-        """Ends it; the connection is closed unless the payload was read to its end."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _using(self) -> Connection:
-        if self._connection is None or self._connection.pid != os.getpid():
-            raise ConnectionClosedError(
-                endpoint_url=self._url,
-                error=ConnectionError("the answer was ended, or belongs to the parent process"),
-            )
-        return self._connection
-
-    def _end(self, connection: Connection) -> None:
-        self._connection = None
-        if connection.can_be_kept(self._answer):
-            self._pool.give(connection)
-        else:
+        """End it; the connection is closed unless the payload was read to its end."""
+        self._chunks = []
+        connection, self._connection = self._connection, None
+        if connection is not None:
             connection.close()
 
 
-class WholeStream:
-    """Implements ``HttpStream`` for an answer that has come whole."""
-
-    def __init__(self, answer: HttpResponse) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self.availability_zone = answer.availability_zone
-        self._left = answer.body
-
-    def chunks(self) -> Iterator[bytes]:
-        """Gives the payload in one piece."""
-        body, self._left = self._left, b""
-        if body:
-            yield body
-
-    def close(self) -> None:
-        """Does nothing: no connection is held."""
+def response_of(
+    reader: ResponseReader, chunks: list[bytes], availability_zone: str | None
+) -> HttpResponse:
+    """Return an answer that has come whole."""
+    return HttpResponse(
+        status=reader.status,
+        headers=reader.headers,
+        body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
+        availability_zone=availability_zone,
+    )
 
 
-class _Failing:
-    """Closes a connection on whatever goes wrong in a block, and makes botocore's error of it.
-
-    The error is to be raised after the block, so that nothing of the block is its context.
-    """
-
-    error: HTTPClientError
-
-    def __init__(self, url: str, connection: Connection) -> None:
-        self._url = url
-        self._connection = connection
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if error is None:
-            return False
-        self._connection.close()
-        if isinstance(error, TimeoutError):
-            self.error = ReadTimeoutError(endpoint_url=self._url, error=error)
-            return True
-        if isinstance(error, OSError):
-            self.error = ConnectionClosedError(endpoint_url=self._url, error=error)
-            return True
-        return False
+def failure_of(url: str, error: OSError) -> HTTPClientError:
+    """Return botocore's error for a request that was sent and not answered."""
+    if isinstance(error, TimeoutError):
+        return ReadTimeoutError(endpoint_url=url, error=error)
+    return ConnectionClosedError(endpoint_url=url, error=error)

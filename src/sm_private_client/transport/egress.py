@@ -49,8 +49,7 @@ class EgressRecord:
         rule: The rule that decided, as in ``Verdict``: ``private-range``, ``eni``, ``vpc-cidr``,
             ``s3-gateway``, ``link-local credentials``, ``local``, ``public``,
             ``no-private-route``, …
-        connections: How many connections were made to it. The engine of the extra ``fast`` opens
-            its own to an address that was judged: there this counts the judgements.
+        connections: How many connections were made to it.
         calls: How many requests were sent over them, each try of a retried one.
         refused: How often it was refused; nothing was sent then.
     """

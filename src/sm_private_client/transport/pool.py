@@ -1,17 +1,16 @@
-"""ConnectionPool: idle connections, last in, first out."""
+"""Idle connections of one upstream, last in, first out."""
 
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.transport.connection import Connection
+    from sm_private_client.transport.http11 import ResponseReader
 
 __all__ = ["IDLE_LIMIT", "ConnectionPool"]
 
@@ -19,28 +18,52 @@ IDLE_LIMIT: Final = 300.0
 """Seconds that a connection may be idle; PrivateLink forgets it after 350 (PrivateLink guide)."""
 
 
-class _Kept:
-    """What one process keeps."""
+class Pooled(Protocol):
+    """What the pool knows of a connection."""
+
+    address: str
+    idle_since: float
+
+    def is_stale(self) -> bool:
+        """Return True if the peer closed it, or spoke unasked, while it was idle."""
+        ...
+
+    def can_be_kept(self, reader: ResponseReader) -> bool:
+        """Return True if it can carry another request after this answer."""
+        ...
+
+    def close(self) -> None:
+        """Close it, without a word to the peer: a forked child may close its copy."""
+        ...
+
+
+C = TypeVar("C", bound=Pooled)
+
+
+class _Idle(Generic[C]):
+    """The idle connections of one process, the longest idle first.
+
+    Each step on the deque is one step of the interpreter: no lock, which a fork could leave held.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
-        self.idle: deque[Connection] = deque()  # the longest idle first
+        self.connections: deque[C] = deque()
 
     def close(self) -> None:
-        with self.lock:
-            idle = tuple(self.idle)
-            self.idle.clear()
-        for connection in idle:
-            connection.close()
+        try:
+            while True:
+                self.connections.pop().close()
+        except IndexError:
+            return
 
 
-class ConnectionPool:
-    """Keeps idle connections for reuse; safe between threads and forks.
+class ConnectionPool(Generic[C]):
+    """Keep idle connections for reuse; safe between threads and forks.
 
     Args:
         max_idle: How many are kept at the most; the longest idle ones are closed first.
-        is_suspect: Says whether the zone of an address failed lately: its connections are not
+        is_suspect: Return True if the zone of an address failed lately: its connections are not
             used again.
         clock: Monotonic seconds.
     """
@@ -55,61 +78,61 @@ class ConnectionPool:
         self._max_idle = max_idle
         self._is_suspect = is_suspect
         self._clock = clock
-        self._kept = self._begin()
+        self._idle: _Idle[C] = self._begin()
 
     def __len__(self) -> int:
-        return len(self._own().idle)
+        return len(self._own().connections)
 
-    def take(self) -> Connection | None:
-        """Gives the connection that was used last and can be used again, ``None`` if none can."""
-        kept = self._own()
+    def take(self) -> C | None:
+        """Return the connection that was used last and can be used again, ``None`` if none can."""
+        connections = self._own().connections
         while True:
-            with kept.lock:
-                if not kept.idle:
-                    return None
-                connection = kept.idle.pop()
+            try:
+                connection = connections.pop()
+            except IndexError:
+                return None
             if not (
-                self._is_old(connection)
+                self._clock() - connection.idle_since >= IDLE_LIMIT
                 or self._is_suspect(connection.address)
                 or connection.is_stale()
             ):
                 return connection
             connection.close()
 
-    def give(self, connection: Connection) -> None:
-        """Takes a connection back whose last answer was read to the end."""
-        kept = self._own()
-        connection.idle_since = self._clock()
-        surplus = []
-        with kept.lock:
-            kept.idle.append(connection)
-            while len(kept.idle) > self._max_idle or self._is_old(kept.idle[0]):
-                surplus.append(kept.idle.popleft())
-        for unwanted in surplus:
-            unwanted.close()
+    def give(self, connection: C, reader: ResponseReader) -> None:
+        """Take a connection back after an answer; one that cannot be used again is closed."""
+        if not connection.can_be_kept(reader):
+            connection.close()
+            return
+        connections = self._own().connections
+        now = connection.idle_since = self._clock()
+        connections.append(connection)
+        try:
+            while (
+                len(connections) > self._max_idle or now - connections[0].idle_since >= IDLE_LIMIT
+            ):
+                connections.popleft().close()
+        except IndexError:  # another thread took it
+            return
 
     def close(self) -> None:
-        """Closes every idle connection; the pool can be used again."""
+        """Close every idle connection; the pool can be used again."""
         self._own().close()
 
-    def _is_old(self, connection: Connection) -> bool:
-        return self._clock() - connection.idle_since >= IDLE_LIMIT
+    def _own(self) -> _Idle[C]:
+        """Return what this process keeps; a forked child begins with nothing.
 
-    def _own(self) -> _Kept:
-        """Gives what this process keeps; a forked child begins with nothing.
-
-        Not even the lock is the parent's, since another thread may have held it at the fork. Two
-        threads of a child may both begin; nothing is lost, since neither keeps anything yet.
+        Two threads of a child may both begin; nothing is lost, since neither keeps anything yet.
         """
-        kept = self._kept
-        if kept.pid != os.getpid():
-            for inherited in kept.idle:
+        idle = self._idle
+        if idle.pid != os.getpid():
+            for inherited in idle.connections:
                 inherited.close()  # the child's copy; the parent's goes on
-            kept = self._kept = self._begin()
-        return kept
+            idle = self._idle = self._begin()
+        return idle
 
-    def _begin(self) -> _Kept:
+    def _begin(self) -> _Idle[C]:
         # Not __del__: in a circle the garbage collector could take the sockets before the pool.
-        kept = _Kept()
-        weakref.finalize(self, kept.close).atexit = False
-        return kept
+        idle: _Idle[C] = _Idle()
+        weakref.finalize(self, idle.close).atexit = False
+        return idle

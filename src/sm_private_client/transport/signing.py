@@ -1,4 +1,4 @@
-"""SigV4 for the direct path: what botocore's ``SigV4Auth`` signs, with the day's key kept.
+"""Request signing: SigV4 as botocore's ``SigV4Auth`` makes it, by the service's clock.
 
 Tested equal to botocore's signer over odd headers, paths, bodies and credentials. The derived key
 depends on secret, date, region and service only, so it is made once a day.
@@ -6,23 +6,38 @@ depends on secret, date, region and service only, so it is made once a day.
 
 from __future__ import annotations
 
+import email.utils
 import functools
 import hashlib
 import hmac
+import json
 import re
 import time
+from datetime import timezone
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from botocore.auth import SIGNED_HEADERS_BLACKLIST
+from botocore.exceptions import NoCredentialsError
 from botocore.utils import normalize_url_path
 
 from sm_private_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-__all__ = ["Credentials", "Signer", "canonical_path"]
+    from sm_private_client.transport.http11 import HttpRequest, HttpResponse
+
+__all__ = ["Credentials", "RequestSigner", "Signer", "canonical_path"]
+
+LEAST_SKEW: Final = 240.0
+"""Seconds; AWS takes a signature within five minutes ("Elements of an AWS API request
+signature"), so a clock that is less than four off is not why it was refused."""
+
+_REFUSED_FOR_TIME: Final = frozenset(
+    {"RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"}
+)
+_FIRST_ERROR: Final = 400
 
 _UNSIGNED: Final = frozenset(SIGNED_HEADERS_BLACKLIST)
 """Header names that are left out of the signature: the installed botocore's own list."""
@@ -46,7 +61,7 @@ class Credentials(Protocol):
 
 @functools.lru_cache(maxsize=1024)
 def canonical_path(path: str) -> str:
-    """Gives the path that is signed for a path on the wire: percent-encoded once more.
+    """Return the path that is signed for a path on the wire: percent-encoded once more.
 
     Args:
         path: Percent-encoded as it goes on the wire, without a query.
@@ -64,7 +79,7 @@ def canonical_path(path: str) -> str:
 
 
 class Signer:
-    """Signs requests for one region and service; safe between threads.
+    """SigV4 for one region and service; safe between threads.
 
     Args:
         region: The signing region.
@@ -76,6 +91,7 @@ class Signer:
         self._service = service
         # One entry each, replaced as a whole: a lost race only derives the value once more.
         self._day_key: tuple[str, str, bytes] = ("", "", b"")
+        self._layout = functools.lru_cache(maxsize=256)(_layout)  # calls have few kinds of headers
         self._stamp: tuple[int, str] = (-1, "")
 
     def __repr__(self) -> str:
@@ -87,12 +103,12 @@ class Signer:
         method: str,
         path: str,
         query: str = "",
-        headers: Iterable[tuple[str, str]],
+        headers: tuple[tuple[str, str], ...],
         body: bytes,
         credentials: Credentials,
         now: float,
     ) -> list[tuple[str, str]]:
-        """Gives the headers that a signature adds: date, token where there is one, Authorization.
+        """Return the headers that a signature adds: date, token if there is one, Authorization.
 
         Args:
             method: The HTTP method, in upper case.
@@ -106,20 +122,16 @@ class Signer:
         """
         stamp = self._timestamp(int(now))
         added = [("X-Amz-Date", stamp)]
-        if credentials.token:
-            added.append(("X-Amz-Security-Token", credentials.token))
-        grouped: dict[str, str] = {}
-        for name, value in (*headers, *added):
-            lowered = name.lower()
-            if lowered not in _UNSIGNED:
-                folded = " ".join(value.split())
-                known = grouped.get(lowered)
-                grouped[lowered] = folded if known is None else f"{known},{folded}"
-        names = sorted(grouped)
-        signed = ";".join(names)
-        lines = "\n".join([f"{name}:{grouped[name]}" for name in names])
+        token = credentials.token
+        before, between, after, signed = self._layout(headers, bool(token))
+        if token:
+            added.append(("X-Amz-Security-Token", token))
+            between = f"{between}x-amz-security-token:{_folded(token)}\n"
         digest = hashlib.sha256(body).hexdigest() if body else _EMPTY_SHA256
-        canonical = f"{method}\n{path}\n{query}\n{lines}\n\n{signed}\n{digest}"
+        canonical = (
+            f"{method}\n{path}\n{query}\n{before}x-amz-date:{stamp}\n{between}{after}\n"
+            f"{signed}\n{digest}"
+        )
         day = stamp[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
@@ -152,3 +164,126 @@ class Signer:
             key = hmac.digest(key, part.encode(), "sha256")
         self._day_key = (secret_key, day, key)
         return key
+
+
+def _folded(value: str) -> str:
+    return " ".join(value.split())
+
+
+def _layout(headers: tuple[tuple[str, str], ...], has_token: bool) -> tuple[str, str, str, str]:
+    """Return the canonical lines before, between and after those that are added, and all names."""
+    grouped: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered not in _UNSIGNED:
+            known = grouped.get(lowered)
+            folded = _folded(value)
+            grouped[lowered] = folded if known is None else f"{known},{folded}"
+    lines = ["", "", ""]
+    for name in sorted(grouped):
+        place = (name > "x-amz-date") + (name > "x-amz-security-token")
+        lines[place] += f"{name}:{grouped[name]}\n"
+    added = ["x-amz-date", "x-amz-security-token"] if has_token else ["x-amz-date"]
+    return lines[0], lines[1], lines[2], ";".join(sorted([*grouped, *added]))
+
+
+class RequestSigner:
+    """Completes and signs the headers of requests; safe between threads.
+
+    Args:
+        service: The signing name, ``sagemaker``.
+        credentials: Asked for each request, so that they are fresh; ``None``: there are none.
+        user_agent: Sent, not signed.
+        now: This machine's seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        credentials: Callable[[], Credentials | None],
+        user_agent: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._service = service
+        self._credentials = credentials
+        self._user_agent = ("User-Agent", user_agent)
+        self._now = now
+        self._offset = 0.0  # seconds that the service's clock is ahead of ours
+        self._signers: dict[str, Signer] = {}
+
+    def now(self) -> float:
+        """Return the seconds since the epoch as the service counts them."""
+        return self._now() + self._offset
+
+    def headers(
+        self, request: HttpRequest, *, path: str, authority: str, region: str
+    ) -> list[tuple[str, str]]:
+        """Return every header of a request, in the order of the wire.
+
+        Args:
+            request: What is sent.
+            path: Its path as it goes on the wire.
+            authority: The value of ``Host``.
+            region: The signing region.
+
+        Raises:
+            NoCredentialsError: botocore's.
+            ConfigurationError: The path could not go on the wire as it is.
+        """
+        signed = canonical_path(path)
+        credentials = self._credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        signer = self._signers.get(region)
+        if signer is None:
+            signer = self._signers[region] = Signer(region=region, service=self._service)
+        headers = (("Host", authority), *request.headers)
+        added = signer.sign(
+            method=request.method,
+            path=signed,
+            headers=headers,
+            body=request.body,
+            credentials=credentials,
+            now=self._now() + self._offset,
+        )
+        return [*headers, *added, self._user_agent, ("Content-Length", str(len(request.body)))]
+
+    def is_corrected_by(self, response: HttpResponse) -> bool:
+        """Set the clock after an answer that refused a signature for its time, as botocore does.
+
+        Returns:
+            Whether it was more than 240 s off and is right from now on, so that signing and
+            sending once more can help.
+        """
+        if response.status < _FIRST_ERROR or _code(response) not in _REFUSED_FOR_TIME:
+            return False
+        theirs = _date(response.headers.get("date", ""))
+        if theirs is None or abs(theirs - self.now()) <= LEAST_SKEW:
+            return False
+        self._offset = theirs - self._now()
+        return True
+
+
+def _code(response: HttpResponse) -> str:
+    """Read the error's code from where the REST-JSON protocol has it."""
+    code: object = response.headers.get("x-amzn-errortype")
+    if code is None:
+        try:
+            document = json.loads(response.body)
+        except (ValueError, RecursionError):
+            return ""
+        if not isinstance(document, dict):
+            return ""
+        code = document.get("code") or document.get("Code") or document.get("__type")
+    return str(code).partition(":")[0].rpartition("#")[2]
+
+
+def _date(text: str) -> float | None:
+    try:
+        parsed = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)  # "-0000": UTC, says RFC 5322
+    return parsed.timestamp()

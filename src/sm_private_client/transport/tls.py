@@ -6,17 +6,29 @@ import functools
 import re
 import ssl
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from botocore.httpsession import get_cert_path
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.routing.settings import read_environment
 
-__all__ = ["Authorities", "ClosedWhenReset", "check_bundle", "explain", "verifying_context"]
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "Authorities",
+    "ClosedWhenReset",
+    "TlsSession",
+    "check_bundle",
+    "explain",
+    "verifying_context",
+]
 
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+\Z")
 _PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
+_RECORDS: Final = 256 * 1024
+"""Bytes that are decrypted at once at the most; a record has 16 KiB (RFC 8446, 5.1)."""
 
 
 class ClosedWhenReset(ssl.SSLSocket):
@@ -72,6 +84,93 @@ def check_bundle(bundle: bool | str) -> Authorities:
     if not holds_one:
         raise _unusable(path, "it holds no PEM certificate")
     return Authorities(None, path) if is_directory else Authorities(path, None)
+
+
+class TlsSession:
+    """TLS of one connection without I/O: what is received goes in, what is to be sent comes out.
+
+    One read of the socket serves header and record, which OpenSSL would read one by one, and
+    blocking sockets and event loops use it alike.
+
+    Args:
+        context: Verifies the peer.
+        host: The name that the peer's certificate is to be for.
+
+    Attributes:
+        is_ended: Whether the peer said that nothing more comes.
+    """
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self.is_ended = False
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes were received that nobody has read."""
+        return bool(self._incoming.pending or self._tls.pending())
+
+    def shake_hands(self, received: bytes | None = None) -> bool:
+        """Go on with the handshake; ``to_send`` has what the peer is to be told.
+
+        Args:
+            received: What came, empty at the end; ``None`` to begin.
+
+        Returns:
+            Whether it is done.
+
+        Raises:
+            ssl.SSLError: It failed.
+        """
+        if received is not None:
+            self._take(received)
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def to_send(self) -> bytes:
+        """Return what is to be sent."""
+        return self._outgoing.read()
+
+    def encrypt(self, data: Buffer) -> bytes:
+        """Return what is to be sent for some bytes."""
+        self._tls.write(data)
+        return self._outgoing.read()
+
+    def decrypt(self, received: bytes) -> bytes:
+        """Return the bytes that are in what was received; what TLS says to itself has none.
+
+        Args:
+            received: What came, empty at the end of the connection.
+
+        Raises:
+            ConnectionAbortedError: The connection ended without TLS's own end.
+            OSError: It is not TLS.
+        """
+        self._take(received)
+        data = b""
+        try:
+            data = self._tls.read(_RECORDS)
+            while data and self._incoming.pending:
+                more = self._tls.read(_RECORDS)
+                self.is_ended = not more
+                data += more
+        except ssl.SSLWantReadError:  # part of a record, or what TLS says to itself
+            return data
+        except ssl.SSLEOFError:  # whoever is on the way can end a connection so
+            raise ConnectionAbortedError("the connection ended without TLS's own end") from None
+        if not data:
+            self.is_ended = True
+        return data
+
+    def _take(self, received: bytes) -> None:
+        if received:
+            self._incoming.write(received)
+        else:
+            self._incoming.write_eof()
 
 
 def verifying_context(
