@@ -272,13 +272,21 @@ def test_partitions_have_the_fields_we_read() -> None:
 
 
 def test_an_event_lets_a_base_class_in_before_every_client_is_made() -> None:
-    """``creating-client-class``, with the list of bases of the class that is about to be made."""
+    """``creating-client-class``, with the bases of the class that is about to be made.
+
+    ``BaseClient.__init__`` calls ``_register_handlers`` at its end.
+    """
     made: list[Any] = []
 
     class First:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             made.append(self)
+
+        def _register_handlers(self) -> None:
+            super()._register_handlers()  # type: ignore[misc] # a mixin
+            assert hasattr(self, "meta")
+            made.append("handlers")
 
     session = botocore.session.Session()
 
@@ -288,7 +296,7 @@ def test_an_event_lets_a_base_class_in_before_every_client_is_made() -> None:
     session.register("creating-client-class", add)
     keys: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
     client: Any = session.create_client("sts", region_name="us-east-1", **keys)
-    assert made == [client]
+    assert made == ["handlers", client]
     assert client.meta.service_model.service_name == "sts"
     assert "get_credentials" not in vars(session)  # so that ours can stand before it
     client.close()

@@ -59,7 +59,10 @@ class Carriers:
         self._routes = routes
         self._clients = clients
         self._client = client
-        self._credentials = _Credentials(get_credentials, botocore_session.get_credentials)
+        self._credentials = _Credentials(
+            get_credentials,
+            lambda: botocore_session.get_credentials(),  # noqa: PLW0108 - it may be a weak proxy
+        )
         self._service_routes: dict[str, ServiceRoute] = {}
         self.quota = RetryQuota()
         self._lock = threading.RLock()

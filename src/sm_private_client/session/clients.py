@@ -8,6 +8,7 @@ from botocore import UNSIGNED
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
+from sm_private_client.privatelink.addresses import is_loopback_host
 from sm_private_client.routing.book import ClientCredentials
 from sm_private_client.routing.settings import read_environment
 from sm_private_client.routing.urls import parse_endpoint_url
@@ -87,10 +88,14 @@ class ClientGuard:
                 remedy="pass verify='<path of the CA bundle>', or set AWS_CA_BUNDLE.",
             )
         stream_timeout = set_timeouts(config, routed)
+        self._refuse_monitoring()
+        region = client.meta.region_name
+        if region is None or region.endswith("-global"):  # botocore's for IAM and its kind
+            region = self._routes.region(None, None)
         route = ServiceRoute(
             self._routes,
             service_name,
-            client.meta.region_name,
+            region,
             config=config,
             credentials=lambda: _own_credentials(client, is_foreign=is_foreign),
         )
@@ -101,6 +106,20 @@ class ClientGuard:
         if service_name == "s3":
             without_common_runtime(client)
         return guarded
+
+    def _refuse_monitoring(self) -> None:
+        """Refuse clients that tell another machine of their calls.
+
+        Raises:
+            ConfigurationError: Client-side monitoring is on and its agent is not on this machine.
+        """
+        host = self._session.get_config_variable("csm_host")
+        if self._session.get_config_variable("csm_enabled") and not is_loopback_host(str(host)):
+            raise ConfigurationError(
+                f"AWS_CSM_ENABLED has clients tell {host} of every call.",
+                cause="botocore sends it by UDP, past every guard.",
+                remedy="unset AWS_CSM_ENABLED, or set AWS_CSM_HOST to 127.0.0.1.",
+            )
 
     def checked(self, client: BaseClient) -> BaseClient:
         """Return a client that must be guarded by now.

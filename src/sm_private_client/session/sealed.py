@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.settings import is_sealed, read_environment
 from sm_private_client.transport.sealing import guard_fetchers, watch_clients
 
@@ -38,7 +39,7 @@ class Seal:
         self._is_on = False
         self._fetchers_are_guarded = False
 
-    def watch(self, options: RoutingOptions, clients: ClientGuard) -> None:
+    def watch(self, options: RoutingOptions, clients: ClientGuard, *, family: bool) -> None:
         """Have the session sealed once that is asked for; no I/O.
 
         A session for which this is not called is never sealed.
@@ -46,12 +47,14 @@ class Seal:
         Args:
             options: The routing arguments.
             clients: Guards the session's clients.
+            family: True to guard the SageMaker family's clients also while it is not sealed,
+                however its botocore session is asked for them.
         """
         self._options = options
         self._is_on = is_sealed(options, environ=read_environment(), profile={})
         watch_clients(
             self._session,
-            is_sealed=self.is_on,
+            is_guarded_service=lambda name: self.is_on() or (family and is_family(name)),
             put_on=clients.put_on,
             before_credentials=self._guard_fetchers,
         )

@@ -79,7 +79,7 @@ class Session(boto3.session.Session):
             "network": network,
             **routing,
         }
-        self._seal.watch(routing, self._clients)
+        self._seal.watch(routing, self._clients, family=True)
 
     @classmethod
     def over(
@@ -105,7 +105,7 @@ class Session(boto3.session.Session):
         vars(made).update(vars(session) if is_boto3 else {"_session": session})
         made._build(network, routing, access_key_id=None)  # noqa: SLF001 - an instance of ours
         if is_boto3:
-            made._seal.watch(routing, made._clients)  # noqa: SLF001 - as above
+            made._seal.watch(routing, made._clients, family=False)  # noqa: SLF001 - as above
         return made
 
     def _build(

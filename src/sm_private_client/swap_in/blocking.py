@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sm_private_client.transport.guarded import BLOCKED_EVENTS, block_id
 
 if TYPE_CHECKING:
     from sm_private_client.errors import PrivateClientError
 
 __all__ = ["block"]
-
-_EVENTS: Final = ("before-call", "before-send")
-"""The first is before a request is signed; the second is before whatever else would send one."""
 
 
 def block(client: Any, error: PrivateClientError) -> None:  # noqa: ANN401 - boto3's or aiobotocore's
@@ -25,5 +24,5 @@ def block(client: Any, error: PrivateClientError) -> None:  # noqa: ANN401 - bot
     def refuse(**_: object) -> NoReturn:
         raise copy.copy(error)
 
-    for event in _EVENTS:
-        client.meta.events.register_first(event, refuse)
+    for event in BLOCKED_EVENTS:
+        client.meta.events.register_first(event, refuse, unique_id=block_id(event))

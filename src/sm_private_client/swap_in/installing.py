@@ -79,6 +79,8 @@ class Installation:
         """
         try:
             self._session_over(botocore_session).guard(client)
+            # The first call needs the session, which nothing else may keep by then.
+            client.meta.events.register("before-call", functools.partial(_keep, botocore_session))
         except PrivateClientError as error:
             block(client, error)
 
@@ -90,6 +92,10 @@ class Installation:
                     weakref.proxy(botocore_session), network=self._network, **self._routing
                 )
             return self._sessions[botocore_session]
+
+
+def _keep(_session: botocore.session.Session, **_: object) -> None:
+    """Do nothing, and hold on to a session."""
 
 
 class _Hook:
@@ -132,15 +138,14 @@ class _Hook:
 
     def _after(self, original: Any) -> Any:  # noqa: ANN401 - botocore's hook
         def hook(session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
-            original(session, client)
             installation = self.newest()
-            if installation is None or is_guarded(client):
-                return
-            service_name = client.meta.service_model.service_name
-            if is_family(service_name):
-                installation.guard(session, client)
-            elif is_sealing_asked_for(session):
-                block(client, unsealed(service_name))
+            if installation is not None and not is_guarded(client):
+                service_name = client.meta.service_model.service_name
+                if is_family(service_name):
+                    installation.guard(session, client)
+                elif is_sealing_asked_for(session):
+                    block(client, unsealed(service_name))
+            original(session, client)  # last: the plugin leaves alone what is guarded
 
         return hook
 

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from sm_private_client.transport.dialer import Dialed
 
 __all__ = [
+    "BLOCKED_EVENTS",
     "CLIENT_HOOK",
     "GuardedHTTPSession",
+    "block_id",
     "credentials_of",
     "decide_route",
     "guard",
@@ -57,6 +59,10 @@ __all__ = [
 
 CLIENT_HOOK: Final = "_register_client_plugins"
 """What botocore's sessions, and aiobotocore's, call with every client that they have made."""
+
+BLOCKED_EVENTS: Final = ("before-call", "before-send")
+"""Where every call of a client can be refused: before a request is signed, and before whatever
+else would send one."""
 
 STREAM_PATH: Final = "/invocations-response-stream"
 
@@ -382,6 +388,8 @@ def guard(
     carrier.http_session.close()
     carrier.http_session = guarded
     guarded.route = route
+    for event in BLOCKED_EVENTS:  # somebody may have refused its calls for want of a guard
+        client.meta.events.unregister(event, unique_id=block_id(event))
     routing = _Routing(client, route, guarded)
     for event, handler in (
         ("before-endpoint-resolution", routing.resolve),
@@ -392,6 +400,11 @@ def guard(
         # Last, so that whatever changes a URL, or answers instead, has had its turn.
         client.meta.events.register_last(event, handler, unique_id=unique_id)
     return guarded
+
+
+def block_id(event: str) -> str:
+    """Return what a handler that refuses every call is registered under."""
+    return f"sm-private-client-block-{event}"
 
 
 def decide_route(client: BaseClient) -> None:

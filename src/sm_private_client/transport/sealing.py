@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from botocore.client import BaseClient as ClientBase
 from botocore.credentials import ContainerProvider, InstanceMetadataProvider
 from botocore.endpoint import DEFAULT_TIMEOUT
 
@@ -28,34 +29,50 @@ __all__ = ["guard_fetchers", "watch_clients", "without_common_runtime"]
 def watch_clients(
     session: botocore.session.Session,
     *,
-    is_sealed: Callable[[], bool],
+    is_guarded_service: Callable[[str], bool],
     put_on: Callable[[BaseClient], object],
     before_credentials: Callable[[], None],
 ) -> None:
-    """Have every client that a botocore session makes from now on guarded while it is sealed.
+    """Have the clients that a botocore session makes from now on guarded, whoever asks for them.
 
-    A profile is read, and a variable may be set, after the session was made; so the question
-    whether it is sealed is asked for each client. One of STS, sealed or not, does not wait
-    minutes for an answer: fetching credentials ends within half a minute.
+    One of STS, guarded or not, does not wait minutes for an answer: fetching credentials ends
+    within half a minute.
 
     Args:
         session: The botocore session.
-        is_sealed: Return True if the session is sealed by now.
+        is_guarded_service: Return True if a service's client is to be guarded. A profile is read,
+            and a variable may be set, after the session was made; so this is asked each time.
         put_on: Put the guard on a client.
         before_credentials: Called before the session gives credentials.
     """
 
     class WatchedClient:
-        """The first base of the class of a client that is watched."""
+        """The base next to botocore's own, so that no other one can call the client before.
+
+        botocore's own sets handlers last, also if another base passes ours over. If it ever does
+        not, the client is looked at once it is made.
+        """
+
+        is_watched = False
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - botocore's
             super().__init__(*args, **kwargs)
+            self._watch()
+
+        def _register_handlers(self) -> None:
+            super()._register_handlers()  # type: ignore[misc] # a mixin
+            self._watch()
+
+        def _watch(self) -> None:
+            if self.is_watched:
+                return
+            self.is_watched = True
             made: Any = self
-            given: Any = made.meta.config
-            waits = given.read_timeout
-            if is_sealed():
+            service_name = made.meta.service_model.service_name
+            waits = made.meta.config.read_timeout
+            if is_guarded_service(service_name):
                 put_on(made)
-            if made.meta.service_model.service_name == "sts" and waits == DEFAULT_TIMEOUT:
+            if service_name == "sts" and waits == DEFAULT_TIMEOUT:
                 limit_silence(made)
 
     owned: Any = session
@@ -66,9 +83,11 @@ def watch_clients(
         before_credentials()
         return fetch(*args, **kwargs)
 
-    owned.register(
-        "creating-client-class", lambda base_classes, **_: base_classes.insert(0, WatchedClient)
-    )
+    def add(base_classes: list[type], **_: object) -> None:
+        own = (at for at, base in enumerate(base_classes) if issubclass(base, ClientBase))
+        base_classes.insert(next(own, 0), WatchedClient)
+
+    owned.register("creating-client-class", add)
     owned.get_credentials = get_credentials
 
 
