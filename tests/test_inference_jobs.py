@@ -42,7 +42,7 @@ from sm_private_client.errors import (
 )
 from sm_private_client.inference.codecs import JsonCodec
 from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.invoking import Answer
+from sm_private_client.inference.invoking import OperationResult
 from sm_private_client.inference.jobs import AsyncJob
 from sm_private_client.inference.requests import RuntimeOperation
 from sm_private_client.inference.s3 import S3Location, S3Objects
@@ -217,7 +217,7 @@ def test_what_a_job_knows(invoker: BotocoreInvoker, s3: Any) -> None:
     assert submitted(invoker, s3, input_location="s3://inputs/given/row").time_limit == 22_560
 
 
-def never(_members: object) -> Answer:
+def never(_members: object) -> OperationResult:
     raise AssertionError("something was sent")
 
 
@@ -423,7 +423,7 @@ def test_an_answer_without_an_output_location_is_no_job(s3: Any) -> None:
     """There would be nothing to wait for."""
     with pytest.raises(JobError, match=r"^a accepted the call and did not say where its output"):
         submit(
-            lambda _: Answer(members={"InferenceId": "i"}, request_id=None),
+            lambda _: OperationResult(members={"InferenceId": "i"}, request_id=None),
             {"EndpointName": "a"},
             operation=OPERATION,
             s3=S3Objects(s3),

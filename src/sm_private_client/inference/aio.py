@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
     from sm_private_client.inference.invokers import AsyncInvoker
-    from sm_private_client.inference.invoking import Answer
+    from sm_private_client.inference.invoking import OperationResult
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.quota import RetryQuota
     from sm_private_client.inference.retry_policy import RetryPolicy
@@ -174,7 +174,7 @@ class AsyncPredictor:
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
 
-        async def call(params: Mapping[str, Any]) -> Answer:
+        async def call(params: Mapping[str, Any]) -> OperationResult:
             with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
                 answer, attempts = await self._retrier.call_async(
                     lambda left: self._invoker.invoke_async(
@@ -185,7 +185,7 @@ class AsyncPredictor:
                 span.answered(answer, attempts)
             return answer
 
-        def send(params: Mapping[str, Any]) -> Answer:
+        def send(params: Mapping[str, Any]) -> OperationResult:
             return asyncio.run_coroutine_threadsafe(call(params), loop).result()
 
         return await asyncio.to_thread(  # S3 is boto3's, which blocks
@@ -264,7 +264,7 @@ class AsyncPredictor:
     ) -> Invocation:
         params = self._target.params(body, options, members)
 
-        async def attempt(left: float | None) -> Answer:
+        async def attempt(left: float | None) -> OperationResult:
             try:
                 return await self._invoker.invoke(
                     params, timeout=left, limit=self._max_response_bytes

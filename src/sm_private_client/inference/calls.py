@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sm_private_client.inference.codecs import Codec, Payload
-    from sm_private_client.inference.invoking import Answer
+    from sm_private_client.inference.invoking import OperationResult
     from sm_private_client.inference.retry_policy import RetryPolicy
 
 __all__ = [
@@ -167,7 +167,7 @@ def typed(payload: Payload, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"content_type": payload.content_type, "accept": payload.accept, **given}
 
 
-def invocation_of(answer: Answer, attempts: int, seconds: float) -> Invocation:
+def invocation_of(answer: OperationResult, attempts: int, seconds: float) -> Invocation:
     """Makes the record of one call."""
     members = answer.members
     return Invocation(

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError as URLLib3Error
 
 from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference.eventstream import payload_parts
-from sm_private_client.inference.invoking import Answer, answered_in
+from sm_private_client.inference.invoking import OperationResult, answered_in
 from sm_private_client.inference.requests import BODY_LIMITS, RuntimeOperation
 from sm_private_client.transport.direct import DirectTransport
 from sm_private_client.transport.http11 import FIRST_ERROR, check_size
@@ -84,7 +84,7 @@ class RuntimeModel:
             made.update(self._parser.parse(answer, shape))
         return made
 
-    def result(self, operation: RuntimeOperation, answer: HttpResponse) -> Answer:
+    def result(self, operation: RuntimeOperation, answer: HttpResponse) -> OperationResult:
         """Read an answer that has come whole.
 
         Raises:
@@ -98,7 +98,7 @@ class RuntimeModel:
             members = dict(_answer_of(parsed).members)
         else:
             members = {**operation.members(answer.headers), "Body": answer.body}
-        return Answer(
+        return OperationResult(
             members=members,
             request_id=answer.headers.get(_REQUEST_ID),
             availability_zone=answer.availability_zone,
@@ -136,7 +136,7 @@ class DirectInvoker:
 
     def invoke(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpoint; see ``Invoker``."""
         operation = self._runtime.invoke
         request = operation.request(params)
@@ -146,7 +146,7 @@ class DirectInvoker:
 
     def invoke_async(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpointAsync; see ``Invoker``."""
         operation = self._runtime.invoke_async
         request = operation.request(params)
@@ -194,7 +194,7 @@ class AsyncInvoker:
 
     async def invoke(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpoint."""
         operation = self._runtime.invoke
         request = operation.request(params)
@@ -204,7 +204,7 @@ class AsyncInvoker:
 
     async def invoke_async(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpointAsync."""
         operation = self._runtime.invoke_async
         request = operation.request(params)
@@ -364,7 +364,7 @@ class BotocoreInvoker:
         *,
         timeout: float | None,  # noqa: ARG002
         limit: int | None = None,
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpoint; see ``Invoker``."""
         self._operations["InvokeEndpoint"].request(params)  # refuses what is out of limits
         answer = self.client.invoke_endpoint(**params)
@@ -380,7 +380,7 @@ class BotocoreInvoker:
         *,
         timeout: float | None,  # noqa: ARG002
         limit: int | None = None,  # noqa: ARG002
-    ) -> Answer:
+    ) -> OperationResult:
         """Do InvokeEndpointAsync; see ``Invoker``."""
         self._operations["InvokeEndpointAsync"].request(params)
         return _answer_of(self.client.invoke_endpoint_async(**params))
@@ -437,10 +437,10 @@ class _BotocoreStream:
         self._body.close()
 
 
-def _answer_of(answer: dict[str, Any], body: bytes | None = None) -> Answer:
+def _answer_of(answer: dict[str, Any], body: bytes | None = None) -> OperationResult:
     metadata = answer.pop("ResponseMetadata", {})
     members = answer if body is None else {**answer, "Body": body}
-    return Answer(
+    return OperationResult(
         members=members,
         request_id=metadata.get("RequestId"),
         status=metadata.get("HTTPStatusCode"),

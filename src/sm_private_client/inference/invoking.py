@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.inference.requests import RuntimeOperation
 
-__all__ = ["Answer", "Invoker", "StreamAnswer", "answered_in", "zone_of"]
+__all__ = ["Invoker", "OperationResult", "StreamAnswer", "answered_in", "zone_of"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -21,7 +21,7 @@ _ZONE: Final = "_sm_private_zone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class OperationResult:
     """What an operation answered.
 
     Attributes:
@@ -95,13 +95,13 @@ class Invoker(Protocol):
 
     def invoke(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Does InvokeEndpoint."""
         ...
 
     def invoke_async(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> Answer:
+    ) -> OperationResult:
         """Does InvokeEndpointAsync."""
         ...
 

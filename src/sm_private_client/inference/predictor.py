@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
-    from sm_private_client.inference.invoking import Answer, Invoker
+    from sm_private_client.inference.invoking import Invoker, OperationResult
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.predictions import Predictions
     from sm_private_client.inference.quota import RetryQuota
@@ -216,7 +216,7 @@ class Predictor:
     ) -> Invocation:
         params = self._target.params(body, options, members)
 
-        def attempt(left: float | None) -> Answer:
+        def attempt(left: float | None) -> OperationResult:
             try:
                 return self._invoker.invoke(params, timeout=left, limit=self._max_response_bytes)
             except Exception as error:
@@ -343,7 +343,7 @@ class Predictor:
         }
         limit = self._timeout if timeout is None else timeout
 
-        def send(params: Mapping[str, Any]) -> Answer:
+        def send(params: Mapping[str, Any]) -> OperationResult:
             with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
                 answer, attempts = self._retrier.call(
                     lambda left: self._invoker.invoke_async(

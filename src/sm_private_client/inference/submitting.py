@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.inference.calls import Target
     from sm_private_client.inference.codecs import Codec
-    from sm_private_client.inference.invoking import Answer
+    from sm_private_client.inference.invoking import OperationResult
     from sm_private_client.inference.requests import RuntimeOperation
     from sm_private_client.inference.s3 import S3Objects
 
@@ -46,7 +46,7 @@ _SUFFIXES: Final = {
 
 
 def submit(
-    send: Callable[[Mapping[str, Any]], Answer],
+    send: Callable[[Mapping[str, Any]], OperationResult],
     params: Mapping[str, Any],
     *,
     operation: RuntimeOperation,
@@ -128,7 +128,7 @@ def submit(
 
 
 def submit_data(
-    send: Callable[[Mapping[str, Any]], Answer],
+    send: Callable[[Mapping[str, Any]], OperationResult],
     data: Any,  # noqa: ANN401 - any data
     *,
     target: Target,

@@ -224,7 +224,8 @@ class AsyncConnection(asyncio.Protocol):
                 raise self._error
             if self._is_paused:
                 self._go_on_reading()
-            if self._unwritten and not (self._is_blocked or reader.has_begun):
+            is_taken = not (self._is_blocked or reader.has_begun or self._transport.is_closing())
+            if self._unwritten and is_taken:
                 chunk, self._unwritten = self._unwritten[:CHUNK], self._unwritten[CHUNK:]
                 self._transport.write(chunk if self._tls is None else self._tls.encrypt(chunk))
             else:
