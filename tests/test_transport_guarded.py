@@ -346,3 +346,16 @@ def test_a_request_past_the_clients_methods_is_refused(link: LocalPrivateLink) -
     with pytest.raises(ConfigurationError, match="whose route nobody decided"):
         http_session(client).send(request)
     assert list(link.network.looked_up) == []
+
+
+def test_a_url_of_a_call_is_refused_by_clients_and_works_for_predictors(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The console shows one; botocore would put the path before the operation's own."""
+    host = link.vpc_endpoint("sagemaker-runtime").name.host
+    url = f"https://{host}/endpoints/echo/invocations"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
+    session: Any = link.session()
+    with pytest.raises(ConfigurationError, match="it names a call to one model already"):
+        invoke(session.client("sagemaker-runtime"))
+    assert session.predictor("echo").invoke(b"1", content_type="text/csv").body == b"1"

@@ -17,7 +17,7 @@ from sm_private_client.privatelink.hostnames import (
 )
 from sm_private_client.routing.choice import nearest, require_available
 from sm_private_client.routing.refusals import check_url, contradiction, no_route, not_fips
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.routing.urls import parse_endpoint_url, without_call
 
 if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route, RouteSource, VpcEndpoint
@@ -35,7 +35,8 @@ def from_url(inquiry: Inquiry, text: str, *, origin: str, source: RouteSource) -
         ConfigurationError: It is malformed or contradicts the request.
         FipsUnavailableError: FIPS is asked for and it is not a FIPS host.
     """
-    url = parse_endpoint_url(text, origin)
+    # A predictor makes the whole path by itself; a client, which botocore gave the URL, refuses it.
+    url = parse_endpoint_url(without_call(text) if source == "configured" else text, origin)
     check_url(inquiry, url, origin)
     inquiry.note(source, "used", f"{origin} names {url.url}")
     if not url.is_local:

@@ -12,7 +12,7 @@ from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import is_loopback_host
 from sm_private_client.privatelink.hostnames import parse_vpc_endpoint_arn, without_hosted_zone
 
-__all__ = ["EndpointUrl", "parse_endpoint_url", "redacted", "redacted_url"]
+__all__ = ["EndpointUrl", "parse_endpoint_url", "redacted", "redacted_url", "without_call"]
 
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -112,6 +112,12 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
     if host.endswith("."):  # the same name, but not as it stands in signatures and certificates
         url = parts._replace(netloc=parts.netloc.replace(".:", ":").rstrip(".")).geturl()
     return EndpointUrl(url=url.rstrip("/"), host=host.rstrip("."), is_local=local)
+
+
+def without_call(url: str) -> str:
+    """Return a URL without the path of a call to a model, such as the console shows."""
+    found = _OPERATION.match(url.rstrip("/"))
+    return found["prefix"] if found is not None else url
 
 
 def _not_a_url(text: str) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from sm_private_client.session.private_routes import PrivateRoutes
+    from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.guarded import GuardedHTTPSession
 
 __all__ = ["ClientGuard", "check_encrypted"]
@@ -99,7 +100,13 @@ class ClientGuard:
             config=config,
             credentials=lambda: _own_credentials(client, is_foreign=is_foreign),
         )
-        guarded = guard(client, route.decide, verify=verify)
+
+        def decide(endpoint_url: str | None) -> Dialer:
+            if endpoint_url is not None:
+                parse_endpoint_url(endpoint_url, "endpoint_url")
+            return route.decide(endpoint_url)
+
+        guarded = guard(client, decide, verify=verify)
         guarded.stream_timeout = stream_timeout
         if service_name == "sagemaker":
             self._presigned.watch(client)
