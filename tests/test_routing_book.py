@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sm_private_client.errors import FipsUnavailableError, NoPrivateRouteError
+from sm_private_client.errors import FipsUnavailableError, NoPrivateRouteError, PublicAddressError
 from sm_private_client.privatelink.records import Evidence
 from sm_private_client.routing import book
 from sm_private_client.routing.discovery import forget_shared_answers
@@ -90,6 +90,25 @@ def test_a_refusal_is_kept_and_raised_as_copies(
     clock.seconds += 1.5
     with link.faults.dns("sagemaker-metrics", "10.0.0.99"):
         assert session.route("sagemaker-metrics").source == "private-dns"
+
+
+@pytest.mark.parametrize(("age", "asked"), [(29.0, 0), (30.0, 1)])
+def test_a_refused_address_has_an_older_route_decided_anew(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, age: float, asked: int
+) -> None:
+    """The VPC endpoint may have other interfaces than it had; EC2 is not asked for each call."""
+    clock = Clock()
+    monkeypatch.setattr(book, "time", SimpleNamespace(monotonic=clock))
+    client = link.session().client("sagemaker")
+    client.list_endpoints()
+    client.close()
+    link.calls.clear()
+    clock.seconds += age
+    with link.faults.dns("sagemaker", "10.0.0.200"), pytest.raises(PublicAddressError):
+        client.list_endpoints()
+    assert link.calls["ec2:DescribeVpcEndpoints"] == 0
+    client.list_endpoints()
+    assert link.calls["ec2:DescribeVpcEndpoints"] == asked
 
 
 class Clock:

@@ -42,6 +42,10 @@ REFUSAL_TTL: Final = 5.0
 """Seconds that "there is no private route" is kept in memory, for the threads that ask at once."""
 
 
+DOUBT_AFTER: Final = 30.0
+"""Seconds after which a route is decided anew if an address is refused on it."""
+
+
 class ClientCredentials(NamedTuple):
     """Credentials that were passed for one client instead of the session's own.
 
@@ -124,7 +128,7 @@ class RouteBook:
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
         self._discoveries: dict[tuple[str, ClientCredentials], Discovery] = {}
-        self._routes: dict[object, Route] = {}
+        self._routes: dict[object, tuple[float, Route]] = {}
         self._refused: dict[object, tuple[float, NoPrivateRouteError]] = {}
         self.era = object()
 
@@ -158,19 +162,34 @@ class RouteBook:
         with self._lock:
             deciding = self._deciding.setdefault(key, threading.Lock())
         with deciding:  # one for each route: a service that is not reached holds up no other
-            decided = self._routes.get(key)
-            if decided is not None:
-                return decided
+            kept = self._routes.get(key)
+            if kept is not None:
+                return kept[1]
             until, refused = self._refused.get(key, (0.0, None))
             if refused is not None and time.monotonic() < until:
                 raise copy.copy(refused)  # each caller gets a traceback of its own
             try:
-                decided = self._routes[key] = self._decide_anew(request, credentials)
+                decided = self._decide_anew(request, credentials)
             except NoPrivateRouteError as error:
                 self._refused[key] = (time.monotonic() + REFUSAL_TTL, copy.copy(error))
                 self._discovery(region, credentials).doubt()  # it may come
                 raise
+            self._routes[key] = (time.monotonic(), decided)
             return decided
+
+    def doubt(self, route: Route) -> None:
+        """Have a route decided anew by the next call, as an address was refused on it.
+
+        Its VPC endpoint may have other interfaces by now. One that was decided within the last
+        half minute is kept, so that a name that leads astray does not have EC2 asked for each call.
+        """
+        with self._lock:
+            for key, (since, kept) in [*self._routes.items()]:
+                if kept is route and time.monotonic() - since >= DOUBT_AFTER:
+                    del self._routes[key]
+                    self.era = object()
+                    for discovery in self._discoveries.values():
+                        discovery.forget()
 
     def has_private_dns(self, browser_service: str) -> bool:
         """Says whether a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.

@@ -136,6 +136,7 @@ class PrivateRoutes:
             health=self.health,
             warn_only=self.book.settings().on_public_route == "warn",
             egress=self.egress,
+            on_refusal=lambda: self.book.doubt(route),
         )
 
     def bundle(self) -> bool | str:

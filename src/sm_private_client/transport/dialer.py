@@ -126,6 +126,7 @@ class Dialer:
         warn_only: Log a public address instead of refusing it.
         egress: Keeps what was reached and refused, for all dialers of a session; one that nobody
             reads where not given.
+        on_refusal: Called before an address is refused: the route may be out of date.
         clock: Monotonic seconds.
     """
 
@@ -137,6 +138,7 @@ class Dialer:
         health: ZoneHealth,
         warn_only: bool = False,
         egress: EgressLedger | None = None,
+        on_refusal: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.route = route
@@ -145,6 +147,7 @@ class Dialer:
         self._warn_only = warn_only
         self._warned = False
         self._egress = egress if egress is not None else EgressLedger()
+        self._on_refusal = on_refusal
         self._clock = clock
         self._zones = {a.address: a.availability_zone for a in route.addresses}
         self._lookups = SingleFlight()
@@ -258,6 +261,8 @@ class Dialer:
                 self._egress.refused(
                     self.route.service_name, host, address=verdict.address, rule=verdict.rule
                 )
+                if self._on_refusal is not None:
+                    self._on_refusal()
                 raise refusal(host, verdict)
             if not self._warned:
                 self._warned = True
