@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sm_private_client.errors import NoPrivateRouteError
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.privatelink.services import CATALOGUE
 from sm_private_client.routing.botocore_rules import partitions
@@ -102,3 +103,55 @@ def test_what_sagemaker_does_not_tell_is_not_known(
     """A resource that is not there, or may not be described, gives no VPC."""
     client = link.session().client("sagemaker")
     assert own_vpc(SageMakerResource(kind=kind, name="absent"), client, discovery) is None
+
+
+# Where EC2 is asked
+
+EC2 = "ec2.us-east-1.amazonaws.com"
+
+
+def asked(link: LocalPrivateLink, **options: Any) -> tuple[Any, list[str]]:
+    """Search a route that only EC2 can tell; return the session and what it saw of EC2."""
+    session = link.session(siblings="network", **options)
+    try:
+        evidence = session.route("sagemaker").evidence
+    except NoPrivateRouteError as error:
+        evidence = error.attempts
+    seen = [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence if "EC2" in e.step + e.detail]
+    return session, seen
+
+
+def test_ec2_is_asked_at_its_private_address() -> None:
+    """If its own name has one; nothing else is said of it."""
+    with LocalPrivateLink() as link:
+        link.create_vpc_endpoint("ec2", private_dns=True)
+        session, seen = asked(link, discovery="private")
+        assert seen == [
+            "discovery (used): EC2 gives "
+            f"{link.vpc_endpoint('sagemaker').vpc_endpoint_id} in {link.vpc_id}"
+        ]
+        (record,) = (r for r in session.egress().records if r.service_name == "ec2")
+        assert (record.host, record.private) == (EC2, True)
+        assert record.calls > 0
+
+
+def test_ec2_at_a_public_address_is_said_to_be(link: LocalPrivateLink) -> None:
+    """In the evidence of the route, and by egress(); the call itself is boto3's own."""
+    link.faults.deny("ec2:DescribeVpcEndpoints")  # were it asked, and it is out of reach anyway
+    with link.faults.dns(EC2, "203.0.113.9"):
+        session, seen = asked(link)
+    assert seen[0] == f"EC2 (noted): EC2 was asked at a public address: {EC2} (203.0.113.9)"
+    (record,) = (r for r in session.egress().records if r.service_name == "ec2")
+    assert (record.host, record.address, record.private) == (EC2, "203.0.113.9", False)
+    assert record.calls > 0
+
+
+def test_discovery_private_asks_no_public_address(link: LocalPrivateLink) -> None:
+    """Nothing is sent to it, by argument or by profile."""
+    with link.faults.dns(EC2, "203.0.113.9"):
+        session, seen = asked(link, discovery="private")
+    assert len(seen) == 1
+    assert seen[0].startswith("discovery (failed): EC2 could not be asked")
+    assert f"{EC2} resolves to 203.0.113.9, which is public" in seen[0]
+    (record,) = (r for r in session.egress().records if r.service_name == "ec2")
+    assert (record.calls, record.connections, record.refused) == (0, 0, 1)

@@ -125,6 +125,7 @@ class Inquiry:
 
     def note_failure(self, step: str, error: DiscoveryError) -> None:
         """Leaves evidence of what could not be asked, with the cause."""
+        self.note_public_question()
         self.note(step, "failed", " ".join(str(error).splitlines()[:2]))
 
     def resolve(self, host: str, step: str) -> tuple[str, ...]:
