@@ -272,8 +272,9 @@ def test_a_silent_sts_is_named_soon(
     assert asked == [{"connect": 5, "read": 10}]
     assert accepted(silent) == 2
     assert str(caught.value) == (
-        f"STS at {url} did not answer, so that there are no credentials to sign with.\n"
-        "Cause: nothing leads from here to STS; the call itself was not sent.\n"
+        f"STS at {url} did not answer in time.\n"
+        "Cause: nothing leads from here to STS; a call that waits for its credentials was not "
+        "sent.\n"
         "Remedies, in order:\n"
         "  1. create an interface endpoint of com.amazonaws.us-east-1.sts in this VPC, with "
         "private DNS.\n"

@@ -437,8 +437,8 @@ def limit_silence(client: BaseClient) -> None:
         except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError) as error:
             failure = error
         raise RoutingError(
-            f"STS at {url} did not answer, so that there are no credentials to sign with.",
-            cause="nothing leads from here to STS; the call itself was not sent.",
+            f"STS at {url} did not answer in time.",
+            cause="nothing leads from here to STS; a call that waits for its credentials was not sent.",
             remedy=(
                 f"create an interface endpoint of com.amazonaws.{region}.sts in this VPC, with "
                 "private DNS.",
