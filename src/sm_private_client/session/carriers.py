@@ -61,7 +61,9 @@ class Carriers:
         self._routes = routes
         self._clients = clients
         self._client = client
-        self._credentials = _Credentials(get_credentials, botocore_session.get_credentials)
+        # Not its method: the session may be a proxy, which is not to be kept alive.
+        current = lambda: self._session.get_credentials()  # noqa: E731, PLW0108 - as said
+        self._credentials = _Credentials(get_credentials, current)
         self._lazy_routes: dict[str, _LazyRoute] = {}
         self.quota = RetryQuota()
         self._lock = threading.RLock()
