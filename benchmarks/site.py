@@ -83,9 +83,9 @@ class Site:
         self._server.communicate(timeout=30)  # the end of its input is its end
         self._files.cleanup()
 
-    def boto3_client(self) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """Makes boto3's client of a new session, with the URL typed in and a pool of 32."""
-        return boto3.Session().client(
+    def boto3_client(self, session: boto3.Session | None = None) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Return boto3's client, with the URL typed in and a pool of 32; of a new session if none."""
+        return (session or boto3.Session()).client(
             "sagemaker-runtime", endpoint_url=self.url, config=Config(max_pool_connections=32)
         )
 

@@ -127,10 +127,10 @@ def test_what_goes_on_the_wire(calls: Calls, peer: Peer) -> None:
         "Host",
         "Content-Type",
         "X-Amzn-SageMaker-Target-Variant",
+        "User-Agent",
         "X-Amz-Date",
         "X-Amz-Security-Token",
         "Authorization",
-        "User-Agent",
         "Content-Length",
     ]
     assert (asked.header("host"), asked.header("user-agent")) == (HOST, "lib/test")

@@ -289,7 +289,7 @@ def test_a_length_that_does_not_come_takes_no_memory() -> None:
 
 def test_a_head_is_one_block() -> None:
     """The request line, every header, an empty line."""
-    head = request_head("POST", "/e", [("Host", "h"), ("X-A", "a  b\t~")])
+    head = request_head("POST", "/e", (("Host", "h"),), [("X-A", "a  b\t~")])
     assert head == b"POST /e HTTP/1.1\r\nHost: h\r\nX-A: a  b\t~\r\n\r\n"
 
 
@@ -310,11 +310,13 @@ def test_a_head_is_one_block() -> None:
 )
 def test_a_header_that_cannot_be_sent_is_refused(name: str, value: str) -> None:
     """A line end would begin another header; the error tells the name, not the value."""
-    with pytest.raises(ConfigurationError) as caught:
-        request_head("POST", "/e", [("Host", "h"), (name, value), ("X-Z", "z")])
-    assert str(caught.value) == (
-        f"The header {name!r} cannot be sent.\n"
-        "Cause: a header is printable ASCII, without line ends.\n"
-        "Remedy: encode its value, for example with percent signs or as Base64.\n"
-        "See docs/errors.md#configuration"
-    )
+    good, bad = (("Host", "h"), ("X-Z", "z")), (("Host", "h"), (name, value), ("X-Z", "z"))
+    for common, more in ((bad, good), (good, bad)):
+        with pytest.raises(ConfigurationError) as caught:
+            request_head("POST", "/e", common, more)
+        assert str(caught.value) == (
+            f"The header {name!r} cannot be sent.\n"
+            "Cause: a header is printable ASCII, without line ends.\n"
+            "Remedy: encode its value, for example with percent signs or as Base64.\n"
+            "See docs/errors.md#configuration"
+        )

@@ -103,7 +103,7 @@ class ClientGuard:
 
         def decide(endpoint_url: str | None) -> Dialer:
             if endpoint_url is not None:
-                parse_endpoint_url(endpoint_url, "endpoint_url")
+                parse_endpoint_url(endpoint_url, "endpoint_url=")
             return route.decide(endpoint_url)
 
         guarded = guard(client, decide, verify=verify)

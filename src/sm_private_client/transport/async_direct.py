@@ -174,7 +174,7 @@ class AsyncDirectTransport(Exchanges):
         if self._refresh_is_due():  # it may take seconds, and others are in flight in this loop
             await self._shared.run("keys", self._credentials, what="refreshing credentials")
         connector = upstream.connector
-        url, head = self._signed(request, connector.origin, upstream.dialer.route.region)
+        url, head = self._signed(request, connector, upstream.dialer.route.region)
         pool = upstream.pools.get(asyncio.get_running_loop())
         if pool is None:
             pool = await upstream.new_pool()

@@ -106,6 +106,8 @@ class Connector:
 
     Attributes:
         origin: Where to.
+        authority: The origin's.
+        base_url: The origin's URL, without a path.
 
     Raises:
         ConfigurationError: The bundle or the client certificate cannot be used.
@@ -123,6 +125,8 @@ class Connector:
     ) -> None:
         self._dialer = dialer
         self.origin = origin
+        self.authority = origin.authority
+        self.base_url = origin.url()
         self._bundle = bundle
         self._timeout = timeout
         self._clock = clock

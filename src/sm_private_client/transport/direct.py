@@ -15,12 +15,7 @@ from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTime
 
 from sm_private_client.transport.connection import NeverDeliveredError
 from sm_private_client.transport.connector import Connector, Origin
-from sm_private_client.transport.http11 import (
-    FIRST_ERROR,
-    HttpResponse,
-    ResponseReader,
-    request_head,
-)
+from sm_private_client.transport.http11 import FIRST_ERROR, HttpResponse, ResponseReader
 from sm_private_client.transport.pool import ConnectionPool
 from sm_private_client.transport.signing import RequestSigner
 
@@ -116,13 +111,11 @@ class Exchanges:
             clock=self._clock,
         )
 
-    def _signed(self, request: HttpRequest, origin: Origin, region: str) -> tuple[str, bytes]:
+    def _signed(self, request: HttpRequest, connector: Connector, region: str) -> tuple[str, bytes]:
         """Return the URL and the head of a request."""
-        path = origin.path + request.path
-        headers = self._signer.headers(
-            request, path=path, authority=origin.authority, region=region
-        )
-        return origin.url(path), request_head(request.method, path, headers)
+        path = connector.origin.path + request.path
+        head = self._signer.head(request, path=path, authority=connector.authority, region=region)
+        return connector.base_url + path, head
 
 
 class _Upstream:
@@ -228,7 +221,7 @@ class DirectTransport(Exchanges):
         """Send a request; read the whole answer, or its head and what came with it."""
         upstream = self._reached()
         connector, pool = upstream.connector, upstream.pool
-        url, head = self._signed(request, connector.origin, upstream.dialer.route.region)
+        url, head = self._signed(request, connector, upstream.dialer.route.region)
         connection = pool.take()
         while True:
             if connection is None:

@@ -7,10 +7,10 @@ on a connection that is kept must all belong to one answer or the next.
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
 from operator import methodcaller
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from sm_private_client.errors import ConfigurationError, PayloadError
 
@@ -53,8 +53,7 @@ _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 """A chunk's size and extensions, whose line no lone LF may end (RFC 9112, 7.1)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """One request, not signed yet.
 
     Attributes:
@@ -71,8 +70,7 @@ class HttpRequest:
     body: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpResponse:
+class HttpResponse(NamedTuple):
     """One whole answer.
 
     Attributes:
@@ -88,12 +86,24 @@ class HttpResponse:
     availability_zone: str | None = None
 
 
-def request_head(method: str, path: str, headers: Sequence[tuple[str, str]]) -> bytes:
+def request_head(
+    method: str, path: str, headers: tuple[tuple[str, str], ...], more: Sequence[tuple[str, str]]
+) -> bytes:
     """Return the head of a request as it goes on the wire.
+
+    Args:
+        method: The method.
+        path: The path.
+        headers: What calls of one kind have in common; the last ones are kept.
+        more: The other headers.
 
     Raises:
         ConfigurationError: A header could not go on the wire as it is.
     """
+    return f"{method} {path} HTTP/1.1\r\n{_common(headers)}{_lines(more)}\r\n".encode("ascii")
+
+
+def _lines(headers: Sequence[tuple[str, str]]) -> str:
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
     # A line end within a value would begin another header.
     if not _SENT.fullmatch(fields) or fields.count("\n") != len(headers):
@@ -103,7 +113,10 @@ def request_head(method: str, path: str, headers: Sequence[tuple[str, str]]) -> 
             cause="a header is printable ASCII, without line ends.",
             remedy="encode its value, for example with percent signs or as Base64.",
         )
-    return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode("ascii")
+    return fields
+
+
+_common: Final = functools.lru_cache(maxsize=256)(_lines)
 
 
 class ResponseReader:
@@ -244,9 +257,11 @@ class ResponseReader:
             self._left = _length(length)
             self._count(self._left)
             self.is_whole = not self._left
-        said = headers.get("connection", "").lower()
-        if "close" in said or (version == "1.0" and "keep-alive" not in said):
-            self.will_close = True
+        said = headers.get("connection")
+        if said is not None or version == "1.0":
+            said = (said or "").lower()
+            if "close" in said or (version == "1.0" and "keep-alive" not in said):
+                self.will_close = True
 
     def _read_chunks(self, data: bytes, at: int, chunks: list[bytes]) -> int:
         """Read as many chunks as are there; return up to where."""
@@ -337,6 +352,8 @@ def _fields(head: str, at: int) -> dict[str, str]:
 
 
 def _length(told: str) -> int:
+    if told.isdecimal() and told.isascii() and len(told) <= _LENGTH_DIGITS:
+        return int(told)
     lengths = {text.strip(" \t") for text in told.split(",")}
     length = lengths.pop()
     if lengths or not (length.isascii() and length.isdigit()) or len(length) > _LENGTH_DIGITS:

@@ -22,6 +22,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import normalize_url_path
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.transport.http11 import request_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,10 +217,8 @@ class RequestSigner:
         """Return the seconds since the epoch as the service counts them."""
         return self._now() + self._offset
 
-    def headers(
-        self, request: HttpRequest, *, path: str, authority: str, region: str
-    ) -> list[tuple[str, str]]:
-        """Return every header of a request, in the order of the wire.
+    def head(self, request: HttpRequest, *, path: str, authority: str, region: str) -> bytes:
+        """Return the signed head of a request as it goes on the wire.
 
         Args:
             request: What is sent.
@@ -229,7 +228,7 @@ class RequestSigner:
 
         Raises:
             NoCredentialsError: botocore's.
-            ConfigurationError: The path could not go on the wire as it is.
+            ConfigurationError: The path or a header could not go on the wire as it is.
         """
         signed = canonical_path(path)
         credentials = self._credentials()
@@ -247,7 +246,8 @@ class RequestSigner:
             credentials=credentials,
             now=self._now() + self._offset,
         )
-        return [*headers, *added, self._user_agent, ("Content-Length", str(len(request.body)))]
+        added.append(("Content-Length", str(len(request.body))))
+        return request_head(request.method, path, (*headers, self._user_agent), added)
 
     def is_corrected_by(self, response: HttpResponse) -> bool:
         """Set the clock after an answer that refused a signature for its time, as botocore does.

@@ -27,8 +27,9 @@ __all__ = [
 
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+\Z")
 _PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
-_RECORDS: Final = 256 * 1024
-"""Bytes that are decrypted at once at the most; a record has 16 KiB (RFC 8446, 5.1)."""
+_RECORD: Final = 16 * 1024
+"""Bytes of a record at the most (RFC 8446, 5.1): OpenSSL gives no more at once, and memory for
+more would be taken from the system, and given back, at each call."""
 
 
 class ClosedWhenReset(ssl.SSLSocket):
@@ -153,9 +154,9 @@ class TlsSession:
         self._take(received)
         data = b""
         try:
-            data = self._tls.read(_RECORDS)
+            data = self._tls.read(_RECORD)
             while data and self._incoming.pending:
-                more = self._tls.read(_RECORDS)
+                more = self._tls.read(_RECORD)
                 self.is_ended = not more
                 data += more
         except ssl.SSLWantReadError:  # part of a record, or what TLS says to itself
