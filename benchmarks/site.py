@@ -84,7 +84,7 @@ class Site:
         self._files.cleanup()
 
     def boto3_client(self, session: boto3.Session | None = None) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """Return boto3's client, with the URL typed in and a pool of 32; of a new session if none."""
+        """Return boto3's client, with the URL typed in and a pool of 32."""
         return (session or boto3.Session()).client(
             "sagemaker-runtime", endpoint_url=self.url, config=Config(max_pool_connections=32)
         )

@@ -438,7 +438,8 @@ def limit_silence(client: BaseClient) -> None:
             failure = error
         raise RoutingError(
             f"STS at {url} did not answer in time.",
-            cause="nothing leads from here to STS; a call that waits for its credentials was not sent.",
+            cause="nothing leads from here to STS; a call that waits for its credentials was not "
+            "sent.",
             remedy=(
                 f"create an interface endpoint of com.amazonaws.{region}.sts in this VPC, with "
                 "private DNS.",
