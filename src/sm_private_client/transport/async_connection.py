@@ -144,25 +144,20 @@ class AsyncConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it, without a word to the peer; from any thread, also of a forked child."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._error is None:
             self._error = ConnectionAbortedError("the connection was closed")
-        if self.pid != os.getpid() or self._loop.is_closed():
+        if self._transport is None or self.pid != os.getpid() or self._loop.is_closed():
             self._sock.close()
             return
         try:
             is_here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             is_here = False
-        if self._transport is None:
-            self._sock.close()
-        elif is_here:
-            self._transport.abort()
+        if is_here:
+            self._abort()
         else:
             with suppress(RuntimeError):  # the loop was closed meanwhile, and the socket with it
-                self._loop.call_soon_threadsafe(self._transport.abort)
+                self._loop.call_soon_threadsafe(self._abort)
 
     # What the loop calls.
 
@@ -283,8 +278,14 @@ class AsyncConnection(asyncio.Protocol):
                 error = ended(self._reader, self._sock, self._acknowledged, error)
             self._error = error
         if not self._transport.is_closing():
-            self._transport.abort()
+            self._abort()
         self._wake()
+
+    def _abort(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.abort()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
