@@ -5,8 +5,7 @@ Above it (predictor, jobs, map) nobody knows whether a boto3 client or the direc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +19,7 @@ E = TypeVar("E", bound=BaseException)
 _ZONE: Final = "_sm_private_zone"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OperationResult:
+class OperationResult(NamedTuple):
     """What an operation answered.
 
     Attributes:

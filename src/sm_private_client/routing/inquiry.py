@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sm_private_client.errors import DiscoveryError
 from sm_private_client.privatelink import services
@@ -66,8 +66,7 @@ class RouteRequest:
     default_is_fips: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class World:
+class World(NamedTuple):
     """What can be asked.
 
     Attributes:
