@@ -518,11 +518,15 @@ def test_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [OPEN, OPEN.judge("10.0.0.1")], ids=lambda made: type(made).__name__
+    ("made", "names"),
+    [(OPEN, AddressPolicy.__slots__), (OPEN.judge("10.0.0.1"), Verdict._fields)],
+    ids=["AddressPolicy", "Verdict"],
 )
-def test_records_are_frozen_and_read_well(made: AddressPolicy | Verdict) -> None:
+def test_records_are_frozen_and_read_well(
+    made: AddressPolicy | Verdict, names: tuple[str, ...]
+) -> None:
     """Policies and verdicts do not change, and their repr shows their state."""
     with pytest.raises(AttributeError):
-        setattr(made, made.__slots__[0], "")
-    for name in made.__slots__:
+        setattr(made, names[0], "")
+    for name in names:
         assert f"{name}={getattr(made, name)!r}" in repr(made)

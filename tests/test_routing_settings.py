@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -655,8 +654,7 @@ def test_cache_key() -> None:
     """What decides about a route is in the key, the place of the cache is not; JSON can hold it."""
     settings = load({"vpc_endpoint": "sagemaker=a", "route_cache": "/x"})
     key = settings.cache_key()
-    fields = {field.name for field in dataclasses.fields(settings)}
-    assert set(key) == fields - {"route_cache", "sealed", "vpc_id_from"}
+    assert set(key) == set(settings._fields) - {"route_cache", "sealed", "vpc_id_from"}
     assert json.loads(json.dumps(key))
     assert key == load({"vpc_endpoint": "sagemaker=a", "route_cache": "/y"}).cache_key()
     assert key != load({"vpc_endpoint": "sagemaker=b", "route_cache": "/x"}).cache_key()
@@ -673,7 +671,7 @@ def test_the_environment_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_are_frozen_and_read_well() -> None:
     """Settings do not change, can be keys, and their repr shows their state."""
     settings = load({"vpc_id": "vpc-0a1b2c3d"})
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         settings.vpc_id = None  # type: ignore[misc] # that it cannot be set is what is tested
     assert {settings: 1}[settings] == 1
     assert "vpc_id='vpc-0a1b2c3d'" in repr(settings)

@@ -13,7 +13,7 @@ import sm_private_client as smp
 from sm_private_client.errors import NoPrivateRouteError
 from sm_private_client.privatelink.siblings import SIBLINGS
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.transport.egress import Egress, EgressRecord
+from sm_private_client.transport.egress_records import Egress, EgressRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

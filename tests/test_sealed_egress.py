@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.transport.egress import Egress, EgressLedger
+from sm_private_client.transport.egress import EgressLedger
+from sm_private_client.transport.egress_records import Egress
 
 PRIVATE = AddressPolicy().judge("10.0.0.5")
 LOCAL = AddressPolicy(local=True).judge("127.0.0.1")

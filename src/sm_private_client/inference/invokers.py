@@ -11,7 +11,6 @@ from botocore.exceptions import EventStreamError, HTTPClientError
 from urllib3.exceptions import HTTPError as URLLib3Error
 
 from sm_private_client.errors import StreamInterruptedError
-from sm_private_client.inference.eventstream import payload_parts
 from sm_private_client.inference.invoking import OperationResult, answered_in
 from sm_private_client.inference.requests import BODY_LIMITS, RuntimeOperation
 from sm_private_client.transport.direct import DirectTransport
@@ -323,6 +322,9 @@ class _DirectStream:
         self._runtime = runtime
 
     def parts(self) -> Iterator[bytes]:
+        # Here: plain calls do without it.
+        from sm_private_client.inference.eventstream import payload_parts  # noqa: PLC0415
+
         return payload_parts(
             self._answer.chunks(), lambda parsed: self._runtime.made(self._operation, parsed)
         )

@@ -16,14 +16,10 @@ from sm_private_client.inference.calls import (
     invocation_of,
     typed,
 )
-from sm_private_client.inference.codecs import decode, encode
 from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.predictions import predictions
 from sm_private_client.inference.retries import Retrier
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.inference.s3 import S3Objects
-from sm_private_client.inference.streams import ResponseStream
-from sm_private_client.inference.submitting import submit_data
 from sm_private_client.inference.tracing import call_span
 
 if TYPE_CHECKING:
@@ -38,6 +34,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.predictions import Predictions
     from sm_private_client.inference.quota import RetryQuota
+    from sm_private_client.inference.streams import ResponseStream
     from sm_private_client.inference.window import OnError
 
 __all__ = ["Predictor"]
@@ -243,6 +240,9 @@ class Predictor:
             PayloadError: The data cannot be encoded, or the answer cannot be decoded.
             Exception: As ``invoke``.
         """
+        # Here and below: a process that only sends bytes need not load what the other verbs need.
+        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415
+
         chosen = codec or self._codec
         payload = encode(data, chosen)
         answer = self.invoke(payload.body, **typed(payload, options))
@@ -279,6 +279,9 @@ class Predictor:
         Raises:
             Exception: As ``invoke``.
         """
+        from sm_private_client.inference.codecs import encode  # noqa: PLC0415 - as predict
+        from sm_private_client.inference.streams import ResponseStream  # noqa: PLC0415
+
         payload = encode(data, codec or self._codec)
         options = {
             "content_type": content_type or payload.content_type,
@@ -335,6 +338,8 @@ class Predictor:
         Raises:
             Exception: As ``submitting.submit_data``.
         """
+        from sm_private_client.inference.submitting import submit_data  # noqa: PLC0415 - as predict
+
         options = {
             "content_type": content_type,
             "accept": accept,
@@ -404,6 +409,8 @@ class Predictor:
             ConfigurationError: An argument cannot be used, or the journal is another run's.
             Exception: As ``predict``, for the item that failed.
         """
+        from sm_private_client.inference.predictions import predictions  # noqa: PLC0415 - as predict
+
         chosen = codec or self._codec
 
         def answer(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.utils import percent_encode
 
@@ -35,8 +34,7 @@ InvokeEndpointAsync). The 6 MB in botocore's model is an older page's and not en
 _BREAKS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Member:
+class _Member(NamedTuple):
     """One input member that does not travel in the body."""
 
     name: str

@@ -18,12 +18,13 @@ from botocore.exceptions import ClientError
 from sm_private_client.inference.quota import SUCCESS_GAIN, RetryQuota
 from sm_private_client.inference.retry_after import requested_wait
 from sm_private_client.inference.retry_policy import RetryPolicy
-from sm_private_client.inference.retry_table import Verdict, classify, describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Retrier", "RetryPolicy", "RetryQuota", "Verdict", "attempts_made", "classify"]
+    from sm_private_client.inference.retry_table import Verdict
+
+__all__ = ["Retrier", "attempts_made"]
 
 T = TypeVar("T")
 
@@ -219,6 +220,9 @@ class _Course:
 
     def goes_on_after(self, error: Exception) -> bool:
         """Decides whether there is a next attempt; if not, the error gets its notes."""
+        # Here, as tenacity: most processes see no failure.
+        from sm_private_client.inference.retry_table import classify, describe  # noqa: PLC0415
+
         self._failures += 1
         waited = f" after {round(self._wait, 2):g} s" if self._failures > 1 else ""
         self._history.append(f"attempt {self._failures}{waited}: {describe(error)}")

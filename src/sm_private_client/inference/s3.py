@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3.session
-from boto3.s3.transfer import S3Transfer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.retry_policy import RetryPolicy
-from sm_private_client.inference.retry_table import classify, describe
 from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
@@ -207,6 +205,8 @@ def checked_extra_args(extra_args: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         ConfigurationError: boto3 does not know one, or it is decided by the input itself.
     """
+    from boto3.s3.transfer import S3Transfer  # noqa: PLC0415 - every predictor loads this module
+
     given = dict(extra_args or {})
     allowed = sorted(set(S3Transfer.ALLOWED_UPLOAD_ARGS) - _OWNED_ARGS)
     for name in given:
@@ -223,6 +223,9 @@ def checked_extra_args(extra_args: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _no_object(location: S3Location, error: ClientError | BotoCoreError) -> Look:
     """Says what an error of GetObject means, or raises it."""
+    # Here: every predictor loads this module, and few read an object that is not there.
+    from sm_private_client.inference.retry_table import classify, describe  # noqa: PLC0415
+
     if isinstance(error, ClientError):
         known = error.response.get("Error", {})
         if known.get("Code") in _ABSENT:

@@ -1,13 +1,13 @@
-"""OpenTelemetry spans around calls, where that package is there: names and numbers, no bodies.
+"""OpenTelemetry spans around calls, if the program records any: names and numbers, no bodies.
 
-Where it is not, a call enters one shared context that does nothing, and a stream is given back as
+If it does not, a call enters one shared context that does nothing, and a stream is given back as
 it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -74,9 +74,6 @@ class _NoSpan:
 _NO_SPAN = contextlib.nullcontext(_NoSpan())
 
 
-HAS_OPENTELEMETRY: Final = importlib.util.find_spec("opentelemetry") is not None
-
-
 def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[CallSpan]:
     """Opens a client span for one operation, attempts and waits included.
 
@@ -85,13 +82,15 @@ def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[Call
     when that is closed. Of an exception it has type and HTTP status only: the text could repeat
     what the model said of the payload.
     """
-    if not HAS_OPENTELEMETRY or not _is_recorded():
+    if not _is_recorded():
         return _NO_SPAN
     return _real_span(operation, endpoint_name)
 
 
 def _is_recorded() -> bool:
     """Return True if the program has set up something that takes spans."""
+    if "opentelemetry.trace" not in sys.modules:  # whoever sets it up has imported it
+        return False
     from opentelemetry import trace  # noqa: PLC0415 - optional
 
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)

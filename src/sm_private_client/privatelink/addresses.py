@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sm_private_client.errors import ConfigurationError, PublicAddressError
 
@@ -61,8 +61,7 @@ CREDENTIAL_ADDRESSES: Final = frozenset(
 "Access instance metadata"; ECS developer guide, "Task IAM role"; EKS user guide, "Pod Identity"."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What was decided about one address.
 
     Attributes:

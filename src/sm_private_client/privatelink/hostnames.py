@@ -9,8 +9,7 @@ it is used.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.services import (
@@ -44,8 +43,7 @@ _HOSTED_ZONE: Final = re.compile(r"(?P<scheme>(?:https://)?)Z[0-9A-Z]{4,31}:(?P<
 _VERIFIED_PARTITIONS: Final = frozenset({"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """One AWS partition, as botocore's ``partitions.json`` has it.
 
     Attributes:
@@ -112,25 +110,24 @@ def is_vpc_endpoint_id(text: str) -> bool:
     return _BARE_ID.match(text) is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VpceName:
+class VpceName(NamedTuple):
     """A DNS name of a VPC endpoint, in its parts.
 
     Attributes:
         vpc_endpoint_id: ``vpce-`` and 8 or 17 hex digits.
-        id_suffix: The eight random characters; empty in a placeholder name.
-        availability_zone: The zone's name in a zonal name, else ``None``.
         service: The catalogue's row.
         region: The region.
         partition: The partition.
+        id_suffix: The eight random characters; empty in a placeholder name.
+        availability_zone: The zone's name in a zonal name, else ``None``.
     """
 
     vpc_endpoint_id: str
-    id_suffix: str = ""
-    availability_zone: str | None = None
     service: EndpointService
     region: str
     partition: Partition
+    id_suffix: str = ""
+    availability_zone: str | None = None
 
     @property
     def host(self) -> str:

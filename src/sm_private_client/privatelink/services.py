@@ -12,8 +12,7 @@ The label order flips: the service name ends in ``sagemaker.api``, the DNS label
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sm_private_client.errors import ConfigurationError
 
@@ -32,29 +31,28 @@ __all__ = [
 BROWSER_DNS_DOMAIN: Final = "sagemaker.aws"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndpointService:
+class EndpointService(NamedTuple):
     """One service that AWS offers through PrivateLink.
 
     Attributes:
         service_name: boto3's name of the service; ``None`` for what only browsers use.
         name_suffix: What the endpoint service name ends in, after the region.
         dns_label: The labels between the endpoint's own label and the region.
+        source: Where the row comes from.
         fips: Whether this is the FIPS variant.
         endpoint_policy: Whether endpoint policies are supported; ``None``: not documented.
         dns_verified: Whether a source states ``dns_label``.
         regions: The only regions that have it; ``None``: no such limit is known.
-        source: Where the row comes from.
     """
 
     service_name: str | None
     name_suffix: str
     dns_label: str
+    source: str
     fips: bool = False
     endpoint_policy: bool | None = True
     dns_verified: bool = True
     regions: frozenset[str] | None = None
-    source: str
 
     @property
     def is_browser_only(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from sm_private_client.errors import NoPrivateRouteError, PublicAddressError, RoutingError
@@ -24,7 +23,6 @@ from sm_private_client.routing.settings import (
     load_settings,
     read_environment,
 )
-from sm_private_client.routing.sibling_routes import sibling_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +139,7 @@ class RouteBook:
         settings = load_settings(
             self._options, environ=read_environment(), profile=self._session.get_scoped_config()
         )
-        return settings if self._keeps_on_disk else replace(settings, route_cache=None)
+        return settings if self._keeps_on_disk else settings._replace(route_cache=None)
 
     def route(
         self,
@@ -304,6 +302,9 @@ class RouteBook:
 
     def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
         if not services.is_family(request.service_name):
+            # Here: a session that is not sealed asks for no such route.
+            from sm_private_client.routing.sibling_routes import sibling_route  # noqa: PLC0415
+
             world = self._world(request.region, credentials)
             # The session's own credentials may be what STS is called for, without a signature.
             unsigned = credentials.is_unsigned and request.service_name == "sts"

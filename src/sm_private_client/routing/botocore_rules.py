@@ -6,8 +6,7 @@ The private surfaces of botocore that routing leans on stand here and nowhere el
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.endpoint_provider import EndpointProvider
@@ -31,8 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConfiguredUrl:
+class ConfiguredUrl(NamedTuple):
     """A standard ``endpoint_url`` setting.
 
     Attributes:
@@ -40,8 +38,11 @@ class ConfiguredUrl:
         origin: Where it stands, in words.
     """
 
-    url: str = field(repr=False)  # it was not checked yet, and may hold a password
+    url: str
     origin: str
+
+    def __repr__(self) -> str:  # without the URL: it was not checked yet, and may hold a password
+        return f"ConfiguredUrl(origin={self.origin!r})"
 
 
 def partitions(session: botocore.session.Session) -> tuple[Partition, ...]:

@@ -13,8 +13,8 @@ import math
 import os
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -62,8 +62,7 @@ THROTTLED_CODES: Final = frozenset({"RequestLimitExceeded", "Throttling", "Throt
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ec2Access:
+class Ec2Access(NamedTuple):
     """How EC2 is asked.
 
     Attributes:

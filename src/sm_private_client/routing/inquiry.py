@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sm_private_client.errors import DiscoveryError
 from sm_private_client.privatelink import services
@@ -66,8 +66,7 @@ class RouteRequest:
     default_is_fips: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class World:
+class World(NamedTuple):
     """What can be asked.
 
     Attributes:
@@ -85,27 +84,30 @@ class World:
     ask_sagemaker: Callable[[SageMakerResource, Route], str | None]
 
 
-@dataclass(kw_only=True)
 class Inquiry:
     """One search for one route.
 
-    Attributes:
+    Args:
         world: What can be asked.
         request: What is wanted.
+
+    Attributes:
+        world: As given.
+        request: As given.
         trail: The evidence so far.
         partition: The region's.
         service: The catalogue's row that serves the request; ``None`` where there is none.
     """
 
-    world: World
-    request: RouteRequest
-    trail: list[Evidence] = field(default_factory=list)
-    partition: Partition = field(init=False)
-    service: EndpointService | None = field(init=False)
+    def __init__(self, *, world: World, request: RouteRequest) -> None:
+        self.world = world
+        self.request = request
+        self.trail: list[Evidence] = []
+        self.partition = partition_of(request.region, world.partitions)
+        self.service = self._service()
 
-    def __post_init__(self) -> None:
-        self.partition = partition_of(self.request.region, self.world.partitions)
-        self.service = services.for_service(self.request.service_name, fips=self.request.fips)
+    def _service(self) -> EndpointService | None:
+        return services.for_service(self.request.service_name, fips=self.request.fips)
 
     @property
     def wanted(self) -> tuple[str, ...]:

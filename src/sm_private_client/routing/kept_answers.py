@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sm_private_client.privatelink.addresses import is_in_private_range
 from sm_private_client.privatelink.hostnames import (
@@ -39,8 +39,7 @@ _HOST: Final = re.compile(r"vpce-[a-z0-9.-]{1,240}\Z")
 _AVAILABLE: Final = "available"  # no other is a route's
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeptAnswers:
+class KeptAnswers(NamedTuple):
     """EC2's answers, as far as they decided one route.
 
     Attributes:

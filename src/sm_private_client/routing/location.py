@@ -10,9 +10,8 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from sm_private_client.routing.deadlines import run_within
@@ -32,8 +31,7 @@ _METADATA_ADDRESS: Final = "169.254.169.254"
 _LAMBDA_PATH: Final = "/2026-01-15/metadata/execution-environment"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SageMakerResource:
+class SageMakerResource(NamedTuple):
     """What this process runs in, where only SageMaker can tell its VPC.
 
     Attributes:
@@ -45,8 +43,7 @@ class SageMakerResource:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where this process runs, as far as it is known.
 
     Attributes:

@@ -105,7 +105,7 @@ class RouteResolver:
             )
             if discovery is None:
                 return None
-            inquiry = Inquiry(world=replace(self._world, discovery=discovery), request=request)
+            inquiry = Inquiry(world=self._world._replace(discovery=discovery), request=request)
             inquiry.note("route cache", "noted", "EC2's answers were kept on disk")
             return _explicit(inquiry) or _configured(inquiry) or _discovery(inquiry)
 

@@ -13,9 +13,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, get_args
+from typing import Any, Final, Literal, NamedTuple, TypedDict, get_args
 
 from sm_private_client.errors import ConfigurationError, MissingRegionError
 from sm_private_client.privatelink.addresses import Network, parse_allowed_networks
@@ -75,8 +74,7 @@ class RoutingOptions(TypedDict, total=False):
     sealed: bool | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RoutingSettings:
+class RoutingSettings(NamedTuple):
     """The settings in force, checked.
 
     Attributes:
@@ -118,11 +116,11 @@ class RoutingSettings:
         """Gives settings in which a single VPC endpoint is meant for this one service."""
         if self.vpc_endpoint is None:
             return self
-        return replace(self, vpc_endpoint=None, vpc_endpoints=((service_name, self.vpc_endpoint),))
+        return self._replace(vpc_endpoint=None, vpc_endpoints=((service_name, self.vpc_endpoint),))
 
     def cache_key(self) -> dict[str, Any]:
         """Gives what decides about a route, for the key of the route cache."""
-        key = asdict(self)
+        key = self._asdict()
         for name in ("route_cache", "sealed", "vpc_id_from"):  # the same route, however it is kept
             del key[name]
         return key

@@ -6,12 +6,10 @@ an interface VPC endpoint, a gateway one, or ``NoPrivateRouteError`` with what t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sm_private_client.errors import DiscoveryError, FipsUnavailableError, NoPrivateRouteError
 from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.privatelink.siblings import (
     SIBLINGS,
     WITHOUT_PRIVATE_WAY,
@@ -44,23 +42,27 @@ if TYPE_CHECKING:
 __all__ = ["sibling_route"]
 
 
-@dataclass(kw_only=True)
 class _SiblingInquiry(Inquiry):
     """One search for a route to a service outside the family.
 
-    Attributes:
-        row: The sibling's; ``None`` where the table has none.
+    Args:
+        world: What can be asked.
+        request: What is wanted.
         can_ask_ec2: Whether EC2 may be asked. It must not where the answer is needed to sign the
             question: for EC2 itself, and for what fetches the session's own credentials.
+
+    Attributes:
+        can_ask_ec2: As given.
+        row: The sibling's; ``None`` where the table has none.
     """
 
-    can_ask_ec2: bool
-    row: Sibling | None = field(init=False)
+    def __init__(self, *, world: World, request: RouteRequest, can_ask_ec2: bool) -> None:
+        super().__init__(world=world, request=request)
+        self.can_ask_ec2 = can_ask_ec2
+        self.row = sibling(request.service_name)
 
-    def __post_init__(self) -> None:
-        self.partition = partition_of(self.request.region, self.world.partitions)
-        self.service = None  # the catalogue is of the family
-        self.row = sibling(self.request.service_name)
+    def _service(self) -> None:
+        return None  # the catalogue is of the family
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from sm_private_client.errors import ConfigurationError
@@ -52,8 +51,7 @@ def redacted(text: str) -> str:
     return _WORD.sub(lambda m: redacted_url(m[0]) if "://" in m[0] else m[0], text)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndpointUrl:
+class EndpointUrl(NamedTuple):
     """A checked endpoint URL.
 
     Attributes:

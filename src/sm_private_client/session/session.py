@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route
     from sm_private_client.provisioning.plan import Plan
     from sm_private_client.provisioning.planning import PlanOptions
-    from sm_private_client.transport.egress import Egress, EgressLedger
+    from sm_private_client.transport.egress import EgressLedger
+    from sm_private_client.transport.egress_records import Egress
 
 __all__ = ["Session"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.config import Config
 from botocore.endpoint import DEFAULT_TIMEOUT
@@ -39,8 +38,7 @@ STREAM_TIMEOUT: Final = 600.0
 USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RoutedConfig:
+class RoutedConfig(NamedTuple):
     """The configuration of a client that a session of ours makes.
 
     Attributes:

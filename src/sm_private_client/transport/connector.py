@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.exceptions import (
@@ -32,8 +31,7 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _CALL: Final = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where requests go.
 
     Attributes:
