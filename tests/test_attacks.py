@@ -819,7 +819,7 @@ def _core(attack: Attack | None = None) -> Any:
 def tried(attack: Attack, way: str, machine: Machine, patch: pytest.MonkeyPatch) -> dict[str, str]:
     """Tries every call of a way under an attack; gives how each ended, and it must have ended."""
     if way == "plain":
-        targets = PLAIN
+        targets: tuple[Made, ...] = PLAIN
     else:  # a predictor of a session takes no arguments of a client
         targets = BY_SESSION if way in SESSIONS and not attack.arguments else BY_CLIENT
     ended: dict[str, str] = {}
@@ -846,27 +846,26 @@ def _try_on(
     machine.answers = {host: list(answers) for host, answers in attack.dns.items()}
     if attack.before is not None:
         attack.before(machine)
-    with contextlib.ExitStack() as stack:
-        with _ending(ended, *ended):
-            core = _core(attack)
-            also = attack.core(core) if attack.core is not None else None
-            session = stack.enter_context(_session(way, core, patch))
-            for target in targets:
-                with _ending(ended, *target.calls):
-                    made = target.make(session, attack.arguments)
-                    for name, call in target.calls.items():
-                        with _ending(ended, name):
-                            if attack.later is not None:
-                                call(made)
-                                attack.later(machine, made)
+    with contextlib.ExitStack() as stack, _ending(ended, *ended):
+        core = _core(attack)
+        also = attack.core(core) if attack.core is not None else None
+        session = stack.enter_context(_session(way, core, patch))
+        for target in targets:
+            with _ending(ended, *target.calls):
+                made = target.make(session, attack.arguments)
+                for name, call in target.calls.items():
+                    with _ending(ended, name):
+                        if attack.later is not None:
                             call(made)
-                            ended[name] = "answered"
-                            if also is not None:
-                                ended[name] = "also not tried"
-                                also(session)
-                                ended[name] = "also answered"
-                if way in SESSIONS:
-                    session.forget_routes()
+                            attack.later(machine, made)
+                        call(made)
+                        ended[name] = "answered"
+                        if also is not None:
+                            ended[name] = "also not tried"
+                            also(session)
+                            ended[name] = "also answered"
+            if way in SESSIONS:
+                session.forget_routes()
 
 
 @contextlib.contextmanager
