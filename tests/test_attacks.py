@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import functools
+import gc
 import gzip
 import http.server
 import io
@@ -22,7 +23,6 @@ import re
 import shutil
 import socket
 import ssl
-import sys
 import threading
 import time
 import urllib.request
@@ -224,6 +224,12 @@ class Attack:
     core: Callable[[botocore.session.Session], Callable[[Any], Any] | None] | None = None
     later: Callable[[Machine, Any], None] | None = None
     ways: tuple[str, ...] = ("Session", "sealed", "install", "plugin")
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether a call changes what the next one would meet, so that each starts anew."""
+        looks_again = any(len(answers) > 1 for answers in self.dns.values())
+        return looks_again or self.later is not None or self.before is _plant_routes
 
 
 OURS = ("Session", "sealed", "install", "plugin")
@@ -739,9 +745,8 @@ def _client(session: Any, arguments: Mapping[str, Any]) -> Any:
     return session.client("sagemaker-runtime", **arguments)
 
 
-def _predictor_over(session: Any, arguments: Mapping[str, Any]) -> Any:
-    once = smp.RetryPolicy(attempts=1)
-    return smp.Predictor("m", client=_client(session, arguments), retry=once)
+def _over(client: Any) -> smp.Predictor:
+    return smp.Predictor("m", client=client, retry=smp.RetryPolicy(attempts=1))
 
 
 def _predictor(name: str, kind: str = "predictor") -> Make:
@@ -751,18 +756,37 @@ def _predictor(name: str, kind: str = "predictor") -> Make:
     return make
 
 
-BY_CLIENT: Final[Mapping[str, tuple[Make, Callable[[Any], Any]]]] = {
-    "client": (_client, _call),
-    "client's stream": (_client, _call_stream),
-    "client's async": (_client, _call_async),
-    "predictor over a client": (_predictor_over, _invoke),
-}
-BY_SESSION: Final[Mapping[str, tuple[Make, Callable[[Any], Any]]]] = {
-    **BY_CLIENT,
-    "predictor": (_predictor("m"), _invoke),
-    "predictor's stream": (_predictor("parts"), _stream),
-    "async predictor": (_predictor("m", "async_predictor"), _invoke_in_a_loop),
-}
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What calls are tried on.
+
+    Attributes:
+        make: Makes it of a session.
+        calls: By name; all on one object, unless one call uses the attack up.
+    """
+
+    make: Make
+    calls: Mapping[str, Callable[[Any], Any]]
+
+
+BY_CLIENT: Final = (
+    Made(
+        make=_client,
+        calls={
+            "client": _call,
+            "client's stream": _call_stream,
+            "client's async": _call_async,
+            "predictor over a client": lambda client: _invoke(_over(client)),
+        },
+    ),
+)
+BY_SESSION: Final = (
+    *BY_CLIENT,
+    Made(make=_predictor("m"), calls={"predictor": _invoke}),
+    Made(make=_predictor("parts"), calls={"predictor's stream": _stream}),
+    Made(make=_predictor("m", "async_predictor"), calls={"async predictor": _invoke_in_a_loop}),
+)
+PLAIN: Final = (Made(make=_client, calls={"client": _call}),)
 
 
 @contextlib.contextmanager
@@ -773,7 +797,7 @@ def _session(way: str, core: Any, patch: pytest.MonkeyPatch) -> Iterator[Any]:
         elif way == "plugin":
             patch.setenv("BOTOCORE_EXPERIMENTAL__PLUGINS", PLUGIN)
             # The default session of this process may have been made on another machine.
-            patch.setattr(sys.modules[smp.client.__module__], "_default_session", None)
+            patch.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=_core()))
         if way in SESSIONS:
             yield smp.Session(botocore_session=core, sealed=way == "sealed")
         else:
@@ -786,37 +810,76 @@ def _loader() -> Any:
     return botocore.loaders.create_loader()
 
 
+def _core(attack: Attack | None = None) -> Any:
+    core: Any = botocore.session.get_session()
+    if attack is None or "AWS_DATA_PATH" not in attack.environment:
+        core.register_component("data_loader", _loader())
+    return core
+
+
 def tried(attack: Attack, way: str, machine: Machine, patch: pytest.MonkeyPatch) -> dict[str, str]:
     """Tries every call of a way under an attack; gives how each ended, and it must have ended."""
-    # A predictor of a session takes no arguments of a client.
-    calls = BY_SESSION if way in SESSIONS and not attack.arguments else BY_CLIENT
     if way == "plain":
-        calls = {"client": BY_CLIENT["client"]}
+        targets: tuple[Made, ...] = PLAIN
+    else:  # a predictor of a session takes no arguments of a client
+        targets = BY_SESSION if way in SESSIONS and not attack.arguments else BY_CLIENT
     ended: dict[str, str] = {}
-    for name, (make, call) in calls.items():
-        machine.answers = {host: list(answers) for host, answers in attack.dns.items()}
-        if attack.before is not None:
-            attack.before(machine)
-        ended[name] = "not tried"
-        core: Any = botocore.session.get_session()
-        if "AWS_DATA_PATH" not in attack.environment:
-            core.register_component("data_loader", _loader())
-        try:
-            also = attack.core(core) if attack.core is not None else None
-            with _session(way, core, patch) as session:
-                made = make(session, attack.arguments)
-                if attack.later is not None:
-                    call(made)
-                    attack.later(machine, made)
-                call(made)
-                ended[name] = "answered"
-                if also is not None:
-                    ended[name] = "also not tried"
-                    also(session)
-                    ended[name] = "also answered"
-        except Exception as error:  # noqa: BLE001 - how it fails is not what is looked at
-            ended[name] = type(error).__name__
+    if attack.is_used_up:
+        for target in targets:
+            for name, call in target.calls.items():
+                alone = Made(make=target.make, calls={name: call})
+                _try_on((alone,), attack, way, machine, patch, ended)
+    else:
+        _try_on(targets, attack, way, machine, patch, ended)
+    if "AWS_CSM_ENABLED" in attack.environment:
+        gc.collect()  # botocore never closes the socket that it tells by; not in a later test
     return ended
+
+
+def _try_on(
+    targets: tuple[Made, ...],
+    attack: Attack,
+    way: str,
+    machine: Machine,
+    patch: pytest.MonkeyPatch,
+    ended: dict[str, str],
+) -> None:
+    """Tries calls with one session; what each object found out is forgotten before the next."""
+    ended.update({name: "not tried" for target in targets for name in target.calls})
+    machine.answers = {host: list(answers) for host, answers in attack.dns.items()}
+    if attack.before is not None:
+        attack.before(machine)
+    with contextlib.ExitStack() as stack, _ending(ended, *ended):
+        core = _core(attack)
+        also = attack.core(core) if attack.core is not None else None
+        session = stack.enter_context(_session(way, core, patch))
+        for target in targets:
+            with _ending(ended, *target.calls):
+                made = target.make(session, attack.arguments)
+                for name, call in target.calls.items():
+                    with _ending(ended, name):
+                        if attack.later is not None:
+                            call(made)
+                            attack.later(machine, made)
+                        call(made)
+                        ended[name] = "answered"
+                        if also is not None:
+                            ended[name] = "also not tried"
+                            also(session)
+                            ended[name] = "also answered"
+            if way in SESSIONS:
+                session.forget_routes()
+
+
+@contextlib.contextmanager
+def _ending(ended: dict[str, str], *names: str) -> Iterator[None]:
+    """Says of calls that were not tried yet how they ended."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - how it fails is not what is looked at
+        for name in names:
+            if "not tried" in ended[name]:
+                ended[name] = type(error).__name__
 
 
 # The machine
@@ -906,8 +969,6 @@ def test_without_an_attack_every_call_is_answered(
     attack = Attack(name="none", boto3=False)
     _set_up(attack, machine, monkeypatch)
     ended = tried(attack, way, machine, monkeypatch)
-    if ended.get("async predictor") == "MissingExtraError":
-        del ended["async predictor"]
     assert set(ended.values()) == {"answered"}, ended
     assert (machine.leaks, machine.received) == ([], (0, 0))
 
@@ -971,10 +1032,8 @@ def test_other_services_of_a_sealed_session_stay_inside(
     """A sealed session reaches no service publicly, where boto3's reaches each."""
     _set_up(Attack(name="", boto3=True), machine, monkeypatch)
     machine.answers = {"sts.us-east-1.amazonaws.com": [(PUBLIC,)]}
-    core = botocore.session.get_session()
-    core.register_component("data_loader", _loader())
     with (
-        _session(kind, core, monkeypatch) as session,
+        _session(kind, _core(), monkeypatch) as session,
         contextlib.suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError),
     ):
         call(session)

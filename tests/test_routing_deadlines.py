@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
+import signal
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from loopback_peer import in_child
-from sm_private_client.routing.deadlines import SingleFlight, run_within
+from sm_private_client.routing.deadlines import ForkableLock, SingleFlight, run_within
 
 
 def test_the_result_is_given_back() -> None:
@@ -169,3 +173,36 @@ def test_a_forked_child_and_another_process_begin_with_none() -> None:
     go_on.set()
     again = pickle.loads(pickle.dumps(flight))  # noqa: S301 - our own bytes
     assert again.run_within(5, "key", lambda: "own", what="own") == "own"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
+def test_a_lock_that_a_thread_holds_at_a_fork_is_free_in_the_child(
+    make: Callable[[], Any],
+) -> None:
+    """There nobody would release it; in the parent it stays held."""
+    lock = ForkableLock(make)
+    held, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            go_on.wait()
+            order.append("the thread")
+
+    def enter() -> bool:
+        signal.alarm(30)  # ends a child that waits for ever
+        with lock:
+            return True
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    assert in_child(enter)
+    go_on.set()
+    with lock:
+        order.append("this one")
+    thread.join()
+    assert order == ["the thread", "this one"]

@@ -649,6 +649,29 @@ def test_forgetting_routes_forgets_nothing_that_was_reached(furnished: LocalPriv
     assert sum(r.calls for r in session.egress().records if r.service_name == "sts") == 2
 
 
+def test_routes_may_be_forgotten_while_a_call_asks_ec2(furnished: LocalPrivateLink) -> None:
+    """The question to EC2 has a route of its own: neither waits for the other for ever."""
+    session = sealed(furnished)
+    client = session.client("sagemaker-runtime")
+    forgetters = [threading.Thread(target=session.forget_routes, daemon=True) for _ in range(2)]
+
+    def forget(**_: object) -> None:
+        for thread in forgetters:
+            if thread.ident is None:
+                thread.start()
+        time.sleep(0.2)  # for them to come as far as they do
+
+    session._session.register("creating-client-class.ec2", forget)
+    caller = threading.Thread(
+        target=lambda: client.invoke_endpoint(EndpointName="echo", Body=b"x"), daemon=True
+    )
+    caller.start()
+    for thread in (caller, *forgetters):
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in (caller, *forgetters))
+    assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+
+
 # How a session is sealed
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from botocore.stub import Stubber
 from botocore.utils import ArgumentGenerator
 
 import sm_private_client as smp
+from loopback_peer import in_child
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
 from sm_private_client.privatelink.services import UNROUTABLE
 from sm_private_client.routing import book, discovery, network
@@ -374,6 +377,44 @@ def test_forget_routes_counts_for_clients_that_exist(link: LocalPrivateLink) -> 
     session.forget_routes()
     assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
     assert link.requests[-1].vpc_endpoint_id == new != old
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+@pytest.mark.parametrize("what", ["client", "predictor"])
+def test_a_child_forked_while_a_thread_decides_decides_by_itself(
+    link: LocalPrivateLink, what: str
+) -> None:
+    """The thread that was about to is not in the child."""
+    session: Any = link.session()
+    parent, asked, go_on = os.getpid(), threading.Event(), threading.Event()
+
+    def wait(**_: object) -> None:
+        if os.getpid() == parent:
+            asked.set()
+            go_on.wait()
+
+    session._session.register("creating-client-class.ec2", wait)
+    client = session.client("sagemaker-runtime")
+    predictor = session.predictor("echo")
+
+    def call() -> bool:
+        if what == "client":
+            return bool(
+                client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+            )
+        return bool(predictor.invoke(b"x", content_type="text/csv").body == b"x")
+
+    def call_in_time() -> bool:
+        signal.alarm(60)  # ends a child that waits for ever
+        return call()
+
+    with ThreadPoolExecutor(1) as pool:
+        called = pool.submit(call)
+        asked.wait()
+        assert in_child(call_in_time)
+        go_on.set()
+        assert called.result()
 
 
 def test_a_dead_zone_costs_one_second_once(link: LocalPrivateLink) -> None:

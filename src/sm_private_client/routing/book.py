@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -12,6 +11,7 @@ from sm_private_client.privatelink import services
 from sm_private_client.privatelink.hostnames import endpoint_service_name, partition_of
 from sm_private_client.routing import botocore_rules
 from sm_private_client.routing.cache import RouteCache
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.discovery import Discovery, Ec2Access
 from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
@@ -120,8 +120,8 @@ class RouteBook:
         self._keeps_on_disk = keeps_on_disk
         self._callers = callers
         self._access_key_id = access_key_id
-        self._lock = threading.RLock()
-        self._deciding: dict[object, threading.Lock] = {}
+        self._lock = ForkableLock()
+        self._deciding: dict[object, ForkableLock] = {}
         self._caches: dict[str, RouteCache] = {}
         self._location: Location | None = None
         self._partitions: tuple[Partition, ...] = ()
@@ -158,7 +158,7 @@ class RouteBook:
         request = self._request(service_name, region, endpoint_url, config)
         key = (request, credentials)
         with self._lock:
-            deciding = self._deciding.setdefault(key, threading.Lock())
+            deciding = self._deciding.setdefault(key, ForkableLock())
         with deciding:  # one for each route: a service that is not reached holds up no other
             kept = self._routes.get(key)
             if kept is not None:
@@ -166,13 +166,16 @@ class RouteBook:
             until, refused = self._refused.get(key, (0.0, None))
             if refused is not None and time.monotonic() < until:
                 raise copy.copy(refused)  # each caller gets a traceback of its own
+            era = self.era
             try:
                 decided = self._decide_anew(request, credentials)
             except NoPrivateRouteError as error:
                 self._refused[key] = (time.monotonic() + REFUSAL_TTL, copy.copy(error))
                 self._discovery(region, credentials).doubt()  # it may come
                 raise
-            self._routes[key] = (time.monotonic(), decided)
+            with self._lock:
+                if era is self.era:  # else everything was forgotten meanwhile
+                    self._routes[key] = (time.monotonic(), decided)
             return decided
 
     def doubt(self, route: Route) -> None:
@@ -182,12 +185,14 @@ class RouteBook:
         half minute is kept, so that a name that leads astray does not have EC2 asked for each call.
         """
         with self._lock:
-            for key, (since, kept) in [*self._routes.items()]:
-                if kept is route and time.monotonic() - since >= DOUBT_AFTER:
-                    del self._routes[key]
-                    self.era = object()
-                    for discovery in self._discoveries.values():
-                        discovery.forget()
+            kept = next(((key, at) for key, (at, r) in self._routes.items() if r is route), None)
+            if kept is None or time.monotonic() - kept[1] < DOUBT_AFTER:
+                return
+            del self._routes[kept[0]]
+            self.era = object()
+            discoveries = tuple(self._discoveries.values())
+        for discovery in discoveries:  # without the lock, as in ``forget``
+            discovery.forget()
 
     def has_private_dns(self, browser_service: str) -> bool:
         """Says whether a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.
@@ -250,15 +255,17 @@ class RouteBook:
     def forget(self) -> None:
         """Forgets everything, in memory and on disk."""
         with self._lock:
+            discoveries = tuple(self._discoveries.values())
+        for discovery in discoveries:  # without the lock: a sealed session asks EC2 over a route
+            discovery.forget()
+        directory = self.settings().route_cache
+        if directory is not None:
+            self._cache(directory).forget()
+        with self._lock:  # last, so that what is decided from now on saw none of it
             self._routes.clear()
             self._refused.clear()
             self._location = None
             self.era = object()
-            for discovery in self._discoveries.values():
-                discovery.forget()
-            directory = self.settings().route_cache
-            if directory is not None:
-                self._cache(directory).forget()
 
     def _request(
         self, service_name: str, region: str, endpoint_url: str | None, config: Config | None

@@ -1,4 +1,4 @@
-"""Bound what has no time limit of its own: getaddrinfo, credential providers, slow EC2 calls."""
+"""Bounds on what would wait for ever: look-ups, providers, EC2 calls, a lock held at a fork."""
 
 from __future__ import annotations
 
@@ -6,14 +6,53 @@ import concurrent.futures
 import os
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+import weakref
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["SingleFlight", "run_within"]
+__all__ = ["ForkableLock", "SingleFlight", "run_within"]
 
 T = TypeVar("T")
+
+
+class ForkableLock:
+    """A lock between threads that a forked child finds unlocked, whoever held it at the fork.
+
+    The thread that held it is not in the child, and would never release it there. For locks that
+    are held during I/O, where a fork is likely to meet one.
+
+    Args:
+        make: ``threading.Lock`` or ``threading.RLock``.
+    """
+
+    def __init__(self, make: Callable[[], Any] = threading.Lock) -> None:
+        self._make = make
+        self._lock = make()
+        _forkable.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def renew(self) -> None:
+        """Release it in a forked child."""
+        self._lock = self._make()
+
+
+_forkable: Final[weakref.WeakSet[ForkableLock]] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for lock in list(_forkable):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def run_within(timeout: float, function: Callable[[], T], *, what: str) -> T:

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.deadlines import run_within
+from sm_private_client.routing.deadlines import ForkableLock, run_within
 from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class _SharedAnswers:
 
     def forget(self, identity: Hashable = None) -> None:
         """Forget what one identity was told; all of it if none is named."""
+        if self._pid != os.getpid():
+            self._begin()
         with self._lock:
             self._kept = {k: v for k, v in self._kept.items() if identity not in (None, k[0])}
 
@@ -156,7 +158,7 @@ class Discovery:
         self._timeout = timeout
         self._clock = clock
         self._access: Ec2Access | None = None
-        self._lock = threading.RLock()
+        self._lock = ForkableLock(threading.RLock)
         self._answers: dict[tuple[str, Any], tuple[float, Any]] = {}
         self.is_second_hand = False
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sm_private_client.errors import PublicAddressError, RoutingError
 from sm_private_client.privatelink import services
 from sm_private_client.routing.book import ClientCredentials
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import missing_region, read_environment
 from sm_private_client.transport.client_config import verified_by
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
@@ -172,7 +172,7 @@ class ServiceRoute:
         self._region = region
         self._config = config
         self._credentials = credentials
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._decided: tuple[object, str | None, Dialer] | None = None
 
     def known(self, endpoint_url: str | None = None) -> Dialer | None:
