@@ -65,6 +65,18 @@ class RouteRequest:
     fips: bool = False
     default_is_fips: bool = False
 
+    def partition(self, partitions: tuple[Partition, ...]) -> Partition:
+        """Return the region's partition; if a URL is given, the region may be one of none.
+
+        Raises:
+            ConfigurationError: No partition has such a region, and a host is to be found in it.
+        """
+        named = self.settings.vpc_endpoint_for(self.service_name)
+        has_url = self.endpoint_url is not None or (
+            self.configured_url is not None and named is None
+        )
+        return partition_of(self.region, partitions, falls_back=has_url)
+
 
 @dataclass(frozen=True, kw_only=True)
 class World:
@@ -104,7 +116,7 @@ class Inquiry:
     service: EndpointService | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.partition = partition_of(self.request.region, self.world.partitions)
+        self.partition = self.request.partition(self.world.partitions)
         self.service = services.for_service(self.request.service_name, fips=self.request.fips)
 
     @property

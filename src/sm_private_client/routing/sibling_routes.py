@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from sm_private_client.errors import DiscoveryError, FipsUnavailableError, NoPrivateRouteError
 from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.privatelink.siblings import (
     SIBLINGS,
     WITHOUT_PRIVATE_WAY,
@@ -58,7 +57,7 @@ class _SiblingInquiry(Inquiry):
     row: Sibling | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.partition = partition_of(self.request.region, self.world.partitions)
+        self.partition = self.request.partition(self.world.partitions)
         self.service = None  # the catalogue is of the family
         self.row = sibling(self.request.service_name)
 
