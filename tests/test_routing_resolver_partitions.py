@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 
 from as_read import as_read
-from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
+from sm_private_client.errors import ConfigurationError, NoPrivateRouteError, PublicAddressError
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.testing import LocalPrivateLink
 
@@ -107,3 +107,39 @@ def test_what_is_no_region_is_an_error(link: LocalPrivateLink, region: str) -> N
         "Remedy: set region_name= or AWS_DEFAULT_REGION to a region such as us-east-1.\n"
         "See docs/errors.md#configuration"
     )
+
+
+@pytest.mark.parametrize("service", ["sagemaker-runtime", "s3", "sqs"])
+@pytest.mark.parametrize("is_configured", [False, True])
+def test_a_url_needs_no_partition(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch, service: str, *, is_configured: bool
+) -> None:
+    """If a URL is given, a region of no partition is one of ``aws``, as for botocore's rules."""
+    url = "https://vpce.example.com"
+    if is_configured:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    route = link.session(sealed=True).route(
+        service, "fake-region-10", endpoint_url=None if is_configured else url
+    )
+    assert (route.endpoint_url, route.region, route.partition) == (url, "fake-region-10", "aws")
+    assert route.source == ("configured" if is_configured else "explicit")
+
+
+def test_the_guard_judges_a_url_of_a_region_of_no_partition(link: LocalPrivateLink) -> None:
+    """Nothing goes to its public address."""
+    url = "https://runtime.example.com"
+    client = link.session(region_name="fake-region-10").client(
+        "sagemaker-runtime", endpoint_url=url
+    )
+    with link.faults.dns("runtime.example.com", "8.8.8.8"), pytest.raises(PublicAddressError):
+        client.invoke_endpoint(EndpointName="churn", Body=b"1")
+
+
+def test_a_vpc_endpoint_needs_its_partition(
+    link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host has the region in it, so that a configured URL behind it helps no further."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce.example.com")
+    session = link.session(vpc_endpoint="vpce-0fe5b17a0707d6abc", region_name="fake-region-10")
+    with pytest.raises(ConfigurationError, match="is not a region of any AWS partition"):
+        session.route("sagemaker")

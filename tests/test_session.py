@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import boto3
 import boto3.session
@@ -74,6 +75,30 @@ def test_making_sessions_and_clients_does_no_io(
             )
             session.client(service).close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_botocore_session_may_be_a_mock() -> None:
+    """Tests of code that takes a session hand in made-up ones, whose profile is no mapping."""
+    made_up = Mock()
+    credentials = made_up.get_credentials.return_value
+    session = smp.Session(region_name="us-east-1", botocore_session=made_up)
+    assert session.client("sqs") is made_up.create_client.return_value
+    assert session.get_credentials() is credentials
+    assert not session.sealed
+
+
+def test_a_mock_of_the_family_is_not_handed_out() -> None:
+    """What cannot be guarded is refused, whatever made it."""
+    with pytest.raises(ConfigurationError, match="cannot be guarded"):
+        smp.Session(
+            botocore_session=_made_up("sagemaker"), sealed=False, region_name="us-east-1"
+        ).client("sqs")
+
+
+def _made_up(service_name: str) -> Mock:
+    made_up = Mock()
+    made_up.create_client.return_value.meta.service_model.service_name = service_name
+    return made_up
 
 
 def test_a_stubbed_client_asks_nobody() -> None:

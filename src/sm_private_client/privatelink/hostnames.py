@@ -74,8 +74,15 @@ class Partition(NamedTuple):
         return re.fullmatch(self.region_regex, region, re.ASCII) is not None
 
 
-def partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
-    """Finds the partition of a region.
+def partition_of(
+    region: str, partitions: Iterable[Partition], *, falls_back: bool = False
+) -> Partition:
+    """Return the partition of a region.
+
+    Args:
+        region: The region.
+        partitions: botocore's.
+        falls_back: True to take ``aws`` for a region of none, as botocore's endpoint rules do.
 
     Raises:
         ConfigurationError: No partition has such a region.
@@ -83,6 +90,8 @@ def partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
     known = tuple(partitions)
     listed = [p for p in known if region in p.regions]
     matching = listed or [p for p in known if p.has_region(region)]
+    if not matching and falls_back:
+        matching = [p for p in known if p.name == "aws"]
     if matching:
         return matching[0]
     raise ConfigurationError(

@@ -370,7 +370,8 @@ class RouteBook:
         key = (region, credentials)
         with self._lock:
             if key not in self._discoveries:
-                partition = partition_of(region, self._known_partitions())
+                # A request that needs the region's own partition is refused before it asks.
+                partition = partition_of(region, self._known_partitions(), falls_back=True)
                 self._discoveries[key] = Discovery(
                     lambda: self._callers.ec2(region, credentials),
                     service_names=[

@@ -65,6 +65,18 @@ class RouteRequest:
     fips: bool = False
     default_is_fips: bool = False
 
+    def partition(self, partitions: tuple[Partition, ...]) -> Partition:
+        """Return the region's partition; if a URL is given, the region may be one of none.
+
+        Raises:
+            ConfigurationError: No partition has such a region, and a host is to be found in it.
+        """
+        named = self.settings.vpc_endpoint_for(self.service_name)
+        has_url = self.endpoint_url is not None or (
+            self.configured_url is not None and named is None
+        )
+        return partition_of(self.region, partitions, falls_back=has_url)
+
 
 class World(NamedTuple):
     """What can be asked.
@@ -103,7 +115,7 @@ class Inquiry:
         self.world = world
         self.request = request
         self.trail: list[Evidence] = []
-        self.partition = partition_of(request.region, world.partitions)
+        self.partition = request.partition(world.partitions)
         self.service = self._service()
 
     def _service(self) -> EndpointService | None:

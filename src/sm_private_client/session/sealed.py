@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sm_private_client.privatelink.services import is_family
@@ -62,8 +63,12 @@ class Seal:
     def is_on(self) -> bool:
         """Return True once any source of settings has asked for the seal."""
         if not self._is_on and self._options is not None:
-            profile = self._session.get_scoped_config()
-            self._is_on = is_sealed(self._options, environ=read_environment(), profile=profile)
+            profile: object = self._session.get_scoped_config()
+            self._is_on = is_sealed(
+                self._options,
+                environ=read_environment(),
+                profile=profile if isinstance(profile, Mapping) else {},  # tests hand in mocks
+            )
         return self._is_on
 
     def metadata_network(self) -> NetworkBackend:

@@ -184,8 +184,9 @@ class Session(boto3.session.Session):
                 )
             except NoRegionError:
                 raise missing_region() from None
-            # By its own name: botocore may know an alias that we do not.
-            if services.is_family(made.meta.service_model.service_name):
+            # By its own name: botocore may know an alias that we do not. As a text: in place of a
+            # botocore session that a test made up, it gives what has no name.
+            if services.is_family(str(made.meta.service_model.service_name)):
                 self._clients.put_on(made, routed=routed)
             return self._clients.checked(made) if self.sealed else made
 
