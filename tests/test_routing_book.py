@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +14,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
+import sm_private_client as smp
 from sm_private_client.errors import FipsUnavailableError, NoPrivateRouteError, PublicAddressError
 from sm_private_client.privatelink.records import Evidence
 from sm_private_client.routing import book
 from sm_private_client.routing.discovery import forget_shared_answers
+from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -346,3 +350,33 @@ def test_an_injected_network_keeps_nothing_unasked(
     """Routes of a network that was passed in are kept on disk only where route_cache says so."""
     link.session(route_cache=route_cache).route("sagemaker")
     assert not list(tmp_path.iterdir())
+
+
+class CountingNetwork(SystemNetwork):
+    """The machine's own network, on which nothing answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
+        self.asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} within {timeout} s")
+
+    def open(self, address: str, port: int, *, socket_options: Any = ()) -> socket.socket:
+        self.asked.append(address)
+        raise OSError(errno.EHOSTUNREACH, f"{port} {socket_options}")
+
+
+def test_sessions_share_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no metadata service answers, only the first one waits for it."""
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/task-id")
+    forget_shared_answers()
+    keys: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+    networks = [CountingNetwork() for _ in range(3)]
+    sessions = [smp.Session(network=network, **keys) for network in networks]
+    for session in sessions[:2]:
+        session.routes.location()
+    assert [bool(network.asked) for network in networks] == [True, False, False]
+    sessions[1].forget_routes()
+    sessions[2].routes.location()
+    assert networks[2].asked

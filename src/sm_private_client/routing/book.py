@@ -12,9 +12,15 @@ from sm_private_client.privatelink.hostnames import endpoint_service_name, parti
 from sm_private_client.routing import botocore_rules
 from sm_private_client.routing.cache import RouteCache
 from sm_private_client.routing.deadlines import ForkableLock
-from sm_private_client.routing.discovery import Discovery, Ec2Access
+from sm_private_client.routing.discovery import (
+    Discovery,
+    Ec2Access,
+    forget_shared_answers,
+    shared_answer,
+)
 from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.location import Location, SageMakerResource, locate
+from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT, RouteResolver
 from sm_private_client.routing.settings import (
     RoutingOptions,
@@ -39,6 +45,8 @@ __all__ = ["ClientCredentials", "RouteBook"]
 REFUSAL_TTL: Final = 5.0
 """Seconds that "there is no private route" is kept in memory, for the threads that ask at once."""
 
+
+_LOCATION: Final = "location"
 
 DOUBT_AFTER: Final = 30.0
 """Seconds after which a route is decided anew if an address is refused on it."""
@@ -261,6 +269,7 @@ class RouteBook:
         directory = self.settings().route_cache
         if directory is not None:
             self._cache(directory).forget()
+        forget_shared_answers(_LOCATION)
         with self._lock:  # last, so that what is decided from now on saw none of it
             self._routes.clear()
             self._refused.clear()
@@ -388,5 +397,12 @@ class RouteBook:
 
     def _locate(self) -> Location:
         if self._location is None:
-            self._location = locate(self._metadata(), environ=read_environment())
+            network, environ = self._metadata(), read_environment()
+
+            def ask() -> Location:
+                return locate(network, environ=environ)
+
+            is_shared = isinstance(network, SystemNetwork)  # where nothing answers, this takes 1 s
+            key = frozenset(environ.items())
+            self._location = shared_answer(_LOCATION, key, ask) if is_shared else ask()
         return self._location

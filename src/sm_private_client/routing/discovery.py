@@ -34,6 +34,7 @@ __all__ = [
     "Ec2Access",
     "forget_shared_answers",
     "interface_addresses",
+    "shared_answer",
     "vpc_endpoint_of",
 ]
 
@@ -127,9 +128,24 @@ class _SharedAnswers:
 _shared: Final = _SharedAnswers()
 
 
-def forget_shared_answers() -> None:
-    """Forget what EC2 told the sessions of this process, as when it was just changed from here."""
-    _shared.forget()
+def shared_answer(about: str, key: Hashable, ask: Callable[[], T]) -> T:
+    """Return an answer that sessions of this process share for half a minute; ask if there is none.
+
+    Args:
+        about: What is asked, as ``forget_shared_answers`` takes it.
+        key: What the answer depends on.
+        ask: Asks.
+    """
+    return _shared.fetch((about, key), ask, time.monotonic)[0]
+
+
+def forget_shared_answers(about: str | None = None) -> None:
+    """Forget what the sessions of this process were told, as when it was just changed from here.
+
+    Args:
+        about: What alone is forgotten; all of it, EC2's answers included, if not given.
+    """
+    _shared.forget(about)
 
 
 class Discovery:
