@@ -116,6 +116,8 @@ def test_the_http_session_asks_what_is_overridden() -> None:
         "self._get_request_target(request.url, proxy_url)",
     ):
         assert asked in source
+    kwargs = inspect.getsource(botocore.httpsession.URLLib3Session._get_pool_manager_kwargs)  # type: ignore[attr-defined] # not in the stubs
+    assert "'ssl_context': self._get_ssl_context()" in kwargs
 
 
 def test_events_of_a_call_tell_and_take_what_routes_it() -> None:

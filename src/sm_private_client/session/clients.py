@@ -17,6 +17,7 @@ from sm_private_client.transport.client_config import RoutedConfig, set_timeouts
 from sm_private_client.transport.guarded import (
     credentials_of,
     guard,
+    guarded_session,
     is_guarded,
     verified_by_client,
 )
@@ -79,8 +80,13 @@ class ClientGuard:
             ConfigurationError: It asks for what is not private: a proxy, or TLS that is not
                 verified; or its HTTP session is not botocore's.
         """
-        service_name = services.canonical_service_name(client.meta.service_model.service_name)
         config = client.meta.config
+        ours = guarded_session(client)
+        if ours is not None and ours.owner is self:  # botocore's event had it guarded already
+            waits = set_timeouts(config, routed)
+            ours.wait(config.connect_timeout, config.read_timeout, streams=waits)  # type: ignore[attr-defined] # not in the stubs
+            return ours
+        service_name = services.canonical_service_name(client.meta.service_model.service_name)
         verify = verified_by_client(client)
         if not verify:
             raise ConfigurationError(
@@ -107,6 +113,7 @@ class ClientGuard:
             return route.decide(endpoint_url)
 
         guarded = guard(client, decide, verify=verify)
+        guarded.owner = self
         guarded.stream_timeout = stream_timeout
         if service_name == "sagemaker":
             self._presigned.watch(client)

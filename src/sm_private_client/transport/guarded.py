@@ -51,6 +51,7 @@ __all__ = [
     "credentials_of",
     "decide_route",
     "guard",
+    "guarded_session",
     "is_guarded",
     "limit_silence",
     "user_provided_options",
@@ -111,7 +112,8 @@ class _GuardedConnection:
         connection: Any = self
         if self.sock is None:
             connection.connect()
-        connection.sock.settimeout(self._guarded.read_timeout)
+        if connection.sock.gettimeout() != self._guarded.read_timeout:
+            connection.sock.settimeout(self._guarded.read_timeout)
         for step in _steps(data):
             super().send(step)  # type: ignore[misc] # a mixin
 
@@ -166,6 +168,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         read_timeout: Seconds of silence; ``None`` waits for ever.
         stream_timeout: Seconds of silence on response streams; as ``read_timeout`` until set.
         route: What ``guard`` was given.
+        owner: Who put it under its client.
     """
 
     def __init__(
@@ -186,6 +189,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         self.connect_timeout, self.read_timeout = timeout
         self.stream_timeout = self.read_timeout
         self.route: Callable[[str | None], Dialer] | None = None
+        self.owner: object = None
         self._dialer: Dialer | PrivateClientError | None = dialer
         self._pid = os.getpid()
         self._bundle = verify
@@ -229,6 +233,11 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
                 remedy="call the client's methods.",
             )
         return way
+
+    def wait(self, connect: float | None, read: float | None, *, streams: float | None) -> None:
+        """Set the time-outs: seconds to connect, and of silence; on response streams too."""
+        self.connect_timeout, self.read_timeout, self.stream_timeout = connect, read, streams
+        self._pools.connection_pool_kw["timeout"] = Timeout(connect=connect, read=read)
 
     def use(self, dialer: Dialer) -> None:
         """Connect through this Dialer from now on; connections of another one are closed."""
@@ -278,6 +287,9 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
                 context = verifying_context(self._bundle, self._client_cert)
                 self._pools.connection_pool_kw["ssl_context"] = context
                 self._trusts = True
+
+    def _get_ssl_context(self) -> None:
+        """Return none: making one costs more than all the rest of a client, and ours is shared."""
 
     # What botocore's ``send`` asks on its way. A proxy that was set later is passed over: it
     # would resolve the name itself. The bundle is in the context already.
@@ -469,6 +481,13 @@ def verified_by_client(client: BaseClient) -> bool | str:
     return carried._verify  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - see module
 
 
+def guarded_session(client: BaseClient) -> GuardedHTTPSession | None:
+    """Return the HTTP session that ``guard`` put under a client, ``None`` if there is none."""
+    made: Any = client
+    carried = made._endpoint.http_session  # noqa: SLF001 - see module
+    return carried if isinstance(carried, GuardedHTTPSession) else None
+
+
 def credentials_of(client: BaseClient) -> Any:  # noqa: ANN401 - botocore's
     """Return botocore's credentials object of a client, ``None`` if it has none; no I/O."""
     made: Any = client
@@ -477,8 +496,7 @@ def credentials_of(client: BaseClient) -> Any:  # noqa: ANN401 - botocore's
 
 def is_guarded(client: BaseClient) -> bool:
     """Return True if every connection of a client goes through a Dialer."""
-    made: Any = client
-    if isinstance(made._endpoint.http_session, GuardedHTTPSession):  # noqa: SLF001 - see module
+    if guarded_session(client) is not None:
         return True
     given = getattr(client.meta.config, "connector_args", None) or {}  # aiobotocore's
     return isinstance(getattr(given.get("resolver"), "dialer", None), Dialer)
