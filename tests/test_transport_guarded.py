@@ -34,6 +34,7 @@ from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.dialer import Dialed, Dialer, ZoneHealth
 from sm_private_client.transport.guarded import GuardedHTTPSession, decide_route
+from sm_private_client.transport.tls import verifying_context
 
 KEYS: Any = {
     "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE",
@@ -359,3 +360,14 @@ def test_a_url_of_a_call_is_refused_by_clients_and_works_for_predictors(
     with pytest.raises(ConfigurationError, match="it names a call to one model already"):
         invoke(session.client("sagemaker-runtime"))
     assert session.predictor("echo").invoke(b"1", content_type="text/csv").body == b"1"
+
+
+def test_what_urllib3_does_to_its_context_is_nobody_elses(link: LocalPrivateLink) -> None:
+    """With an older OpenSSL it takes the check of the host name off, and does it itself."""
+    client = link.session().client("sagemaker-runtime")
+    invoke(client)
+    pools: Any = http_session(client)
+    given = pools._pools.connection_pool_kw["ssl_context"]
+    assert given is verifying_context(link.ca_bundle, for_urllib3=True)
+    assert given is not verifying_context(link.ca_bundle)
+    assert verifying_context(link.ca_bundle).check_hostname

@@ -284,7 +284,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         """Have the pools verify by a context of ours, which reads the bundle once."""
         if not self._trusts:
             with self._lock:
-                context = verifying_context(self._bundle, self._client_cert)
+                context = verifying_context(self._bundle, self._client_cert, for_urllib3=True)
                 self._pools.connection_pool_kw["ssl_context"] = context
                 self._trusts = True
 

@@ -175,7 +175,10 @@ class TlsSession:
 
 
 def verifying_context(
-    bundle: bool | str, client_cert: str | tuple[str, str] | None = None
+    bundle: bool | str,
+    client_cert: str | tuple[str, str] | None = None,
+    *,
+    for_urllib3: bool = False,
 ) -> ssl.SSLContext:
     """Return a context that verifies chain and host name, TLS 1.2 or newer.
 
@@ -188,6 +191,8 @@ def verifying_context(
     Args:
         bundle: The path of a CA bundle, or ``True`` for botocore's own. Nothing else is trusted.
         client_cert: As in botocore's ``Config``: a path, or the paths of certificate and key.
+        for_urllib3: True for the one that urllib3 is given. With an older OpenSSL it takes the
+            check of the host name off the context and does it itself; so it has one of its own.
 
     Raises:
         ConfigurationError: One of the files cannot be read, or holds no certificate.
@@ -195,7 +200,7 @@ def verifying_context(
     authorities = check_bundle(bundle)
     paths = (client_cert,) if isinstance(client_cert, str) else tuple(client_cert or ())
     files = tuple(_identity(path) for path in (*filter(None, authorities), *paths))
-    return _context(authorities, paths, files)
+    return _context(authorities, paths, files, for_urllib3)
 
 
 @functools.lru_cache(maxsize=16)
@@ -203,6 +208,7 @@ def _context(
     authorities: Authorities,
     client_cert: tuple[str, ...],
     files: tuple[object, ...],  # noqa: ARG001 - what tells a file that was replaced
+    for_urllib3: bool,  # noqa: ARG001 - what tells urllib3's own
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name from the start
     context.minimum_version = ssl.TLSVersion.TLSv1_2
