@@ -24,7 +24,7 @@ __all__ = [
 
 
 def invocation_of(context: typer.Context) -> Invocation:
-    """Gives the invocation that a command runs in."""
+    """Return the invocation that a command runs in."""
     found = context.find_object(Invocation)
     if found is None:
         raise RuntimeError("commands are run by sm_private_client.cli.main")
@@ -32,7 +32,7 @@ def invocation_of(context: typer.Context) -> Invocation:
 
 
 def families(given: Sequence[str] | None) -> tuple[str, ...]:
-    """Gives boto3's own names of the services that were asked for, each once.
+    """Return boto3's own names of the services that were asked for, each once.
 
     Raises:
         typer.BadParameter: One is not of the SageMaker family.

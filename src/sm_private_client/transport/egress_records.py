@@ -89,7 +89,7 @@ class Egress:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Gives it as JSON can hold it."""
+        """Return it as JSON can hold it."""
         return {
             "sealed": self.sealed,
             "reached_public": self.reached_public,
@@ -97,7 +97,7 @@ class Egress:
         }
 
     def as_json(self) -> str:
-        """Gives it as JSON text."""
+        """Return it as JSON text."""
         return json.dumps(self.as_dict(), indent=2)
 
     def __str__(self) -> str:

@@ -134,7 +134,7 @@ class _GuardedHTTPSConnection(_GuardedConnection, botocore.awsrequest.AWSHTTPSCo
 
 
 class _StreamTimeout:
-    """Gives response streams a read time-out of their own; the rest keep the pool's."""
+    """Give response streams a read time-out of their own; the rest keep the pool's."""
 
     guarded: GuardedHTTPSession
 

@@ -93,7 +93,7 @@ def show(
 def _zones(
     invocation: Invocation, session: Session, found: list[FoundVpcEndpoint]
 ) -> dict[str, str] | None:
-    """Gives the zone of each subnet; the list is worth showing without."""
+    """Return the zone of each subnet; the list is worth showing without."""
     account = Account(ec2_of(session))
     vpc_ids = dict.fromkeys(one.vpc_id for one in found if one.subnet_ids)
     try:
