@@ -269,7 +269,7 @@ def test_a_silent_sts_is_named_soon(
     client = session.client("sagemaker", endpoint_url="https://10.0.1.7")
     with pytest.raises(RoutingError) as caught:
         client.list_endpoints()
-    assert asked == [{"connect": 5, "read": 10}]
+    assert asked[-1] == {"connect": 5, "read": 10}
     assert accepted(silent) == 2
     assert str(caught.value) == (
         f"STS at {url} did not answer in time.\n"

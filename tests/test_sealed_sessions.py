@@ -180,14 +180,13 @@ def test_every_engine_counts_its_calls(bare: LocalPrivateLink, engine: str) -> N
 
 
 def test_an_asynchronous_predictor_counts_its_calls(bare: LocalPrivateLink) -> None:
-    """Its engine opens connections itself: those that were judged are counted."""
-    pytest.importorskip("pyreqwest")
+    """They go over connections of the same kind."""
     session: Any = bare.session()
 
     async def work() -> None:
-        predictor = session.async_predictor("echo")
-        for _ in range(3):
-            await predictor.invoke(b"1", content_type="text/csv")
+        async with session.async_predictor("echo") as predictor:
+            for _ in range(3):
+                await predictor.invoke(b"1", content_type="text/csv")
 
     asyncio.run(work())
     (record,) = session.egress().records
