@@ -186,7 +186,13 @@ def test_credentials_that_are_set_later_count_for_the_next_client(link: LocalPri
 def test_a_predictor_over_botocore_keeps_its_time_outs(link: LocalPrivateLink) -> None:
     """That of streams counts too."""
     session: Any = link.session()
-    for options in ({}, {"timeout": 9}, {"stream_timeout": 9}, {"stream_timeout": None}):
+    for options in (
+        {},
+        {"timeout": 9},
+        {"timeout": 60},
+        {"stream_timeout": 9},
+        {"stream_timeout": None},
+    ):
         made = session.predictor("echo", transport="botocore", **options)._invoker.client
         http = made._endpoint.http_session
         assert made.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)

@@ -139,7 +139,8 @@ class Carriers:
         )
         client = self._client(_RUNTIME, region_name=region, config=once)
         waits = options.get("stream_timeout", STREAM_TIMEOUT)
-        self._clients.put_on(client).stream_timeout = waits
+        routed = self._clients.routed_config(once)
+        self._clients.put_on(client, routed=routed).stream_timeout = waits
         return BotocoreInvoker(client)
 
     def _options(self, region: str) -> dict[str, Any]:
