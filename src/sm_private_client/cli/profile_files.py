@@ -205,7 +205,7 @@ def _write(
         file.write(after)
         file.flush()
         # botocore itself has the last word: what it reads must be the old and the change.
-        if _read_back(file.temporary) != expected:
+        if _read_back(file.temporary) != expected and _content(path) == before:
             raise ConfigurationError(
                 f"The AWS config file {path} is written in a way that cannot be changed safely.",
                 cause="a section or an option of it is indented, repeated or unusual.",
