@@ -96,7 +96,7 @@ class AsyncConnection(asyncio.Protocol):
         if len(body) <= CHUNK:
             head += body  # in one write
             body = b""
-        self._transport.write(head if self._tls is None else self._tls.encrypt(head))
+        self._send(head if self._tls is None else self._tls.encrypt(head))
         self._unwritten = memoryview(body)
 
     async def read_head(self) -> None:
@@ -222,7 +222,7 @@ class AsyncConnection(asyncio.Protocol):
             is_taken = not (self._is_blocked or reader.has_begun or self._transport.is_closing())
             if self._unwritten and is_taken:
                 chunk, self._unwritten = self._unwritten[:CHUNK], self._unwritten[CHUNK:]
-                self._transport.write(chunk if self._tls is None else self._tls.encrypt(chunk))
+                self._send(chunk if self._tls is None else self._tls.encrypt(chunk))
             else:
                 await self._wait()
 
@@ -230,15 +230,22 @@ class AsyncConnection(asyncio.Protocol):
         self._is_paused = False
         self._transport.resume_reading()
 
+    def _send(self, data: bytes) -> None:
+        """Send, unless the connection has ended: uvloop refuses that, and what ended it comes."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     async def _shake_hands(self, tls: TlsSession, timeout: float | None) -> None:
         deadline = None if timeout is None else self._loop.time() + timeout
         self._is_handshaking = not tls.shake_hands()
-        self._transport.write(tls.to_send())
-        while self._is_handshaking:
-            self._timeout = None if deadline is None else deadline - self._loop.time()
-            await self._wait()
+        self._send(tls.to_send())
+        while True:
             if self._error is not None:
                 raise self._error
+            if not self._is_handshaking:
+                return
+            self._timeout = None if deadline is None else deadline - self._loop.time()
+            await self._wait()
 
     def _go_on_shaking_hands(self, data: bytes) -> None:
         tls = self._tls
@@ -247,7 +254,7 @@ class AsyncConnection(asyncio.Protocol):
         try:
             self._is_handshaking = not tls.shake_hands(data)
         finally:
-            self._transport.write(tls.to_send())  # also the alert that tells the peer why
+            self._send(tls.to_send())  # also the alert that tells the peer why
         self._wake()
 
     def _take(self, data: bytes) -> None:
