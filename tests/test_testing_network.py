@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -31,7 +31,9 @@ def link() -> Iterator[LocalPrivateLink]:
 def connect(link: LocalPrivateLink, address: str, port: int = 443) -> socket.socket:
     """Connects or raises what the socket says; TimeoutError after 0.3 s."""
     opened = link.network.open(address, port)
-    _, writable, _ = select.select([], [opened], [], 0.3)
+    with selectors.DefaultSelector() as waiting:  # select() takes no descriptor above 1023
+        waiting.register(opened, selectors.EVENT_WRITE)
+        writable = waiting.select(0.3)
     code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not writable or code:
         opened.close()

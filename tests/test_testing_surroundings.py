@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import select
+import selectors
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,10 @@ def answering(link: LocalPrivateLink, vpc_endpoint_id: str | None = None) -> lis
     found = []
     for interface in standing.interfaces:
         opened = link.network.open(interface.address, 443)
-        if select.select([], [opened], [], 0.1)[1]:
+        with selectors.DefaultSelector() as waiting:  # select() takes no descriptor above 1023
+            waiting.register(opened, selectors.EVENT_WRITE)
+            is_open = bool(waiting.select(0.1))
+        if is_open:
             found.append(interface.availability_zone[-1])
         opened.close()
     return found
