@@ -230,7 +230,7 @@ class AsyncConnection(asyncio.Protocol):
         self._is_paused = False
         self._transport.resume_reading()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         """Send, unless the connection has ended: uvloop refuses that, and what ended it comes."""
         if not self._transport.is_closing():
             self._transport.write(data)
