@@ -93,6 +93,7 @@ class Machine:
         } | {(REDIRECTOR, 443): int(redirector.server_address[1])}
         self.leaks: list[str] = []
         self._ask = socket.getaddrinfo
+        _settle(link)
         self._before = (link.internet.connections, link.internet.bytes_received)
 
     @property
@@ -171,6 +172,16 @@ class Machine:
         if sock.family == socket.AF_INET6:
             return ("::ffff:127.0.0.1", target, 0, 0)
         return ("127.0.0.1", target)
+
+
+def _settle(link: LocalPrivateLink) -> None:
+    """End all connections to the public internet, so that none counts in a later test."""
+    before = link.internet.connections
+    with socket.create_connection(("127.0.0.1", link.internet.port)):
+        # Connections are accepted in their order: once this one counts, all earlier ones do.
+        while link.internet.connections == before:
+            time.sleep(0.001)
+        link.internet.reset_connections()
 
 
 class Redirector(http.server.ThreadingHTTPServer):
