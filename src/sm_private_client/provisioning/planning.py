@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 from sm_private_client.provisioning.looking import Account, ec2_of
 from sm_private_client.provisioning.question import Question
@@ -15,20 +15,7 @@ if TYPE_CHECKING:
     from sm_private_client.provisioning.records import FoundVpcEndpoint
     from sm_private_client.session import Session
 
-__all__ = ["PlanOptions", "list_vpc_endpoints", "plan_vpc_endpoints"]
-
-
-class PlanOptions(TypedDict, total=False):
-    """The keywords of ``plan_vpc_endpoints`` that have a default."""
-
-    services: Sequence[str]
-    subnets: Literal["one-per-zone"] | Sequence[str]
-    security_groups: Literal["create"] | Sequence[str]
-    private_dns: bool
-    policy: AnyPolicy | Mapping[str, AnyPolicy] | None
-    tags: Mapping[str, str] | None
-    route_tables: Literal["all"] | Sequence[str]
-    fips: bool | None
+__all__ = ["list_vpc_endpoints", "plan_vpc_endpoints"]
 
 
 def list_vpc_endpoints(

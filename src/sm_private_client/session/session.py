@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from sm_private_client.inference.calls import PredictorOptions
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.privatelink.records import Route
-    from sm_private_client.provisioning.plan import Plan
-    from sm_private_client.provisioning.planning import PlanOptions
     from sm_private_client.transport.egress import EgressLedger
     from sm_private_client.transport.egress_records import Egress
 
@@ -298,20 +296,6 @@ class Session(boto3.session.Session):
             **self._carriers.carried(self, "async_predictor", endpoint_name, again),
             **options,
         )
-
-    def plan_vpc_endpoints(self, *, vpc_id: str, **options: Unpack[PlanOptions]) -> Plan:
-        """Plans the VPC endpoints of a VPC; looks, and changes nothing.
-
-        Args:
-            vpc_id: The VPC.
-            **options: See ``provisioning.plan_vpc_endpoints``.
-
-        Raises:
-            Exception: As ``provisioning.plan_vpc_endpoints``.
-        """
-        from sm_private_client.provisioning.planning import plan_vpc_endpoints  # noqa: PLC0415
-
-        return plan_vpc_endpoints(self, vpc_id=vpc_id, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         sealed = {"sealed": True} if self.sealed else {}  # whatever sealed it, wherever it goes
