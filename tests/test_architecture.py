@@ -23,6 +23,8 @@ ROOT = Path(sm_private_client.__file__).parent
 FLOORS = {
     "_version": 0,
     "errors": 0,
+    "files": 0,
+    "types": 0,
     "privatelink": 1,
     "policy": 2,
     "routing": 2,
@@ -32,7 +34,7 @@ FLOORS = {
     "api": 6,
     "provisioning": 6,
     "testing": 6,
-    "swap_in": 7,
+    "integrations": 7,
     "plugin": 8,
     "doctor": 9,
     "cli": 10,
@@ -65,7 +67,7 @@ IMPURE_MODULES = {
     "urllib3",
 }
 READS_ENVIRONMENT = {"routing.settings"}
-SETS_ENVIRONMENT = {"cli.demonstration.stage", "testing.moto_import"}
+SETS_ENVIRONMENT = {"cli.demo.setup", "testing.moto_import"}
 """Where it is set: the demonstration shows how variables work, moto's import must not see
 AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}

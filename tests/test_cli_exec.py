@@ -101,7 +101,7 @@ def test_signals_reach_the_command() -> None:
 def test_a_signal_that_ends_the_command_is_seen_as_a_shell_shows_it() -> None:
     """The process dies of it itself; a shell makes 128 + N of that."""
     words = shlex.join([*PROGRAM, "exec", "--", "sh", "-c", "kill -KILL $$"])
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         ["/bin/sh", "-c", f"{words}; echo $?"],
         env={**os.environ, **STAND_IN},
         capture_output=True,
@@ -185,7 +185,7 @@ def test_a_python_program_is_guarded(
         "body = client.invoke_endpoint(EndpointName='churn-xgb', Body=b'1')['Body'].read();"
         "print(type(client._endpoint.http_session).__name__, body)"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [*PROGRAM, "exec", "--guard", "--", sys.executable, "-c", program],
         env=in_other_processes(link),
         capture_output=True,

@@ -56,7 +56,7 @@ def _try_here() -> int:
     """Tries the version that is installed; gives the exit status."""
     import importlib.metadata  # noqa: PLC0415 - of the virtual environment
 
-    from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - as above
+    from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - see the module
 
     version = importlib.metadata.version("sagemaker")
     call = _answer_of_version_2 if version.startswith("2.") else _answer_of_version_3
@@ -64,7 +64,7 @@ def _try_here() -> int:
         link.deploy("doubles", _double)
         try:
             answer = call(link.session())
-        except Exception as error:  # noqa: BLE001 - it is what is reported
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
             first = str(error).partition("\n")[0]
             print(f"sagemaker {version}: {type(error).__name__}: {first}")
             return 1
@@ -87,9 +87,7 @@ def _try_version(requirement: str) -> bool:
             "PYTHONWARNINGS": "ignore",
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
         }
-        tried = subprocess.run(  # noqa: S603 - our own words
-            [python, __file__, TRIAL], env=environment, check=False
-        )
+        tried = subprocess.run([python, __file__, TRIAL], env=environment, check=False)  # noqa: S603
         return tried.returncode == 0
 
 
