@@ -103,12 +103,11 @@ def no_route(inquiry: Inquiry) -> NoPrivateRouteError | FipsUnavailableError:
                 "turn FIPS off (use_fips_endpoint, AWS_USE_FIPS_ENDPOINT) if you may.",
             ),
         )
-    regions = inquiry.service.regions if inquiry.service else None
-    if regions is not None and request.region not in regions:
+    if inquiry.other_regions:
         return NoPrivateRouteError(
             f"No private route to {where}.",
             attempts=inquiry.trail,
-            cause=f"AWS offers its endpoint service in {', '.join(sorted(regions))} only.",
+            cause=f"AWS offers its endpoint service in {', '.join(inquiry.other_regions)} only.",
             remedy="pass region_name= with such a region.",
         )
     if request.settings.vpc_endpoint_for(request.service_name) is not None:

@@ -212,6 +212,10 @@ def _discovery(inquiry: Inquiry) -> Route | None:
     if not wanted:
         inquiry.note("discovery", "skipped", "AWS offers no FIPS endpoint service for it")
         return None
+    if inquiry.other_regions:
+        only = ", ".join(inquiry.other_regions)
+        inquiry.note("discovery", "skipped", f"AWS offers its endpoint service in {only} only")
+        return None
     try:
         every = inquiry.world.discovery.vpc_endpoints()
         inquiry.note_public_question()
