@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sm_private_client.cli import main
+from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -174,6 +175,27 @@ def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
         AWS_CONFIG_FILE=str(config), AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE",
     )  # fmt: skip
     assert done.stdout == b"prod::sm-private-client=sm_private_client.plugin\n"
+
+
+@posix
+@pytest.mark.parametrize("private_dns", [False, True])
+def test_where_routes_are_known_ec2_is_not_asked(
+    private_dns: bool, in_other_processes: Environment, tmp_path: Path
+) -> None:
+    """EC2 costs a client and a call, before every run of another program."""
+    services = [n for n in routable_service_names() if n != "sagemaker-geospatial"]  # us-west-2's
+    with LocalPrivateLink(services=services, private_dns=private_dns) as link:
+        environ = {**in_other_processes(link), "SM_PRIVATE_ROUTE_CACHE": str(tmp_path / "routes")}
+        told = []
+        for _ in range(2):
+            link.calls.clear()
+            words = [*PROGRAM, "exec", "--json", "--", "true"]
+            done = subprocess.run(words, env=environ, capture_output=True, check=True)  # noqa: S603 - our own program
+            told.append((json.loads(done.stderr), bool(link.calls)))
+    (first, asked_first), (second, asked_again) = told
+    assert first == second
+    assert len(first["notes"]) == (5 if private_dns else 1)
+    assert (asked_first, asked_again) == (not private_dns, False)
 
 
 def test_a_python_program_is_guarded(

@@ -1,4 +1,4 @@
-"""Tries the SageMaker Python SDK, version 2 and 3, over a session of ours.
+"""A trial of the SageMaker Python SDK, version 2 and 3, over a session of ours.
 
     python tests/compatibility/sagemaker_sdk.py            # both versions, some minutes
     python tests/compatibility/sagemaker_sdk.py "sagemaker<3"
@@ -53,7 +53,7 @@ def _answer_of_version_3(session: Any) -> bytes:
 
 
 def _try_here() -> int:
-    """Tries the version that is installed; gives the exit status."""
+    """Try the version that is installed; return the exit status."""
     import importlib.metadata  # noqa: PLC0415 - of the virtual environment
 
     from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - see the module
@@ -92,7 +92,7 @@ def _try_version(requirement: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Tries what was asked for; gives the exit status."""
+    """Try what was asked for; return the exit status."""
     if arguments == [TRIAL]:
         return _try_here()
     failed = [one for one in arguments or VERSIONS if not _try_version(one)]

@@ -219,6 +219,10 @@ def _discovery(search: RouteSearch) -> Route | None:
     if not wanted:
         search.note("discovery", "skipped", "AWS offers no FIPS endpoint service for it")
         return None
+    if search.other_regions:
+        only = ", ".join(search.other_regions)
+        search.note("discovery", "skipped", f"AWS offers its endpoint service in {only} only")
+        return None
     try:
         every = search.sources.discovery.vpc_endpoints()
         search.note_public_question()

@@ -103,12 +103,11 @@ def no_route(search: RouteSearch) -> NoPrivateRouteError | FipsUnavailableError:
                 "turn FIPS off (use_fips_endpoint, AWS_USE_FIPS_ENDPOINT) if you may.",
             ),
         )
-    regions = search.service.regions if search.service else None
-    if regions is not None and request.region not in regions:
+    if search.other_regions:
         return NoPrivateRouteError(
             f"No private route to {where}.",
             attempts=search.trail,
-            cause=f"AWS offers its endpoint service in {', '.join(sorted(regions))} only.",
+            cause=f"AWS offers its endpoint service in {', '.join(search.other_regions)} only.",
             remedy="pass region_name= with such a region.",
         )
     if request.settings.vpc_endpoint_for(request.service_name) is not None:

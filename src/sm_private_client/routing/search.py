@@ -146,6 +146,12 @@ class RouteSearch:
             if row is not None
         )
 
+    @property
+    def other_regions(self) -> tuple[str, ...]:
+        """The only regions that have the endpoint service; empty if the request's has it too."""
+        regions = (self.service.regions if self.service else None) or ()
+        return () if self.request.region in regions else tuple(sorted(regions))
+
     def note(self, step: str, outcome: Outcome, detail: str) -> None:
         """Leaves evidence."""
         self.trail.append(Evidence(step=step, outcome=outcome, detail=detail))
