@@ -71,7 +71,7 @@ SETS_ENVIRONMENT = {"cli.demo.setup", "testing.moto_import"}
 """Where it is set: the demonstration shows how variables work, moto's import must not see
 AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
-OPENS_SOCKETS = {"routing.network"}
+OPENS_SOCKETS = {"integrations.aiobotocore", "routing.network"}
 OPENING_ROOMS = {"transport", "testing"}
 NOT_OPENING = {"gaierror", "herror", "timeout", "error"}
 MUTABLE_STATE = {("api", "_sessions")}
