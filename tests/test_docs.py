@@ -49,7 +49,11 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "sm_private_client"
 README: Final = ROOT / "README.md"
-PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES: Final = (
+    README,
+    *(ROOT / f"{n}.md" for n in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 CALLING: Final = ROOT / "docs" / "calling.md"
 SIMULATOR: Final = ROOT / "docs" / "simulator.md"
 FENCED_TEXT: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
