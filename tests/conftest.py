@@ -9,6 +9,12 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sys
+
+# Every process of the suite reads this code; where none may keep it compiled, each compiles it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 import hypothesis
 import pytest
 
