@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Final
 
-from sm_private_client.testing.eventstream import CONTENT_TYPE, encode_event
+from sm_private_client.testing.response_streams import CONTENT_TYPE, encode_event
 
 __all__ = ["ANSWER", "STREAM_END", "STREAM_PARTS", "main"]
 

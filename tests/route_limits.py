@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.routing import book
+from sm_private_client.routing import router
 from sm_private_client.routing.discovery import DISCOVERY_TIMEOUT, Discovery
 from sm_private_client.routing.location import LOCATION_TIMEOUT, locate
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT, RouteResolver
-from sm_private_client.routing.sibling_routes import sibling_route
+from sm_private_client.routing.sealed_routes import other_service_route
 
 if TYPE_CHECKING:
     import pytest
 
 __all__ = ["limit_routes"]
 
-_ROUTE: Final[list[Any]] = [RouteResolver.resolve, sibling_route]
+_ROUTE: Final[list[Any]] = [RouteResolver.resolve, other_service_route]
 _EC2: Final[Any] = Discovery.__init__
 _METADATA: Final[Any] = locate
 
@@ -28,7 +28,7 @@ def limit_routes(
     metadata: float = LOCATION_TIMEOUT * 20,
 ) -> None:
     """Set how many seconds a route, a question to EC2 and our place may take."""
-    monkeypatch.setattr(book, "ROUTE_TIMEOUT", route)
+    monkeypatch.setattr(router, "ROUTE_TIMEOUT", route)
     limits = [(_EC2, ec2), (_METADATA, metadata), *((function, route) for function in _ROUTE)]
     for function, seconds in limits:
         assert "timeout" in function.__kwdefaults__

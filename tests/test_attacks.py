@@ -900,7 +900,7 @@ def _ending(ended: dict[str, str], *names: str) -> Iterator[None]:
     """Says of calls that were not tried yet how they ended."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - how it fails is not what is looked at
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
         for name in names:
             if "not tried" in ended[name]:
                 ended[name] = type(error).__name__
@@ -918,8 +918,8 @@ def authority() -> trustme.CA:
 def link() -> Iterator[LocalPrivateLink]:
     """A VPC where SageMaker, its Runtime, EC2, STS and S3 have private DNS."""
     with LocalPrivateLink(private_dns=True) as running:
-        for sibling in ("ec2", "sts"):
-            running.create_vpc_endpoint(sibling, private_dns=True)
+        for other_service in ("ec2", "sts"):
+            running.create_vpc_endpoint(other_service, private_dns=True)
         s3: Any = running.session().client("s3")
         for bucket in ("inputs", "outputs"):
             s3.create_bucket(Bucket=bucket)

@@ -21,15 +21,15 @@ from rich.console import Console
 
 from sm_private_client.cli import main
 from sm_private_client.cli.commands import demo
-from sm_private_client.cli.demonstration.events import (
+from sm_private_client.cli.demo.output import (
     Check,
     Fact,
     Opening,
     Progress,
+    RichRenderer,
     Step,
     Summary,
 )
-from sm_private_client.cli.demonstration.renderers import RichRenderer
 
 if TYPE_CHECKING:
     from sm_private_client.testing import LocalPrivateLink
@@ -92,7 +92,7 @@ def test_the_readers_own_settings_do_not_disturb(tmp_path: Path) -> None:
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "HTTP_PROXY": "http://127.0.0.1:9",
     }
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [SCRIPT, "demo", "--json"],
         env={**os.environ, **hostile, "TMPDIR": str(tmp_path)},
         capture_output=True,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sm_private_client.cli import main
+from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_signals_reach_the_command() -> None:
 def test_a_signal_that_ends_the_command_is_seen_as_a_shell_shows_it() -> None:
     """The process dies of it itself; a shell makes 128 + N of that."""
     words = shlex.join([*PROGRAM, "exec", "--", "sh", "-c", "kill -KILL $$"])
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         ["/bin/sh", "-c", f"{words}; echo $?"],
         env={**os.environ, **STAND_IN},
         capture_output=True,
@@ -176,6 +177,27 @@ def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
     assert done.stdout == b"prod::sm-private-client=sm_private_client.plugin\n"
 
 
+@posix
+@pytest.mark.parametrize("private_dns", [False, True])
+def test_where_routes_are_known_ec2_is_not_asked(
+    private_dns: bool, in_other_processes: Environment, tmp_path: Path
+) -> None:
+    """EC2 costs a client and a call, before every run of another program."""
+    services = [n for n in routable_service_names() if n != "sagemaker-geospatial"]  # us-west-2's
+    with LocalPrivateLink(services=services, private_dns=private_dns) as link:
+        environ = {**in_other_processes(link), "SM_PRIVATE_ROUTE_CACHE": str(tmp_path / "routes")}
+        told = []
+        for _ in range(2):
+            link.calls.clear()
+            words = [*PROGRAM, "exec", "--json", "--", "true"]
+            done = subprocess.run(words, env=environ, capture_output=True, check=True)  # noqa: S603 - our own program
+            told.append((json.loads(done.stderr), bool(link.calls)))
+    (first, asked_first), (second, asked_again) = told
+    assert first == second
+    assert len(first["notes"]) == (5 if private_dns else 1)
+    assert (asked_first, asked_again) == (not private_dns, False)
+
+
 def test_a_python_program_is_guarded(
     link: LocalPrivateLink, in_other_processes: Environment
 ) -> None:
@@ -185,7 +207,7 @@ def test_a_python_program_is_guarded(
         "body = client.invoke_endpoint(EndpointName='churn-xgb', Body=b'1')['Body'].read();"
         "print(type(client._endpoint.http_session).__name__, body)"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [*PROGRAM, "exec", "--guard", "--", sys.executable, "-c", program],
         env=in_other_processes(link),
         capture_output=True,

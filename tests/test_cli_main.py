@@ -100,7 +100,7 @@ def test_what_is_only_asked_about_is_not_loaded(argv: list[str], unneeded: tuple
         f"import sys; from sm_private_client.cli import main; status = main({argv!r})\n"
         f"print([name for name in {unneeded!r} if name in sys.modules], status)"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("\n[] 0\n")
@@ -123,7 +123,7 @@ def test_exec_without_options_loads_no_typer(
         "SM_PRIVATE_VPC_ENDPOINT": "https://10.0.0.5",
         "SM_PRIVATE_ROUTE_CACHE": "off",
     }
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", program],
         env={**os.environ, **environ},
         capture_output=True,
@@ -240,7 +240,7 @@ def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, e
         f"import sys; sys.modules[{missing!r}] = None\n"
         f"from sm_private_client.cli import main; sys.exit(main({argv!r}))"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
@@ -263,7 +263,7 @@ def test_shells_complete_commands_options_and_values(words: str, completed: str)
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [SCRIPT], env={**os.environ, **asked}, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == (f"{completed}\n", "")
@@ -273,7 +273,7 @@ def test_completion_can_be_shown_and_installed(tmp_path: Path) -> None:
     """Both are options of the program; what is installed goes to the home directory only."""
     environ = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     for option in ("--show-completion", "--install-completion"):
-        done = subprocess.run(  # noqa: S603 - our own program
+        done = subprocess.run(  # noqa: S603 - our own text
             [SCRIPT, option, "bash"], env=environ, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
@@ -290,7 +290,7 @@ def test_importing_the_command_line_imports_no_extra() -> None:
         "import sys, sm_private_client.cli\n"
         "print([m for m in ('typer', 'rich', 'boto3', 'moto', 'sklearn') if m in sys.modules])"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from sm_private_client.cli.demonstration import stage, training
+from sm_private_client.cli.demo import setup
 from sm_private_client.errors import PrivateClientError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def served(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[training.TrainedModel, stage.ModelServer]]:
+) -> Iterator[tuple[setup.TrainedModel, setup.ModelServer]]:
     artifact = tmp_path_factory.mktemp("model") / "model.pkl"
-    model = training.train(artifact)
-    with stage.serve(artifact) as server:
+    model = setup.train(artifact)
+    with setup.serve(artifact) as server:
         yield model, server
 
 
@@ -34,13 +34,13 @@ def pool() -> Iterator[urllib3.PoolManager]:
         yield made
 
 
-Served = tuple[training.TrainedModel, stage.ModelServer]
+Served = tuple[setup.TrainedModel, setup.ModelServer]
 
 
 def test_training_is_the_same_every_time(served: Served, tmp_path: Path) -> None:
     """569 rows, 30 % held out, and the same model whenever it is trained."""
     model, _ = served
-    again = training.train(tmp_path / "model.pkl")
+    again = setup.train(tmp_path / "model.pkl")
     assert (model.trained_on, len(model.rows)) == (398, 171)
     assert again == model
     assert model.accuracy(model.predictions) > 0.95
@@ -125,8 +125,8 @@ def test_it_keeps_connections(served: Served, pool: urllib3.PoolManager) -> None
 def test_it_ends_with_the_block(tmp_path: Path) -> None:
     """After the block the process is gone."""
     artifact = tmp_path / "model.pkl"
-    training.train(artifact)
-    with stage.serve(artifact) as server:
+    setup.train(artifact)
+    with setup.serve(artifact) as server:
         pass
     assert not server.is_running
 
@@ -134,8 +134,8 @@ def test_it_ends_with_the_block(tmp_path: Path) -> None:
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """When its starter is gone, however that ended, its standard input ends, and so does it."""
     artifact = tmp_path / "model.pkl"
-    training.train(artifact)
-    command = [sys.executable, "-m", f"{stage.__package__}.model_server", str(artifact)]
+    setup.train(artifact)
+    command = [sys.executable, "-m", f"{setup.__package__}.model_server", str(artifact)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own program
         assert process.stdin is not None
         assert process.stdout is not None
@@ -150,7 +150,7 @@ def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
     artifact.write_bytes(b"no model")
     with (
         pytest.raises(PrivateClientError, match=r"(?s)did not start\.\nCause: .*UnpicklingError"),
-        stage.serve(artifact),
+        setup.serve(artifact),
     ):
         pytest.fail("it started")
 
@@ -161,7 +161,7 @@ def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SM_PRIVATE_VPC_ID", "vpc-00000000")
     monkeypatch.setenv("HOME", "/home/me")
     before = dict(os.environ)
-    with stage.environment_of({"AWS_REGION": "us-east-1", "NO_PROXY": "127.0.0.1"}):
+    with setup.environment_of({"AWS_REGION": "us-east-1", "NO_PROXY": "127.0.0.1"}):
         inside = {n: v for n, v in os.environ.items() if n.startswith(("AWS_", "SM_PRIVATE_"))}
         assert inside == {"AWS_REGION": "us-east-1"}
         assert (os.environ["NO_PROXY"], os.environ["HOME"]) == ("127.0.0.1", "/home/me")

@@ -17,7 +17,7 @@ import botocore.session
 import pytest
 
 from sm_private_client.cli import main
-from sm_private_client.cli.profile_files import write_profile
+from sm_private_client.cli.aws_config import write_profile
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing import LocalPrivateLink
 
@@ -311,9 +311,7 @@ def test_the_program_writes_a_profile(
     words = [sys.executable, "-m", "sm_private_client", "env", "--write-profile", "prod", "--json"]
     records = []
     for _ in range(2):
-        done = subprocess.run(  # noqa: S603 - our own program
-            words, env=environ, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)  # noqa: S603
         assert (done.returncode, done.stderr) == (0, "")
         assert link.secret_access_key not in done.stdout
         records.append(json.loads(done.stdout))

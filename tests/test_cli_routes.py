@@ -189,7 +189,7 @@ def test_a_configured_url_is_looked_up_and_judged(
 def test_vpc_endpoint_option_serves_both_services(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--vpc-endpoint with one id finds the sibling for the other service."""
+    """--vpc-endpoint with one id finds the other service for the other service."""
     vpc_endpoint = link.vpc_endpoint("sagemaker")
     argv = ["routes", "--json", "--vpc-endpoint", vpc_endpoint.vpc_endpoint_id]
     assert main(argv, make_session=link.session) == 0

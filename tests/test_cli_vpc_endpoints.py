@@ -136,7 +136,7 @@ def test_list_as_json_has_the_policy_as_a_document(
 def test_list_leaves_other_services_out_and_says_where_there_is_none(
     link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only the family and its siblings are listed; an empty list is no error."""
+    """Only the family and the other services are listed; an empty list is no error."""
     ec2 = link.session().client("ec2")
     name = "com.amazonaws.us-east-1.ecs"
     ec2.create_vpc_endpoint(VpcId=vpc.vpc_id, ServiceName=name, VpcEndpointType="Interface")

@@ -25,15 +25,15 @@ from sm_private_client import PrivateClientError, api, errors
 from sm_private_client.cli import app
 from sm_private_client.cli.lazy_commands import LazyCommands
 from sm_private_client.cli.route_reports import report_on
-from sm_private_client.inference.calls import (
+from sm_private_client.inference.codecs import CODECS, encode, registry
+from sm_private_client.inference.invocation import (
     INVOKE_TIMEOUT,
     MEMBERS,
     STREAM_TIMEOUT,
     PredictorOptions,
 )
-from sm_private_client.inference.codecs import CODECS, choosing, encode
 from sm_private_client.inference.jobs import AsyncJob
-from sm_private_client.inference.requests import BODY_LIMITS
+from sm_private_client.inference.operations import BODY_LIMITS
 from sm_private_client.policy.parsing import parse
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.provisioning import plan_vpc_endpoints
@@ -511,7 +511,7 @@ def test_the_calling_page_says_which_answers_are_decoded() -> None:
         for row in table_below(CALLING, "Codecs", "Content type")
         for content_type in re.findall(r"`([^`=]+)`", row[0])
     }
-    known = {name for name in choosing._ALIASES if "/" in name}
+    known = {name for name in registry._ALIASES if "/" in name}
     assert listed == known | {"application/…+json"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +10,9 @@ from typing import Any
 
 import pytest
 
-from sm_private_client.doctor import documentation
-from sm_private_client.doctor.account_facts import (
-    AclEntry,
-    GroupRule,
-    NetworkAcl,
-    SecurityGroup,
-    Subnet,
-    VpcEndpointFacts,
-    VpcFacts,
-)
-from sm_private_client.doctor.checks.firewalls import blocked_directions, lets_in
+from sm_private_client.doctor.checks.connections import blocked_directions, lets_in
 from sm_private_client.doctor.checks.table import CHECKS, check_all
+from sm_private_client.doctor.diagnose import paths, ranked
 from sm_private_client.doctor.facts import (
     Call,
     Credentials,
@@ -28,17 +20,28 @@ from sm_private_client.doctor.facts import (
     Facts,
     Hook,
     Identity,
+    OtherServiceFacts,
     RouteFailure,
     ServiceFacts,
-    SiblingFacts,
     UrlSetting,
 )
-from sm_private_client.doctor.gathering_calls import denied_by
+from sm_private_client.doctor.findings import Finding
 from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host
-from sm_private_client.doctor.network_facts import Certificate, NameAnswer, Peer, TlsResult
-from sm_private_client.doctor.ranking import paths, ranked
-from sm_private_client.doctor.records import Finding
-from sm_private_client.doctor.unknown import Unknown
+from sm_private_client.doctor.observations import (
+    AclEntry,
+    Certificate,
+    GroupRule,
+    NameAnswer,
+    NetworkAcl,
+    Peer,
+    SecurityGroup,
+    Subnet,
+    TlsResult,
+    Unknown,
+    VpcEndpointFacts,
+    VpcFacts,
+)
+from sm_private_client.doctor.probes.service import denied_by
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import Partition
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
@@ -123,7 +126,7 @@ SERVICE = ServiceFacts(
     peers=(PEER,),
     call=CALL,
 )
-SIBLING = SiblingFacts(
+OTHER_SERVICE = OtherServiceFacts(
     service_name="sts",
     host="sts.us-east-1.amazonaws.com",
     endpoint_service="com.amazonaws.us-east-1.sts",
@@ -144,7 +147,7 @@ FACTS = Facts(
     vpc=VpcFacts(vpc_id=VPC, cidrs=("10.0.0.0/16",)),
     name_servers=("10.0.0.2",),
     services=(SERVICE,),
-    siblings=(SIBLING,),
+    other_services=(OTHER_SERVICE,),
 )
 
 
@@ -623,16 +626,18 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("zone", replace(FACTS, availability_zone=None), None, ""),
     ("latency", FACTS, "ok", "took 6 ms for connection and TLS"),
     ("latency", with_service(peers=(replace(PEER, seconds=0.4),)), "warning", "took 404 ms"),
-    ("sibling", FACTS, "ok", "(roles) is private, through private addresses"),
+    ("other-service", FACTS, "ok", "(roles) is private, through private addresses"),
     (
-        "sibling",
-        replace(FACTS, siblings=(replace(SIBLING, private=False),)),
+        "other-service",
+        replace(FACTS, other_services=(replace(OTHER_SERVICE, private=False),)),
         "warning",
         "which is public",
     ),
     (
-        "sibling",
-        replace(FACTS, siblings=(replace(SIBLING, reached=False, failure="no answer"),)),
+        "other-service",
+        replace(
+            FACTS, other_services=(replace(OTHER_SERVICE, reached=False, failure="no answer"),)
+        ),
         "warning",
         "is not reached: no answer",
     ),
@@ -875,9 +880,9 @@ def test_what_no_proxy_covers(host: str, entries: tuple[str, ...], covered: bool
     assert covered_by_no_proxy(host, entries) is covered
 
 
-def test_the_page_is_made_from_the_checks(tmp_path: Path) -> None:
+def test_the_page_is_made_from_the_checks() -> None:
     """docs/doctor.md is the generator's output, with a section for each check."""
-    written = Path(__file__).parents[1] / "docs" / "doctor.md"
-    documentation.main([str(tmp_path / "doctor.md")])
-    assert written.read_text(encoding="utf-8") == (tmp_path / "doctor.md").read_text("utf-8")
-    assert all(f"\n### {check.name}\n" in documentation.page() for check in CHECKS)
+    docs = Path(__file__).parents[1] / "docs"
+    made = runpy.run_path(str(docs / "doctor_page.py"))["page"]()
+    assert (docs / "doctor.md").read_text(encoding="utf-8") == made
+    assert all(f"\n### {check.name}\n" in made for check in CHECKS)

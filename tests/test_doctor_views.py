@@ -1,4 +1,4 @@
-"""A diagnosis as lines, as an HTML page with its paths as a picture, and on a terminal."""
+"""A diagnosis as lines, as an HTML page with its paths as a path_svg, and on a terminal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sm_private_client.cli.doctor_views import drawn
-from sm_private_client.doctor.lines import report_lines, verdict
-from sm_private_client.doctor.page import fragment, page
-from sm_private_client.doctor.path_picture import picture
-from sm_private_client.doctor.records import HOPS, Finding, Hop, HopState, Path
-from sm_private_client.doctor.report import Report
+from sm_private_client.cli.commands.doctor import drawn
+from sm_private_client.doctor.diagnose import Report
+from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopState, Path
+from sm_private_client.doctor.views import fragment, page, path_svg, report_lines, verdict
 
 LABELS = (
     "you",
@@ -169,7 +167,7 @@ def test_the_page_is_one_file_and_escapes_everything() -> None:
 
 def test_the_picture_marks_the_broken_hop() -> None:
     """A box a hop, its state as class and mark; the label is broken between words."""
-    drawn_paths = picture((BROKEN, WHOLE))
+    drawn_paths = path_svg((BROKEN, WHOLE))
     boxes = [a for tag, a in Elements(drawn_paths).found if tag == "g"]
     assert [box["class"] for box in boxes] == [
         "hop ok",
@@ -187,7 +185,7 @@ def test_a_long_label_ends_in_dots() -> None:
     """A host name is broken behind its dots, and cut after four lines."""
     long = Hop(name="dns", label=f"{'vpce-0a1b.' * 9}amazonaws.com", state="ok")
     labels = re.findall(
-        r'class="label"[^>]*>([^<]+)<', picture((Path(service_name="s", hops=(long,)),))
+        r'class="label"[^>]*>([^<]+)<', path_svg((Path(service_name="s", hops=(long,)),))
     )
     assert len(labels) == 4
     assert labels[-1].endswith("…")

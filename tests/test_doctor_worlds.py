@@ -16,9 +16,8 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
 from route_limits import limit_routes
-from sm_private_client.doctor import gathering, gathering_account
-from sm_private_client.doctor.diagnosis import diagnose
-from sm_private_client.doctor.report import Report
+from sm_private_client.doctor.diagnose import Report, diagnose
+from sm_private_client.doctor.probes import account, gather
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.plugin import ENTRY, VARIABLE
 from sm_private_client.session import Session
@@ -423,17 +422,17 @@ def shared_with_dns() -> Iterator[LocalPrivateLink]:
         yield link
 
 
-PROMISED = gathering.GATHERING_TIMEOUT
+PROMISED = gather.GATHERING_TIMEOUT
 
 
 def limit_gathering(monkeypatch: pytest.MonkeyPatch, *, one: float, all_: float) -> None:
     """Set how many seconds one question and all of them may take."""
     for name in ("_CREDENTIALS_TIMEOUT", "_CLIENT_TIMEOUT"):
-        monkeypatch.setattr(gathering, name, one)
-    quick = gathering._QUICK.merge(Config(read_timeout=one))
-    monkeypatch.setattr(gathering, "_QUICK", quick)
-    monkeypatch.setattr(gathering, "GATHERING_TIMEOUT", all_)
-    monkeypatch.setattr(gathering_account, "ACCOUNT_TIMEOUT", all_)
+        monkeypatch.setattr(gather, name, one)
+    quick = gather._QUICK.merge(Config(read_timeout=one))
+    monkeypatch.setattr(gather, "_QUICK", quick)
+    monkeypatch.setattr(gather, "GATHERING_TIMEOUT", all_)
+    monkeypatch.setattr(account, "ACCOUNT_TIMEOUT", all_)
 
 
 @pytest.fixture(autouse=True)
@@ -686,23 +685,23 @@ def test_discovery_is_healthy(site: Site) -> None:
 
 
 def test_a_deep_look_is_healthy(site: Site) -> None:
-    """With every sibling and every VPC endpoint's interfaces."""
+    """With every other service and every VPC endpoint's interfaces."""
     report = diagnose(site.link.session(), deep=True)
     no_failure(report, site.link)
-    assert len([f for f in report.findings if f.check == "sibling"]) > 10
+    assert len([f for f in report.findings if f.check == "other-service"]) > 10
 
 
-def test_siblings_are_told_private_or_how_to_make_them_so() -> None:
+def test_other_services_are_told_private_or_how_to_make_them_so() -> None:
     """Private DNS, a gateway, an interface that DNS does not lead to, or none."""
     with LocalPrivateLink(private_dns=True) as link:
         for service in ("ec2", "sts"):
             link.create_vpc_endpoint(service, private_dns=True)
         gateway = link.create_gateway("s3")
         logs = link.create_vpc_endpoint("logs").vpc_endpoint_id
-        report = diagnose(link.session(siblings="network", sealed=True))
+        report = diagnose(link.session(other_services="network", sealed=True))
         no_failure(report, link)
         assert link.internet.connections == 0
-    told = {f.subject: f for f in report.findings if f.check == "sibling"}
+    told = {f.subject: f for f in report.findings if f.check == "other-service"}
     assert {name: f.status for name, f in told.items()} == {
         "sts": "ok",
         "s3": "ok",
@@ -719,7 +718,7 @@ def test_siblings_are_told_private_or_how_to_make_them_so() -> None:
 def test_a_sealed_session_without_a_way_to_ec2_says_so() -> None:
     """Then VPC endpoints cannot be found; private DNS would do without."""
     with LocalPrivateLink() as link:
-        report = diagnose(link.session(siblings="network", sealed=True))
+        report = diagnose(link.session(other_services="network", sealed=True))
         assert link.internet.connections == 0
     assert report.findings[0].check == "discovery"
     assert "no private way to ec2" in report.findings[0].seen

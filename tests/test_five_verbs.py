@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from sm_private_client.cli.demonstration import stage, training
+from sm_private_client.cli.demo import setup
 from sm_private_client.inference.codecs import decode, encode
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.testing import LocalPrivateLink
@@ -60,14 +60,14 @@ class Served:
 def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Served]]:
     """The demonstration's model, in a process of its own."""
     artifact = tmp_path_factory.mktemp("model") / "model.pkl"
-    model = training.train(artifact)
+    model = setup.train(artifact)
     served = Served(
         endpoint_name="demonstrated",
         codec="csv",
         rows=[[float(cell) for cell in row.split(b",")] for row in model.rows],
         answers=[[label] for label in model.predictions],
     )
-    with stage.serve(artifact) as server:
+    with setup.serve(artifact) as server:
         yield server.url, served
 
 

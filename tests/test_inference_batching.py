@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.inference.batching import (
+from sm_private_client.inference.mapping.window import (
     ROWS,
+    Batch,
     Combine,
+    Place,
     check_batch_size,
     combine_from,
     fill,
     payload_of,
 )
-from sm_private_client.inference.window import Batch, Place
 
 
 def batch_of(*items: Any) -> Batch[Any, Any]:

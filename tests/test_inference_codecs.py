@@ -738,9 +738,7 @@ def test_rows_are_pulled_one_by_one() -> None:
 
 
 def run(code: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
     return done.stdout.strip()
 
 

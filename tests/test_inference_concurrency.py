@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.inference.concurrency import (
+from sm_private_client.inference.mapping.concurrency_limit import (
     MAXIMUM,
     START,
     AdaptiveLimit,

@@ -30,7 +30,7 @@ from sm_private_client.inference.eventstream import (
     error_response,
     payload_parts,
 )
-from sm_private_client.testing.eventstream import encode_event, encode_exception, encode_frame
+from sm_private_client.testing.response_streams import encode_event, encode_exception, encode_frame
 
 Header = tuple[int, bytes]  # type and encoded value
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from loopback_peer import Peer, Talk
-from sm_private_client.inference.retries import attempts_made
+from sm_private_client.inference.retrier import attempts_made
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
 

@@ -41,19 +41,18 @@ from sm_private_client.errors import (
     PayloadError,
 )
 from sm_private_client.inference.codecs import JsonCodec
-from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.invoking import OperationResult
+from sm_private_client.inference.invokers import BotocoreInvoker, OperationResult
+from sm_private_client.inference.job_wait import Poller, PollSchedule
 from sm_private_client.inference.jobs import AsyncJob
-from sm_private_client.inference.requests import RuntimeOperation
+from sm_private_client.inference.operations import RuntimeOperation
 from sm_private_client.inference.s3 import S3Location, S3Objects
-from sm_private_client.inference.submitting import INPUT_LIMIT, submit
-from sm_private_client.inference.waiting import Pace, Wait
+from sm_private_client.inference.submit import INPUT_LIMIT, submit
 from sm_private_client.testing import LocalPrivateLink, ModelFailure
 
 MODEL = botocore.session.Session().get_service_model("sagemaker-runtime")
 OPERATION = RuntimeOperation(MODEL.operation_model("InvokeEndpointAsync"))
 INLINE = "Body" in OPERATION.input_members
-QUICK = Pace(first_pause=0.01, longest_pause=0.05)
+QUICK = PollSchedule(first_pause=0.01, longest_pause=0.05)
 SECRET = b"row-of-a-patient"
 
 
@@ -73,8 +72,10 @@ class Time:
     def now(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self.seconds, tz=dt.timezone.utc)
 
-    def pace(self) -> Pace:
-        return Pace(clock=lambda: self.seconds, now=self.now, random=lambda: 0, sleep=self.sleep)
+    def schedule(self) -> PollSchedule:
+        return PollSchedule(
+            clock=lambda: self.seconds, now=self.now, random=lambda: 0, sleep=self.sleep
+        )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def with_type(body: bytes, content_type: str) -> tuple[bytes, str]:
 def submitted(invoker: BotocoreInvoker, s3: Any, **options: Any) -> AsyncJob:
     params = {"EndpointName": "upper", "ContentType": "text/plain", **options.pop("params", {})}
     options.setdefault("decode", text)
-    options.setdefault("pace", QUICK)
+    options.setdefault("schedule", QUICK)
     return submit(
         lambda members: invoker.invoke_async(members, timeout=60),
         params,
@@ -125,7 +126,7 @@ def job_at(s3: Any, **options: Any) -> AsyncJob:
     """Gives a job whose objects nobody wrote yet."""
     name = next(_names)
     options.setdefault("decode", text)
-    options.setdefault("pace", QUICK)
+    options.setdefault("schedule", QUICK)
     options.setdefault("failure_location", f"s3://jobs/{name}-error.out")
     return AsyncJob.from_locations(output_location=f"s3://jobs/{name}.out", s3=s3, **options)
 
@@ -400,7 +401,7 @@ def test_a_botocore_without_body_needs_the_prefix_for_any_input(
         body=b"small",
         s3_prefix="s3://inputs/old/",
         decode=text,
-        pace=QUICK,
+        schedule=QUICK,
     )
     assert job.result(timeout=30) == "SMALL"
 
@@ -483,7 +484,7 @@ def test_the_result_comes_when_the_output_does(s3: Any) -> None:
             write(s3, job.output_location, b"late")
 
     clock = Time(on_sleep=end)
-    job = job_at(s3, pace=clock.pace())
+    job = job_at(s3, schedule=clock.schedule())
     assert job.result() == "late"
     assert clock.slept == [0.5, 1, 2, 4, 8]
     s3.delete_object(Bucket="jobs", Key=job.output_location.rpartition("/")[2])
@@ -602,7 +603,7 @@ def test_failure_is_none_while_there_is_none(s3: Any) -> None:
 def test_nothing_waits_for_ever_by_default(s3: Any) -> None:
     """RequestTTL, invocation time-out and a minute, then an error that says how to go on."""
     clock = Time()
-    job = job_at(s3, pace=clock.pace(), endpoint_name="churn", time_limit=150)
+    job = job_at(s3, schedule=clock.schedule(), endpoint_name="churn", time_limit=150)
     with pytest.raises(JobTimeoutError) as caught:
         job.result()
     assert clock.seconds == pytest.approx(1150)
@@ -628,7 +629,7 @@ def test_the_default_counts_from_submission(s3: Any, ago: float, waits: float) -
     clock = Time()
     job = job_at(
         s3,
-        pace=clock.pace(),
+        schedule=clock.schedule(),
         submitted_at=clock.now() - dt.timedelta(seconds=ago),
         time_limit=1000,
     )
@@ -640,7 +641,7 @@ def test_the_default_counts_from_submission(s3: Any, ago: float, waits: float) -
 def test_a_timeout_of_zero_looks_once(s3: Any) -> None:
     """And finds what is there."""
     clock = Time()
-    job = job_at(s3, pace=clock.pace())
+    job = job_at(s3, schedule=clock.schedule())
     with pytest.raises(JobTimeoutError):
         job.result(timeout=0)
     assert clock.slept == []
@@ -656,7 +657,7 @@ def test_for_ever_is_only_waited_where_it_is_said(s3: Any) -> None:
             write(s3, job.output_location, b"x")
 
     clock = Time(on_sleep=end)
-    job = job_at(s3, pace=clock.pace(), time_limit=10)
+    job = job_at(s3, schedule=clock.schedule(), time_limit=10)
     assert job.result(timeout=math.inf) == "x"
     assert len(clock.slept) == 30
 
@@ -676,9 +677,9 @@ def test_what_is_not_a_time_is_refused(s3: Any, timeout: Any) -> None:
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_pauses_are_bounded(looks: int, drawn: float) -> None:
     """Between a half of and the whole doubled pause, never over the longest."""
-    pace = Pace(random=lambda: drawn)
+    schedule = PollSchedule(random=lambda: drawn)
     most = min(0.5 * 2.0 ** min(looks, 30), 15)
-    assert most / 2 <= pace.pause(looks) <= most
+    assert most / 2 <= schedule.pause(looks) <= most
 
 
 # What waiting mends and what it does not
@@ -730,7 +731,7 @@ def test_what_waiting_mends_is_outlasted(s3: Any, error: Exception) -> None:
     """``done`` says no, ``result`` waits on, and both see the output once S3 shows it."""
     client = Raising(error, 10, s3)
     clock = Time()
-    job = job_at(client, pace=clock.pace())
+    job = job_at(client, schedule=clock.schedule())
     write(s3, job.output_location, b"there")
     assert job.done() is False
     assert job.result() == "there"
@@ -757,7 +758,7 @@ def test_what_waiting_mends_is_outlasted(s3: Any, error: Exception) -> None:
 def test_what_waiting_does_not_mend_is_raised_at_once(s3: Any, error: Exception) -> None:
     """S3's own error, by every way of asking."""
     clock = Time()
-    job = job_at(Raising(error, 10, s3), pace=clock.pace())
+    job = job_at(Raising(error, 10, s3), schedule=clock.schedule())
     for ask in (job.done, job.result, job.failure, lambda: asyncio.run(job.result_async())):
         with pytest.raises(type(error)) as caught:
             ask()
@@ -781,7 +782,7 @@ def test_a_lost_network_is_outlasted(link: LocalPrivateLink, s3: Any) -> None:
             fault.clear()
 
     clock = Time(on_sleep=mend)
-    job = job_at(s3, pace=clock.pace())
+    job = job_at(s3, schedule=clock.schedule())
     link.control.put_object("jobs", job.output_location.rpartition("/")[2], b"back")
     try:
         assert job.result() == "back"
@@ -804,7 +805,7 @@ def test_an_answer_that_breaks_off_is_read_again(s3: Any) -> None:
                 answer["Body"]._amount_read = 1  # botocore then misses a byte
             return answer
 
-    job = job_at(Torn(), pace=Time().pace())
+    job = job_at(Torn(), schedule=Time().schedule())
     write(s3, job.output_location, b"whole")
     assert job.result() == "whole"
 
@@ -819,7 +820,7 @@ def test_a_failure_counts_only_where_there_is_certainly_no_output(s3: Any) -> No
 
 def test_a_timeout_after_403_names_the_permission(link: LocalPrivateLink, s3: Any) -> None:
     """S3 answers 403 instead of 404 where s3:ListBucket is missing."""
-    job = job_at(s3, pace=Time().pace())
+    job = job_at(s3, schedule=Time().schedule())
     with link.faults.deny("s3:GET"), pytest.raises(JobTimeoutError) as caught:
         job.result(timeout=5)
     assert (
@@ -835,7 +836,7 @@ def test_a_timeout_after_403_names_the_permission(link: LocalPrivateLink, s3: An
 def test_a_timeout_without_a_network_says_so(s3: Any) -> None:
     """What the last look saw is among the causes."""
     error = EndpointConnectionError(endpoint_url=URL)
-    job = job_at(Raising(error, 1000, s3), pace=Time().pace())
+    job = job_at(Raising(error, 1000, s3), schedule=Time().schedule())
     with pytest.raises(JobTimeoutError) as caught:
         job.result(timeout=5)
     assert (
@@ -847,7 +848,7 @@ def test_a_timeout_without_a_network_says_so(s3: Any) -> None:
 
 def test_a_timeout_without_a_failure_location_says_what_that_means(s3: Any) -> None:
     """A failed job cannot be told from a slow one."""
-    job = job_at(s3, pace=Time().pace(), failure_location=None)
+    job = job_at(s3, schedule=Time().schedule(), failure_location=None)
     with pytest.raises(JobTimeoutError) as caught:
         job.result(timeout=5)
     assert (
@@ -879,7 +880,7 @@ CANCELLED = (
 
 def test_cancel_wait_wakes_every_result(s3: Any) -> None:
     """From another thread, in the middle of a long pause; the job can be waited for anew."""
-    job = job_at(s3, pace=Pace(first_pause=3600, longest_pause=3600))
+    job = job_at(s3, schedule=PollSchedule(first_pause=3600, longest_pause=3600))
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(job.result) for _ in range(2)]
         while len(job._wakers) < 2:
@@ -896,7 +897,7 @@ def test_cancel_wait_wakes_every_result(s3: Any) -> None:
 
 def test_cancel_wait_wakes_an_await(s3: Any) -> None:
     """From another thread than the event loop's."""
-    job = job_at(s3, pace=Pace(first_pause=3600, longest_pause=3600))
+    job = job_at(s3, schedule=PollSchedule(first_pause=3600, longest_pause=3600))
 
     async def main() -> None:
         with pytest.raises(JobError) as caught:
@@ -926,7 +927,7 @@ def test_cancel_wait_without_a_wait_does_nothing(s3: Any) -> None:
 
 def test_a_hundred_jobs_are_awaited_side_by_side(s3: Any) -> None:
     """The event loop runs on meanwhile, and no thread is left when it is closed."""
-    jobs = [job_at(s3, pace=Pace(first_pause=0.1, longest_pause=1)) for _ in range(100)]
+    jobs = [job_at(s3, schedule=PollSchedule(first_pause=0.1, longest_pause=1)) for _ in range(100)]
 
     def write_all() -> None:
         for number, job in enumerate(jobs):
@@ -970,7 +971,7 @@ def test_awaiting_raises_what_result_raises(s3: Any) -> None:
 
 def test_an_await_can_be_cancelled(s3: Any) -> None:
     """As any task; nothing of it stays."""
-    job = job_at(s3, pace=Pace(first_pause=3600, longest_pause=3600))
+    job = job_at(s3, schedule=PollSchedule(first_pause=3600, longest_pause=3600))
 
     async def main() -> None:
         task = asyncio.ensure_future(job.result_async())
@@ -997,7 +998,7 @@ def test_many_jobs_at_once(invoker: BotocoreInvoker, s3: Any) -> None:
 def test_asyncio_is_loaded_only_where_it_is_used() -> None:
     """A process that calls ``result`` does not pay for it."""
     program = (
-        "import sys, sm_private_client.inference.submitting\n"
+        "import sys, sm_private_client.inference.submit\n"
         "assert not {'asyncio', 'rich', 'tqdm', 'numpy', 'pandas'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
@@ -1026,7 +1027,7 @@ def test_a_job_pickles_as_names_and_locations(
         endpoint_name="upper",
         submitted_at=made.submitted_at,
         time_limit=200,
-        pace=QUICK,
+        schedule=QUICK,
     )
     _RESTARTED[:] = [s3]
     assert job.result(timeout=30) == "FROM S3"
@@ -1166,7 +1167,7 @@ def test_a_forked_child_closes_inherited_connections_first(link: LocalPrivateLin
 
 def test_a_line_a_minute_is_logged(s3: Any, caplog: pytest.LogCaptureFixture) -> None:
     """At INFO, with names and no payload."""
-    job = job_at(s3, pace=Time().pace(), inference_id="i-1")
+    job = job_at(s3, schedule=Time().schedule(), inference_id="i-1")
     with caplog.at_level(logging.INFO, "sm_private_client"), pytest.raises(JobTimeoutError):
         job.result(timeout=200)
     lines = [record.getMessage() for record in caplog.records]
@@ -1207,7 +1208,7 @@ def test_a_long_wait_is_shown_on_a_terminal(
     """After 10 s, unless it is asked for or forbidden."""
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    job = job_at(s3, pace=Time().pace(), inference_id="i-1")
+    job = job_at(s3, schedule=Time().schedule(), inference_id="i-1")
     with pytest.raises(JobTimeoutError):
         job.result(timeout=timeout, progress=progress)
     assert ("waiting for job i-1" in terminal.written) is shown
@@ -1217,7 +1218,7 @@ def test_waits_in_other_threads_show_nothing(s3: Any, monkeypatch: pytest.Monkey
     """Two displays would write over each other."""
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    job = job_at(s3, pace=Time().pace())
+    job = job_at(s3, schedule=Time().schedule())
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
         error = threads.submit(job.result, timeout=60).exception(timeout=60)
     assert isinstance(error, JobTimeoutError)
@@ -1227,7 +1228,7 @@ def test_waits_in_other_threads_show_nothing(s3: Any, monkeypatch: pytest.Monkey
 def test_a_wait_s_last_look_is_at_its_deadline() -> None:
     """The last pause is cut short, and there is none after it."""
     clock = Time()
-    wait = Wait(clock.pace(), timeout=4, name="it", progress=False)
+    wait = Poller(clock.schedule(), timeout=4, name="it", progress=False)
     pauses = []
     while (pause := wait.pause()) is not None:
         pauses.append(pause)

@@ -21,18 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.inference.journal import (
-    Journal,
-    fingerprint_of,
-    pack_answer,
-    unpack_answer,
-)
-from sm_private_client.inference.journal_format import (
+from sm_private_client.inference.mapping.journal import (
     LAST_ITEM,
     MAGIC,
+    Journal,
     Record,
+    fingerprint_of,
+    pack_answer,
     pack_header,
     pack_record,
+    unpack_answer,
 )
 
 RUN = {"endpoint_name": "churn", "codec": "application/json"}
@@ -358,7 +356,7 @@ def test_a_full_disk_leaves_it_valid(path: Path) -> None:
     """A record that does not fit is an OSError; what was there before it stays, whole."""
     script = """
         import resource, signal, sys
-        from sm_private_client.inference.journal import Journal
+        from sm_private_client.inference.mapping.journal import Journal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         journal = Journal(sys.argv[1], {"endpoint_name": "churn", "codec": "application/json"})
         journal.record(0, b"p" * 32, b"a")

@@ -24,9 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.inference.batching import Combine
-from sm_private_client.inference.journal import Journal, Recording, fingerprint_of
-from sm_private_client.inference.mapping import MappedCalls, map_calls
+from sm_private_client.inference.mapping.journal import Journal, JournalCodec, fingerprint_of
+from sm_private_client.inference.mapping.mapping import MappedCalls, map_calls
+from sm_private_client.inference.mapping.window import Combine
 
 Observe = Callable[[BaseException], None]
 RUN = {"endpoint_name": "churn"}
@@ -91,7 +91,7 @@ def mapped(call: Any, items: Any, **options: Any) -> MappedCalls[Any]:
     return map_calls(call, items, **options)
 
 
-def recording(path: Path, **changes: Any) -> Recording[Any, Any]:
+def recording(path: Path, **changes: Any) -> JournalCodec[Any, Any]:
     options: dict[str, Any] = {
         "path": path,
         "run": RUN,
@@ -99,7 +99,7 @@ def recording(path: Path, **changes: Any) -> Recording[Any, Any]:
         "dump": lambda result: str(result).encode(),
         "load": int,
     }
-    return Recording(**{**options, **changes})
+    return JournalCodec(**{**options, **changes})
 
 
 # Results
@@ -649,8 +649,8 @@ def test_threads_are_no_daemons_and_bear_the_name(model: Model) -> None:
 CHILD = """
 import itertools, os, sys, threading, time
 from pathlib import Path
-from sm_private_client.inference.journal import Recording
-from sm_private_client.inference.mapping import map_calls
+from sm_private_client.inference.mapping.journal import Recording
+from sm_private_client.inference.mapping.mapping import map_calls
 
 journal, log, out, count, batch, ending = sys.argv[1:]
 calls = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -787,7 +787,7 @@ def test_a_forked_child_leaves_the_run_to_its_parent() -> None:
     """Collecting the iterator in the child waits for nobody's lock and stops nothing."""
     script = """
         import gc, os, sys, time
-        from sm_private_client.inference.mapping import map_calls
+        from sm_private_client.inference.mapping.mapping import map_calls
         results = map_calls(lambda item, observe: item, range(100), concurrency=2, progress=False)
         next(results)
         pid = os.fork()
@@ -830,7 +830,7 @@ def test_nothing_is_given_before_it_is_written_down(tmp_path: Path) -> None:
     items = list(range(200))
     for number in range(20):
         for _ in range(2):
-            recording: Recording[int, int] = Recording(
+            recording: JournalCodec[int, int] = JournalCodec(
                 path=tmp_path / f"{number}.journal",
                 run={"name": "race"},
                 encode=lambda item: str(item).encode(),

@@ -29,7 +29,7 @@ from sm_private_client.errors import (
     PublicAddressError,
     StreamInterruptedError,
 )
-from sm_private_client.inference.calls import Invocation
+from sm_private_client.inference.invocation import Invocation
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
@@ -83,7 +83,7 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
     operation: Any = model.operation_model("InvokeEndpoint")
     seen: dict[str, Any] = {}
 
-    class Recorder:
+    class JournalWriter:
         name = "recorder"
 
         def invoke(self, params: Any, *, timeout: float | None, limit: int | None) -> Any:
@@ -91,7 +91,7 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
             raise KeyboardInterrupt
 
     made = link.session().predictor("echo")
-    made._invoker = Recorder()  # type: ignore[assignment] # one verb is enough here
+    made._invoker = JournalWriter()  # type: ignore[assignment] # one verb is enough here
     with pytest.raises(KeyboardInterrupt):
         made.invoke(
             b"x",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore.retries.quota import RetryQuota as BotocoreQuota
 
-from sm_private_client.inference.quota import RetryQuota
+from sm_private_client.inference.retry_policy import RetryQuota
 
 
 def test_a_quota_gives_until_it_is_empty_and_takes_back_to_its_capacity() -> None:

@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sm_private_client import errors
-from sm_private_client.inference.retries import Retrier, attempts_made
+from sm_private_client.inference.retrier import Retrier, attempts_made
 from sm_private_client.inference.retry_policy import RetryPolicy
-from sm_private_client.inference.retry_table import classify
+from sm_private_client.inference.retry_rules import classify
 from sm_private_client.testing import LocalPrivateLink, ModelFailure
 
 if TYPE_CHECKING:

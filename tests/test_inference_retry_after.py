@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sm_private_client.inference.retry_after import requested_wait
+from sm_private_client.inference.retry_rules import requested_wait
 
 
 def asking(headers: dict[str, str]) -> ClientError:

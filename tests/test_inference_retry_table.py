@@ -20,9 +20,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sm_private_client import errors
-from sm_private_client.inference.retry_after import requested_wait
 from sm_private_client.inference.retry_policy import MODEL_STATUSES, RetryPolicy
-from sm_private_client.inference.retry_table import TABLE, Row, classify, describe
+from sm_private_client.inference.retry_rules import TABLE, Row, classify, describe, requested_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from sm_private_client.errors import StreamInterruptedError
 from sm_private_client.inference import tracing
-from sm_private_client.inference.aio import AsyncPredictor
+from sm_private_client.inference.async_predictor import AsyncPredictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.testing import LocalPrivateLink
 

@@ -26,8 +26,8 @@ from sm_private_client import (
     Session,
     plugin,
 )
-from sm_private_client.routing import book, discovery
-from sm_private_client.swap_in.installing import install
+from sm_private_client.integrations.install import install
+from sm_private_client.routing import discovery, router
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.guarded import is_guarded
 
@@ -102,7 +102,7 @@ def test_a_client_that_was_made_during_a_failure_works_later(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That there is no route is kept for seconds, which are over here at once."""
-    monkeypatch.setattr(book, "REFUSAL_TTL", 0.0)
+    monkeypatch.setattr(router, "REFUSAL_TTL", 0.0)
     monkeypatch.setattr(discovery, "_FAILURE_TTL", 0.0)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", link.session())
     with link.faults.deny("ec2:DescribeVpcEndpoints"):
@@ -234,7 +234,9 @@ def test_where_sealing_is_asked_for_other_services_are_blocked(
         config.write_text("[profile p]\nsm_private_sealed = true\n", encoding="utf-8")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
         monkeypatch.setenv("AWS_PROFILE", "p")
-    session: Any = link.session(siblings="network", sealed=True, vpc_endpoint="https://10.0.1.7")
+    session: Any = link.session(
+        other_services="network", sealed=True, vpc_endpoint="https://10.0.1.7"
+    )
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     with pytest.raises(ConfigurationError) as caught:
         client_of(link, "s3").list_buckets()
@@ -448,7 +450,7 @@ def test_a_process_without_sagemaker_loads_next_to_nothing() -> None:
         "assert 'sm_private_client.plugin' in sys.modules\n"
         "assert 'sm_private_client.session' not in sys.modules\n"
     )
-    ended = subprocess.run(  # noqa: S603 - our own interpreter and script
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 0, ended.stderr

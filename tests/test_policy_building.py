@@ -22,11 +22,10 @@ from sm_private_client.policy.actions import (
 )
 from sm_private_client.policy.arns import partition_name, read_arn
 from sm_private_client.policy.building import EndpointPolicy, confine_to
+from sm_private_client.policy.caller import ContextValue
 from sm_private_client.policy.condition_keys import SAGEMAKER_KEYS
-from sm_private_client.policy.evaluation import Decision, evaluate
-from sm_private_client.policy.operations import evaluate_operation
+from sm_private_client.policy.evaluation import Decision, evaluate, evaluate_operation
 from sm_private_client.policy.parsing import parse
-from sm_private_client.policy.request_context import ContextValue
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint"

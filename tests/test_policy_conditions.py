@@ -19,8 +19,7 @@ from sm_private_client.policy.conditions import (
     is_met,
     read_operator,
 )
-from sm_private_client.policy.variables import expand
-from sm_private_client.policy.wildcards import Pattern
+from sm_private_client.policy.matching import Pattern, expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import PolicyError
+from sm_private_client.policy.caller import ContextValue, GivenContext, endpoint_context
 from sm_private_client.policy.documents import PolicyDocument
 from sm_private_client.policy.evaluation import (
     Decision,
@@ -17,7 +18,6 @@ from sm_private_client.policy.evaluation import (
     evaluate_at_vpc_endpoint,
 )
 from sm_private_client.policy.parsing import parse
-from sm_private_client.policy.request_context import ContextValue, GivenContext, endpoint_context
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.policy.building import EndpointPolicy, confine_to
 from sm_private_client.policy.conditions import OPERATORS
+from sm_private_client.policy.diff import diff
+from sm_private_client.policy.documents import Problem
 from sm_private_client.policy.evaluation import evaluate
 from sm_private_client.policy.explaining import explain
-from sm_private_client.policy.problems import Problem
-from sm_private_client.policy.rights import diff
 from sm_private_client.policy.validation import ENDPOINT_POLICY_SIZE, check
 
 ACCOUNT = "123456789012"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sm_private_client.errors import ConfigurationError, PublicAddressError
 from sm_private_client.privatelink.addresses import (
     AddressPolicy,
-    Verdict,
+    AddressVerdict,
     is_in_private_range,
     is_loopback_host,
     parse_allowed_networks,
@@ -117,7 +117,7 @@ def foreign(known: str) -> str:
 )
 def test_where_nothing_is_known(address: str, private: bool, rule: str, why: str) -> None:
     """Without knowledge of the VPC, RFC 1918, RFC 6598 and RFC 4193 are private, nothing else."""
-    expected = Verdict(address=address, private=private, rule=rule, why=why)
+    expected = AddressVerdict(address=address, private=private, rule=rule, why=why)
     assert OPEN.judge(address) == expected
 
 
@@ -186,7 +186,7 @@ def test_what_is_known_decides(
     policy: AddressPolicy, address: str, private: bool, rule: str, why: str
 ) -> None:
     """ENI addresses and CIDRs, where known, are the only private ones, but for allowed_networks."""
-    expected = Verdict(address=address, private=private, rule=rule, why=why)
+    expected = AddressVerdict(address=address, private=private, rule=rule, why=why)
     assert policy.judge(address) == expected
 
 
@@ -519,11 +519,11 @@ def test_refusal() -> None:
 
 @pytest.mark.parametrize(
     ("made", "names"),
-    [(OPEN, AddressPolicy.__slots__), (OPEN.judge("10.0.0.1"), Verdict._fields)],
-    ids=["AddressPolicy", "Verdict"],
+    [(OPEN, AddressPolicy.__slots__), (OPEN.judge("10.0.0.1"), AddressVerdict._fields)],
+    ids=["AddressPolicy", "AddressVerdict"],
 )
 def test_records_are_frozen_and_read_well(
-    made: AddressPolicy | Verdict, names: tuple[str, ...]
+    made: AddressPolicy | AddressVerdict, names: tuple[str, ...]
 ) -> None:
     """Policies and verdicts do not change, and their repr shows their state."""
     with pytest.raises(AttributeError):

@@ -152,7 +152,7 @@ def test_a_plan_is_applied_and_its_clients_work(
     assert (link.internet.connections, len(link.requests)) == (0, 1)
 
 
-def test_siblings_gateways_and_browsers_are_made_and_verified(
+def test_other_services_gateways_and_browsers_are_made_and_verified(
     link: LocalPrivateLink, session: Session
 ) -> None:
     """What only browsers use is connected to without TLS; a gateway has nothing to connect to."""

@@ -178,7 +178,7 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
         script.write_text(here.to_cli(), encoding="utf-8")
         path = os.pathsep.join([str(Path(AWS_CLI).parent), os.defpath])
         environ = {**link.environment(), "PATH": path, "AWS_PAGER": ""}
-        ended = subprocess.run(  # noqa: S603 - our own script
+        ended = subprocess.run(  # noqa: S603 - our own interpreter
             ["/bin/sh", str(script)], env=environ, capture_output=True, text=True, check=False
         )
         assert (ended.stderr, ended.returncode) == ("", 0)

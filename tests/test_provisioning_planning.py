@@ -17,16 +17,16 @@ from sm_private_client.errors import (
 from sm_private_client.policy.building import EndpointPolicy
 from sm_private_client.privatelink.hostnames import Partition
 from sm_private_client.provisioning import Plan, list_vpc_endpoints, plan_vpc_endpoints
+from sm_private_client.provisioning.account import ServiceOffer, VpcSubnet
 from sm_private_client.provisioning.checks import (
     check_addresses,
     check_private_names,
     check_quotas,
     check_security_groups,
+    chosen_subnets,
 )
-from sm_private_client.provisioning.choosing import chosen_subnets
-from sm_private_client.provisioning.looking import Offer, VpcSubnet
 from sm_private_client.provisioning.records import FoundVpcEndpoint, PlannedVpcEndpoint, Subnet
-from sm_private_client.provisioning.wanted import services_wanted
+from sm_private_client.provisioning.requested_services import services_wanted
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -199,7 +199,7 @@ def test_dns_attributes_that_are_off_are_named(
 def test_zones_that_the_service_is_not_offered_in_are_left_out_or_named() -> None:
     """One per zone leaves them out; subnets that were named are a problem."""
     with LocalPrivateLink(services=()) as link:
-        link.withhold("sagemaker-runtime", "us-east-1b")
+        link.stop_offering("sagemaker-runtime", "us-east-1b")
         session, subnets = link.session(), link.create_vpc()
         plan = plan_vpc_endpoints(session, vpc_id=subnets.vpc_id)
         named = plan_vpc_endpoints(
@@ -318,7 +318,7 @@ def test_a_private_name_that_leads_elsewhere_is_a_problem(state: str, remedy: st
         private_dns=True,
         dns_names=(name, "vpce-1-x.api.sagemaker.us-east-1.vpce.amazonaws.com"),
     )
-    offer = Offer(
+    offer = ServiceOffer(
         name=API,
         kinds=frozenset({"Interface"}),
         zones=frozenset({"us-east-1a"}),
@@ -452,7 +452,7 @@ def test_a_missing_permission_is_named(
 
 
 def test_a_policy_is_for_the_family_and_a_mapping_is_by_service(session: Session, vpc: Vpc) -> None:
-    """Siblings and browsers keep AWS's own where one policy is given."""
+    """Other services and browsers keep AWS's own where one policy is given."""
     services = ["sagemaker-runtime", "sts", "studio"]
 
     def policies(policy: Any) -> list[bool]:

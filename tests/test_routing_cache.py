@@ -32,10 +32,10 @@ from sm_private_client.privatelink.records import EndpointAddress, Evidence, Rou
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.routing.cache import ROUTE_TTL, RouteCache
 from sm_private_client.routing.discovery import Discovery
-from sm_private_client.routing.inquiry import RouteRequest, World
 from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.location import Location
 from sm_private_client.routing.resolver import RouteResolver
+from sm_private_client.routing.search import RouteRequest, RouteSources
 from sm_private_client.routing.settings import RoutingSettings
 from sm_private_client.testing import LocalPrivateLink
 
@@ -444,7 +444,7 @@ class Names:
 
 def resolver_of(*addresses: str) -> RouteResolver:
     return RouteResolver(
-        World(
+        RouteSources(
             network=Names(*addresses),
             partitions=PARTITIONS,
             discovery=Discovery(lambda: pytest.fail("EC2 was asked"), service_names=()),
@@ -892,7 +892,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
     start.mkdir()
     arguments = [str(directory), str(decisions), str(start), json.dumps(ANSWERS.as_json())]
     processes = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-W", "error", "-c", PROCESS, *arguments],
             stderr=subprocess.PIPE,
             text=True,
@@ -991,7 +991,7 @@ def test_a_planted_file_sends_nothing_out(
     """A file that names a public address, host or policy sends no byte to the internet."""
 
     def opened() -> Session:
-        how: dict[str, Any] = {"siblings": "network", "sealed": True} if sealed else {}
+        how: dict[str, Any] = {"other_services": "network", "sealed": True} if sealed else {}
         return shared.session(route_cache=tmp_path, **how)
 
     opened().route("sagemaker-runtime")

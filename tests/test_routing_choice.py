@@ -8,7 +8,7 @@ import pytest
 
 from sm_private_client.errors import AmbiguousVpcEndpointError, VpcEndpointUnavailableError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.choice import nearest, require_available, usable
+from sm_private_client.routing.search import nearest, require_available, usable
 
 SERVICE = "com.amazonaws.us-east-1.sagemaker.runtime"
 

@@ -340,9 +340,14 @@ def test_a_mapping_without_this_service_is_said_to_be_one(link: LocalPrivateLink
 
 
 def test_a_region_that_lacks_the_endpoint_service_is_told(link: LocalPrivateLink) -> None:
-    """Nobody is advised to create an endpoint that AWS does not offer in the region."""
+    """Nobody is advised to create an endpoint that AWS does not offer there; EC2 is not asked."""
+    forget_shared_answers()
     with pytest.raises(NoPrivateRouteError) as caught:
         link.session().route("sagemaker-geospatial")
+    assert told(caught.value.attempts)[-1] == (
+        "discovery (skipped): AWS offers its endpoint service in us-west-2 only"
+    )
+    assert not link.calls
     assert str(caught.value).splitlines()[-3:] == [
         "Cause: AWS offers its endpoint service in us-west-2 only.",
         "Remedy: pass region_name= with such a region.",

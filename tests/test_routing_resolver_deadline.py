@@ -12,9 +12,9 @@ import pytest
 from route_limits import limit_routes
 from sm_private_client.errors import NoPrivateRouteError
 from sm_private_client.routing.discovery import DISCOVERY_TIMEOUT
-from sm_private_client.routing.inquiry import DNS_TIMEOUT
 from sm_private_client.routing.location import LOCATION_TIMEOUT
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT
+from sm_private_client.routing.search import DNS_TIMEOUT
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:

@@ -185,7 +185,7 @@ def test_a_named_fips_host_is_taken(link: LocalPrivateLink) -> None:
 
 
 def test_an_id_that_is_not_fips(link: LocalPrivateLink) -> None:
-    """Named for all services it leads to its FIPS sibling; named for this one it is refused."""
+    """Named for all services it leads to its FIPS endpoint; named for this one it is refused."""
     plain = link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
     fips = link.vpc_endpoint("sagemaker-runtime", fips=True)
     route = link.session(vpc_endpoint=plain).route("sagemaker-runtime", config=FIPS)

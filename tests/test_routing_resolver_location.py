@@ -16,6 +16,7 @@ from sm_private_client.errors import (
 )
 from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.routing.location import locate
+from sm_private_client.session.private_routes import routes_of
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Metadata:
                 self.end_headers()
                 self.wfile.write((told or "").encode())
 
-            do_PUT = do_GET  # noqa: N815 - the standard library's name
+            do_PUT = do_GET  # noqa: N815 - http.server's names
 
             def log_message(self, *_: Any) -> None:
                 """Says nothing."""
@@ -168,7 +169,7 @@ def test_the_ecs_task_metadata_tells_our_vpc_and_zone(
 def located(session: Session, link: LocalPrivateLink, **arguments: Any) -> Session:
     """Has a session find out where it is with another root of the file system."""
     found = locate(link.network, **arguments)
-    session.routes._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
+    routes_of(session).router._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
     return session
 
 

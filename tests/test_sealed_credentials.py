@@ -93,7 +93,7 @@ def core(link: LocalPrivateLink, tmp_path: Path, profile: str) -> botocore.sessi
     """Gives a botocore session without keys but what a profile says."""
     config = tmp_path / "config"
     config.write_text(f"[default]\nregion = us-east-1\n{profile}", encoding="utf-8")
-    made = link.botocore_session(siblings="network")
+    made = link.botocore_session(other_services="network")
     made.set_config_variable("config_file", str(config))
     made.set_config_variable("credentials_file", str(tmp_path / "credentials"))
     return made

@@ -1,4 +1,4 @@
-"""docs/sealed-sessions.md tells the truth: its example, its table of siblings, its rules."""
+"""docs/sealed-sessions.md tells the truth: its example, its table of other services, its rules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 import sm_private_client as smp
 from sm_private_client.errors import NoPrivateRouteError
-from sm_private_client.privatelink.siblings import SIBLINGS
+from sm_private_client.privatelink.other_services import OTHER_SERVICES
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.transport.egress_records import Egress, EgressRecord
+from sm_private_client.transport.egress import Egress, EgressRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_the_example_prints_the_table(
     """It is executed as it stands, only that the session is inside the simulator."""
 
     def inside(**options: Any) -> Any:
-        return link.session(siblings="network", vpc_id=link.vpc_id, **options)
+        return link.session(other_services="network", vpc_id=link.vpc_id, **options)
 
     monkeypatch.setattr(smp, "Session", inside)
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def test_the_example_prints_the_table(
     assert str(names["session"].egress()) == table.rstrip("\n")
 
 
-def test_the_table_of_siblings_is_the_codes() -> None:
+def test_the_table_of_other_services_is_the_codes() -> None:
     """Every row, in order."""
     rows = re.findall(r"^\| `([a-z0-9]+)` \| `([a-zA-Z0-9.]+)`( .*)? \|$", PAGE, re.MULTILINE)
     assert rows == [
@@ -69,7 +69,7 @@ def test_the_table_of_siblings_is_the_codes() -> None:
             f"com.amazonaws.{'REGION.' if row.is_regional else ''}{row.name_suffix}",
             " (interface or gateway)" if row.has_gateway else "",
         )
-        for row in SIBLINGS
+        for row in OTHER_SERVICES
     ]
 
 

@@ -9,16 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sm_private_client.privatelink.addresses import AddressPolicy
-from sm_private_client.transport.egress import EgressLedger
-from sm_private_client.transport.egress_records import Egress
+from sm_private_client.transport.egress import Egress, EgressLog
 
 PRIVATE = AddressPolicy().judge("10.0.0.5")
 LOCAL = AddressPolicy(local=True).judge("127.0.0.1")
 PUBLIC = AddressPolicy().judge("52.46.128.77")
 
 
-def ledger() -> EgressLedger:
-    made = EgressLedger()
+def ledger() -> EgressLog:
+    made = EgressLog()
     tally = made.tally(
         "sts", "sts.us-east-1.amazonaws.com", PRIVATE, availability_zone="us-east-1a"
     )
@@ -96,7 +95,7 @@ def test_a_session_that_is_not_sealed_says_what_it_does_not_see() -> None:
 
 def test_the_notebook_table_escapes_what_it_shows() -> None:
     """A host name is data."""
-    made = EgressLedger()
+    made = EgressLog()
     made.refused("s3", "<script>", rule="public")
     shown = made.read(sealed=True)._repr_html_()
     assert "<script>" not in shown
@@ -108,7 +107,7 @@ def test_the_notebook_table_escapes_what_it_shows() -> None:
 )
 def test_what_was_reached_publicly_is_said(verdict: object, reached_public: bool) -> None:
     """on_public_route="warn" lets it pass; a stand-in on this machine is neither."""
-    made = EgressLedger()
+    made = EgressLog()
     made.tally("sagemaker", "host", verdict, availability_zone=None).connected()  # type: ignore[arg-type] # a row
     assert made.read(sealed=False).reached_public is reached_public
     assert made.read(sealed=False).records[0].private is (verdict is PRIVATE)
@@ -116,14 +115,14 @@ def test_what_was_reached_publicly_is_said(verdict: object, reached_public: bool
 
 def test_a_refusal_alone_reaches_nothing() -> None:
     """It is in the record, and nothing public was reached."""
-    made = EgressLedger()
+    made = EgressLog()
     made.refused("s3", "host", address="52.46.128.77", rule="public")
     assert not made.read(sealed=True).reached_public
 
 
 def test_no_count_is_lost_between_threads_and_readers() -> None:
     """Sixteen threads count the same ways while another one reads."""
-    made, done = EgressLedger(), threading.Event()
+    made, done = EgressLog(), threading.Event()
 
     def work(_: int) -> None:
         for number in range(2_000):

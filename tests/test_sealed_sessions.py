@@ -26,7 +26,7 @@ from sm_private_client.errors import (
     NoPrivateRouteError,
     PublicAddressError,
 )
-from sm_private_client.privatelink.siblings import SIBLINGS
+from sm_private_client.privatelink.other_services import OTHER_SERVICES
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.guarded import is_guarded
 
@@ -70,8 +70,8 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def sealed(link: LocalPrivateLink, **options: Any) -> Any:
-    """Return a sealed session whose siblings have no URL but their own."""
-    return link.session(siblings="network", sealed=True, **options)
+    """Return a sealed session whose other services have no URL but their own."""
+    return link.session(other_services="network", sealed=True, **options)
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def call(client: Any, service_name: str) -> Any:
 # What is reached
 
 
-def test_siblings_are_reached_through_their_interface_endpoints(
+def test_other_services_are_reached_through_their_interface_endpoints(
     furnished: LocalPrivateLink,
 ) -> None:
     """By private DNS where it answers, else by the endpoint's own name, found through EC2."""
@@ -197,9 +197,9 @@ def test_an_asynchronous_predictor_counts_its_calls(bare: LocalPrivateLink) -> N
 
 
 @pytest.mark.parametrize(
-    "row", [r for r in SIBLINGS if r.service_name != "ec2"], ids=lambda row: row.service_name
+    "row", [r for r in OTHER_SERVICES if r.service_name != "ec2"], ids=lambda row: row.service_name
 )
-def test_a_sibling_without_a_private_way_is_refused_by_its_first_call(
+def test_a_other_service_without_a_private_way_is_refused_by_its_first_call(
     bare: LocalPrivateLink, row: Any
 ) -> None:
     """The client is made; the error names the endpoint service to create, and nothing is sent."""
@@ -241,7 +241,7 @@ def test_the_whole_message_of_a_refusal(bare: LocalPrivateLink) -> None:
 
 def test_a_service_outside_of_the_table_needs_private_dns(bare: LocalPrivateLink) -> None:
     """Its endpoint service is not known, so that EC2 is not asked."""
-    with pytest.raises(NoPrivateRouteError, match="bedrock is not in the sibling table"):
+    with pytest.raises(NoPrivateRouteError, match="bedrock is not in the other service table"):
         sealed(bare).client("bedrock").list_foundation_models()
     with bare.faults.dns("bedrock.us-east-1.amazonaws.com", "10.0.0.77"):
         assert sealed(bare).route("bedrock").source == "private-dns"
@@ -332,7 +332,7 @@ def test_the_botocore_session_refuses_it_too(
     furnished: LocalPrivateLink, service_name: str, arguments: Any
 ) -> None:
     """Also a function of it that was kept from before the sealing."""
-    core = furnished.botocore_session(siblings="network")
+    core = furnished.botocore_session(other_services="network")
     kept = core.create_client
     assert sealed(furnished, botocore_session=core).sealed
     for make in (kept, core.create_client):
@@ -374,10 +374,10 @@ def test_a_vpce_host_is_encrypted_whatever_the_client_was_made_with(
 ) -> None:
     """The route's URL is what is called; of that botocore 1.40 makes http, which is refused."""
     client = sealed(furnished)._session.create_client("s3", use_ssl=False)
-    before = len(furnished.sibling_requests)
+    before = len(furnished.other_service_requests)
     with contextlib.suppress(ConfigurationError):
         client.list_buckets()
-    assert all(request.sni for request in furnished.sibling_requests[before:])
+    assert all(request.sni for request in furnished.other_service_requests[before:])
 
 
 def test_an_unknown_service_is_boto3s_own_error(bare: LocalPrivateLink) -> None:
@@ -406,7 +406,7 @@ def test_a_function_that_was_kept_from_before_makes_guarded_clients(
     bare: LocalPrivateLink,
 ) -> None:
     """``create_client`` of the botocore session, taken before the sealing."""
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     kept: Any = core.create_client
     session = sealed(bare, botocore_session=core)
     with without_io(bare):
@@ -421,7 +421,7 @@ def test_a_client_that_was_made_before_the_sealing_stays_what_it_was(
     bare: LocalPrivateLink,
 ) -> None:
     """The page says so."""
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     before: Any = core.create_client("sqs")
     assert sealed(bare, botocore_session=core).sealed
     assert not is_guarded(before)
@@ -484,7 +484,7 @@ def test_a_client_that_is_made_while_another_one_is_made_is_guarded(
     is_first: bool,
 ) -> None:
     """Both are: there is no permit that one could use up for the other."""
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     nested = Nested(core)
     if is_first:
         nest(core, nested)
@@ -529,7 +529,7 @@ def test_a_base_class_that_calls_while_it_is_made_is_guarded(
     bare: LocalPrivateLink, event: str, is_cooperative: bool, is_first: bool
 ) -> None:
     """Handlers may give a client more bases, before the session is sealed and afterwards."""
-    core: Any = bare.botocore_session(siblings="network")
+    core: Any = bare.botocore_session(other_services="network")
     seen: list[Exception] = []
 
     def more(base_classes: list[type], **_: object) -> None:
@@ -568,7 +568,7 @@ def test_a_subclass_of_botocores_session_is_sealed(
 
 def test_a_name_that_a_handler_translates_is_guarded(bare: LocalPrivateLink) -> None:
     """Botocore asks handlers what a service is really called; that is what counts."""
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     core.get_component("event_emitter").register_first(
         "choose-service-name", lambda service_name, **_: {"queues": "sqs"}.get(service_name)
     )
@@ -693,7 +693,7 @@ def test_the_profile_seals(bare: LocalPrivateLink, tmp_path: Path) -> None:
     """``sm_private_sealed`` counts for the first client already."""
     config = tmp_path / "config"
     config.write_text("[default]\nregion = us-east-1\nsm_private_sealed = true\n", encoding="utf-8")
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     core.set_config_variable("config_file", str(config))
     session: Any = bare.session(botocore_session=core)
     with pytest.raises(NoPrivateRouteError):
@@ -706,7 +706,7 @@ def test_what_seals_later_counts_for_the_botocore_session_too(
     bare: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     """Libraries take ``_session`` of a session and make clients by it; the first one is sealed."""
-    core = bare.botocore_session(siblings="network")
+    core = bare.botocore_session(other_services="network")
     if source == "profile":
         config = tmp_path / "config"
         config.write_text("[default]\nsm_private_sealed = true\n", encoding="utf-8")

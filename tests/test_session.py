@@ -27,8 +27,8 @@ import sm_private_client as smp
 from loopback_peer import in_child
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
 from sm_private_client.privatelink.services import UNROUTABLE
-from sm_private_client.routing import book, discovery, network
-from sm_private_client.routing.book import ClientCredentials
+from sm_private_client.routing import discovery, network, router
+from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.guarded import is_guarded
 
@@ -248,13 +248,13 @@ def test_a_failed_decision_is_kept_for_seconds(
     link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that was made during a failure works once that is over."""
-    monkeypatch.setattr(book, "REFUSAL_TTL", 0.0)
+    monkeypatch.setattr(router, "REFUSAL_TTL", 0.0)
     session: Any = link.session()
     client = session.client("sagemaker-runtime")
     with link.faults.deny("ec2:DescribeVpcEndpoints"), pytest.raises(NoPrivateRouteError):
         client.invoke_endpoint(EndpointName="echo", Body=b"x")
     monkeypatch.setattr(discovery, "_FAILURE_TTL", 0.0)
-    session._routes.book._discovery("us-east-1", ClientCredentials()).forget()
+    session._routes.router._discovery("us-east-1", ClientCredentials()).forget()
     assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
 
 

@@ -112,7 +112,7 @@ EC2 = "ec2.us-east-1.amazonaws.com"
 
 def asked(link: LocalPrivateLink, **options: Any) -> tuple[Any, list[str]]:
     """Search a route that only EC2 can tell; return the session and what it saw of EC2."""
-    session = link.session(siblings="network", **options)
+    session = link.session(other_services="network", **options)
     evidence: Any
     try:
         evidence = session.route("sagemaker").evidence

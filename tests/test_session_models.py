@@ -71,7 +71,7 @@ def models(tmp_path: Path) -> Path:
 
 def reads_of(*statements: str, environ: dict[str, str] | None = None) -> dict[str, int]:
     program = "\n".join((COUNT_READS, *statements, COUNTED))
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", program],
         env={**os.environ, "HOME": os.devnull, **(environ or {})},
         capture_output=True,
@@ -277,7 +277,7 @@ def test_a_child_that_is_forked_while_others_load_can_load() -> None:
             "print(json.dumps({'children': len(statuses), 'failed': sum(map(bool, statuses))}))",
         )
     )
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-W", "ignore", "-c", program],
         capture_output=True,
         text=True,

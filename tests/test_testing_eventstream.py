@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
 
-from sm_private_client.testing.eventstream import encode_event, encode_exception, encode_frame
+from sm_private_client.testing.response_streams import encode_event, encode_exception, encode_frame
 
 HEADERS = st.dictionaries(st.text(min_size=1, max_size=40), st.text(max_size=200), max_size=6)
 

@@ -163,7 +163,7 @@ def test_retry_after(
 
 
 def test_retry_after_of_other_services(link: LocalPrivateLink) -> None:
-    """SageMaker's API and the siblings have it too."""
+    """SageMaker's API and the other services have it too."""
     session = link.session()
     for service, action, call in (
         ("sagemaker", "sagemaker:ListEndpoints", "list_endpoints"),
@@ -270,7 +270,7 @@ def test_a_stream_has_run_when_it_is_reset_after_the_model(
 
 
 @pytest.mark.parametrize("when", ["before-body", "before-model", "after-model"])
-def test_siblings_are_reset_too(link: LocalPrivateLink, when: Any) -> None:
+def test_other_services_are_reset_too(link: LocalPrivateLink, when: Any) -> None:
     """By boto3's name of the service; only after-model was executed."""
     s3: Any = link.session().client("s3", config=ONCE)
     link.faults.reset("s3", when=when, times=1)

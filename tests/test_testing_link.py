@@ -177,7 +177,7 @@ def test_another_process_is_led_here_by_the_environment() -> None:
     )
     kept = {"PATH": os.environ.get("PATH", ""), "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")}
     with LocalPrivateLink() as link:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        done = subprocess.run(  # noqa: S603 - our own text
             [sys.executable, "-c", code],
             env={**kept, **link.environment()},
             capture_output=True,
@@ -243,7 +243,7 @@ def test_a_profile_that_is_not_there_does_not_matter(variable: str) -> None:
 
 
 def run(code: str, **variables: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+    done = subprocess.run(  # noqa: S603 - our own text
         [sys.executable, "-c", code],
         env={**os.environ, **variables},
         capture_output=True,

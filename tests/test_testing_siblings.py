@@ -1,4 +1,4 @@
-"""The simulator's siblings: STS, S3, Logs and others behind VPC endpoints and gateways."""
+"""The simulator's other services: STS, S3, Logs and others behind VPC endpoints and gateways."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, SSLError
 
+from sm_private_client.privatelink.other_services import OTHER_SERVICES
 from sm_private_client.privatelink.records import Route
-from sm_private_client.privatelink.siblings import SIBLINGS
 from sm_private_client.testing import LocalPrivateLink
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
 from sm_private_client.transport.guarded import guard
@@ -28,9 +28,9 @@ S3 = "s3.us-east-1.amazonaws.com"
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[LocalPrivateLink]:
-    """A world with interface endpoints of every sibling, with private DNS."""
+    """A world with interface endpoints of every other service, with private DNS."""
     with LocalPrivateLink(services=()) as running:
-        for row in SIBLINGS:
+        for row in OTHER_SERVICES:
             running.create_vpc_endpoint(row.service_name, private_dns=True)
         yield running
 
@@ -51,7 +51,7 @@ def over_network(
     **arguments: Any,
 ) -> Any:
     """Makes a client that dials through the simulated network, public addresses included."""
-    session = boto3.Session(botocore_session=link.botocore_session(siblings="network"))
+    session = boto3.Session(botocore_session=link.botocore_session(other_services="network"))
     make: Any = session.client
     client = make(service_name, endpoint_url=url, config=config, **arguments)
     route = Route(
@@ -89,13 +89,13 @@ def code_of(call: Any, **arguments: Any) -> str:
         ("ecr", "describe_repositories"),
     ],
 )
-def test_siblings_are_called_through_their_vpc_endpoint(
+def test_other_services_are_called_through_their_vpc_endpoint(
     shared: LocalPrivateLink, service_name: str, operation: str
 ) -> None:
     """The default host name leads to the ENI, over TLS, signed; nothing goes to the internet."""
     before = shared.internet.connections
     getattr(over_network(shared, service_name), operation)()
-    record = shared.sibling_requests[-1]
+    record = shared.other_service_requests[-1]
     standing = shared.vpc_endpoint(service_name)
     assert (record.service_name, record.vpc_endpoint_id, record.status) == (
         service_name,
@@ -138,16 +138,16 @@ def test_the_vpce_name_is_called_without_private_dns(link: LocalPrivateLink) -> 
     for host in (standing.name.host, zonal):
         sts = over_network(link, "sts", url=f"https://{host}")
         assert sts.get_caller_identity()["Account"] == link.account_id
-    assert link.sibling_requests[-1].availability_zone == "us-east-1b"
+    assert link.other_service_requests[-1].availability_zone == "us-east-1b"
     assert link.network.resolve(STS, timeout=1)[0].startswith("52.46.129.")
 
 
-def test_a_public_sibling_is_counted_as_internet(link: LocalPrivateLink) -> None:
+def test_a_public_other_service_is_counted_as_internet(link: LocalPrivateLink) -> None:
     """Without VPC endpoint the call works, and is counted."""
     sts = over_network(link, "sts")
     assert sts.get_caller_identity()["Account"] == link.account_id
     assert link.internet.connections == 1
-    assert link.sibling_requests[-1].vpc_endpoint_id is None
+    assert link.other_service_requests[-1].vpc_endpoint_id is None
 
 
 @pytest.mark.parametrize("style", ["virtual", "path"])
@@ -168,7 +168,7 @@ def test_objects_come_back_from_s3(link: LocalPrivateLink, how: str, style: str)
     assert s3.get_object(Bucket=bucket, Key="a b/ü.csv")["Body"].read() == b"1,2,3"
     assert link.control.get_object(bucket, "a b/ü.csv") == b"1,2,3"
     assert (link.internet.connections > 0) is (how == "internet")
-    via = {r.vpc_endpoint_id for r in link.sibling_requests}
+    via = {r.vpc_endpoint_id for r in link.other_service_requests}
     assert via == {gateway or (standing.vpc_endpoint_id if url else None)}
 
 
@@ -208,10 +208,10 @@ def test_without_its_route_a_gateway_is_not_on_the_way(link: LocalPrivateLink) -
     for change in ("AddRouteTableIds", "RemoveRouteTableIds"):
         ec2.modify_vpc_endpoint(VpcEndpointId=gateway, **{change: [table["RouteTableId"]]})
         over_network(link, "s3").list_buckets()
-    assert [r.vpc_endpoint_id for r in link.sibling_requests] == [None, gateway, None]
+    assert [r.vpc_endpoint_id for r in link.other_service_requests] == [None, gateway, None]
     ec2.delete_vpc_endpoints(VpcEndpointIds=[gateway])
     over_network(link, "s3").list_buckets()
-    assert link.sibling_requests[-1].vpc_endpoint_id is None
+    assert link.other_service_requests[-1].vpc_endpoint_id is None
 
 
 def test_a_signature_for_another_service_or_key_is_refused(shared: LocalPrivateLink) -> None:
@@ -283,7 +283,7 @@ def test_a_handshake_is_closed(shared: LocalPrivateLink) -> None:
 
 
 def test_a_swallowing_internet_times_out(link: LocalPrivateLink) -> None:
-    """no_internet() holds for siblings as well, but not for what a gateway leads to."""
+    """no_internet() holds for other services as well, but not for what a gateway leads to."""
     link.faults.no_internet()
     with pytest.raises(ConnectTimeoutError):
         over_network(link, "sts").get_caller_identity()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.testing.eventstream import encode_event
+from sm_private_client.testing.response_streams import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

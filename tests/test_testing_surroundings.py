@@ -96,7 +96,7 @@ def test_on_premises_names_are_private_with_an_inbound_resolver(
     connect(link.network, "52.216.160.10", 443, timeout=3).close()
     while link.internet.connections == before:
         time.sleep(0.01)
-    assert len(link.sibling_requests) == 0
+    assert len(link.other_service_requests) == 0
 
 
 # Security groups
@@ -306,7 +306,7 @@ def test_sessions_know_where_they_are(shared: LocalPrivateLink) -> None:
 
 def test_a_service_is_withheld_from_a_zone(link: LocalPrivateLink) -> None:
     """DescribeVpcEndpointServices leaves the zone out, and subnets there are refused."""
-    link.withhold("sts", "us-east-1b")
+    link.stop_offering("sts", "us-east-1b")
     ec2 = ec2_of(link)
     name = "com.amazonaws.us-east-1.sts"
     (told,) = ec2.describe_vpc_endpoint_services(ServiceNames=[name])["ServiceDetails"]

@@ -229,7 +229,7 @@ def test_a_loop_in_each_thread_can_share_a_transport(
         start.wait(20)
         try:
             run(main())
-        except BaseException as error:  # noqa: BLE001 - told to the main thread
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
             wrong.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]

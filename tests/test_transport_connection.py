@@ -36,7 +36,7 @@ from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.transport.connection import NeverDeliveredError
 from sm_private_client.transport.connector import Connector, Origin
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
-from sm_private_client.transport.egress import Tally
+from sm_private_client.transport.egress import Counters
 from sm_private_client.transport.http11 import ResponseReader
 
 linux_only = pytest.mark.skipif(
@@ -165,7 +165,7 @@ def test_greenlets_wait_for_their_models_at_the_same_time(peer: Peer, verb: str)
 
     peer.script = script
     peer.tls = False
-    subprocess.run(  # noqa: S603 - our own interpreter
+    subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-W", "ignore", "-c", GREENLETS, verb],
         env={
             **os.environ,
@@ -265,7 +265,7 @@ def test_a_loop_knows_it_too(
     calls.close()
 
 
-class ClosedNow(Tally):
+class ClosedNow(Counters):
     """Has the peer close a connection just when it is to be written to."""
 
     def __init__(self, peer: Peer, connection: Any) -> None:

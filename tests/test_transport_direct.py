@@ -797,7 +797,7 @@ def test_a_stream_that_is_not_read_does_not_fill_the_memory(calls: Calls, peer: 
     chunks = calls.chunks(stream)
     got = len(next(chunks))
     if calls.loop:
-        import asyncio  # noqa: PLC0415
+        import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
 
         calls.do(lambda: asyncio.sleep(0.5))
         assert stream._connection._unread < 2 * MB

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         set_stream_logger,
         setup_default_session,
     )
-    from sm_private_client.doctor.diagnosis import diagnose
+    from sm_private_client.doctor.diagnose import diagnose
     from sm_private_client.errors import (
         AmbiguousVpcEndpointError,
         ConfigurationError,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
         RoutingError,
         VpcEndpointUnavailableError,
     )
-    from sm_private_client.inference.aio import AsyncPredictor
-    from sm_private_client.inference.calls import Invocation
+    from sm_private_client.inference.async_predictor import AsyncPredictor
+    from sm_private_client.inference.invocation import Invocation
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.inference.retry_policy import RetryPolicy
+    from sm_private_client.integrations.install import install, uninstall
     from sm_private_client.privatelink.records import Route, VpcEndpoint
     from sm_private_client.session import Session
-    from sm_private_client.swap_in.installing import install, uninstall
 
 __all__ = [
     "AmbiguousVpcEndpointError",
@@ -75,8 +75,8 @@ __all__ = [
 
 _HOMES: Final = {
     "AsyncJob": "inference.jobs",
-    "AsyncPredictor": "inference.aio",
-    "Invocation": "inference.calls",
+    "AsyncPredictor": "inference.async_predictor",
+    "Invocation": "inference.invocation",
     "Predictor": "inference.predictor",
     "RetryPolicy": "inference.retry_policy",
     "Route": "privatelink.records",
@@ -84,12 +84,12 @@ _HOMES: Final = {
     "VpcEndpoint": "privatelink.records",
     "client": "api",
     "connect": "api",
-    "diagnose": "doctor.diagnosis",
-    "install": "swap_in.installing",
+    "diagnose": "doctor.diagnose",
+    "install": "integrations.install",
     "resource": "api",
     "set_stream_logger": "api",
     "setup_default_session": "api",
-    "uninstall": "swap_in.installing",
+    "uninstall": "integrations.install",
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError
 
 from sm_private_client.errors import PrivateClientError, RoutingError
-from sm_private_client.swap_in.blocking import block
+from sm_private_client.integrations.blocking import block
 
 __all__ = [
     "ENTRY",
@@ -43,7 +43,7 @@ def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - boto3's or 
         _guard(client)
     except PrivateClientError as error:
         block(client, error)
-    except Exception as error:  # noqa: BLE001 - botocore would swallow it and go out publicly
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
         block(client, _failed(error))
 
 
@@ -60,7 +60,7 @@ def _guard(client: Any) -> None:  # noqa: ANN401
     if is_guarded(client):
         return  # a session of ours made it
     if not is_family(service_name):
-        from sm_private_client.swap_in.sealed_settings import unsealed  # noqa: PLC0415
+        from sm_private_client.integrations.blocking import unsealed  # noqa: PLC0415
 
         raise unsealed(service_name)
     from sm_private_client.api import default_session  # noqa: PLC0415
@@ -69,7 +69,7 @@ def _guard(client: Any) -> None:  # noqa: ANN401
 
 
 def _is_sealing_asked_for() -> bool:
-    from sm_private_client.swap_in.sealed_settings import is_sealing_asked_for  # noqa: PLC0415
+    from sm_private_client.integrations.blocking import is_sealing_asked_for  # noqa: PLC0415
 
     return is_sealing_asked_for()
 
@@ -129,8 +129,8 @@ class HookState:
 
 def hook_state() -> HookState:
     """Looks whether botocore loads the plugin in this process; nothing is sent."""
+    from sm_private_client.integrations.blocking import is_sealing_asked_for  # noqa: PLC0415
     from sm_private_client.routing.settings import read_environment  # noqa: PLC0415
-    from sm_private_client.swap_in.sealed_settings import is_sealing_asked_for  # noqa: PLC0415
 
     value = read_environment().get(VARIABLE)
     named = value is not None and __name__ in _modules(value)

@@ -1,4 +1,4 @@
-"""Runs the suites of boto3, botocore and moto with our sessions, and with their own.
+"""Other projects' suites, run with our sessions and with their own: boto3, botocore, moto.
 
     python tests/compatibility/run.py                  # all of them; half an hour
     python tests/compatibility/run.py --only moto
@@ -34,9 +34,9 @@ import sys
 import tarfile
 import tempfile
 import venv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 RUNS = 3
@@ -82,12 +82,14 @@ SUITES = (
         project="botocore",
         paths=("tests/functional",),
         swaps=_OVER,
-        # The first runs processes of its own, without the plugin; the others look at 55,000 models
-        # and rules, and make no client.
+        # The first runs processes of its own, without the plugin; the second renders the whole of
+        # EC2's documentation, for minutes; the others look at 55,000 models and rules, and make no
+        # client.
         ignored=tuple(
             f"tests/functional/{name}"
             for name in (
                 "leak",
+                "docs/test_ec2.py",
                 "docs/test_shared_example_config.py",
                 "test_auth_config.py",
                 "test_endpoint_rulesets.py",
@@ -148,7 +150,7 @@ class Difference:
 
 
 class Runner:
-    """Runs tests of one unpacked project.
+    """What runs the tests of one unpacked project.
 
     Args:
         root: Where its ``tests`` directory is.
@@ -162,7 +164,7 @@ class Runner:
         self._packages = packages
 
     def run(self, way: str, suite: Suite, files: tuple[str, ...] = ()) -> Outcomes:
-        """Runs tests in a process and a home of their own.
+        """Run tests in a process and a home of their own.
 
         Args:
             way: One of ``session_swap.SWAPS``, with ``PRIVATE`` after it or not.
@@ -197,8 +199,8 @@ class Runner:
 
     def compare(
         self, ours: str, before: Outcomes, theirs: str, suite: Suite
-    ) -> tuple[Difference, ...]:
-        """Runs a suite in our way, what differs in both ways again, and gives what does still."""
+    ) -> tuple[Outcomes, tuple[Difference, ...]]:
+        """Run a suite in our way, and what differs in both ways again; return what still does."""
         after = self.run(ours, suite)
         differing = _differing([after], [before])
         # By file, not by test: what a test needs may be left by the one before it.
@@ -209,9 +211,12 @@ class Runner:
                 all_ours.append(self.run(ours, suite, files))
                 all_theirs.append(self.run(theirs, suite, files))
         still = [name for name in _differing(all_ours, all_theirs) if name in differing]
-        return tuple(
+        return after, tuple(
             Difference(test=name, ours=_of(after, name), theirs=_of(before, name)) for name in still
         )
+
+
+_ORDER = ("passed", "failed", "skipped")
 
 
 def _of(outcomes: Outcomes, name: str) -> tuple[str, str]:
@@ -233,7 +238,7 @@ def _kind(outcomes: Outcomes, name: str) -> str:
 
 
 def _environment(home: Path, packages: Path) -> dict[str, str]:
-    """Gives an environment without settings of AWS, of ours and of proxies, and its own home."""
+    """Return an environment without settings of AWS, of ours and of proxies, and its own home."""
     dropped = ("AWS_", "SM_PRIVATE_", "BOTO", "XDG_", "PYTEST_")
     kept = {
         name: value
@@ -250,7 +255,7 @@ def _environment(home: Path, packages: Path) -> dict[str, str]:
 
 
 def _unpacked(project: str, work: Path, python: Path) -> Path | None:
-    """Downloads and unpacks a source distribution; ``None``: it has no tests."""
+    """Download and unpack a source distribution; return ``None`` if it has no tests."""
     version = importlib.metadata.version(project)
     where = work / project
     options = ("--no-deps", "--no-binary", project, "--dest", where)
@@ -274,7 +279,7 @@ def _checkout(project: str, path: Path, work: Path) -> Path | None:
 
 
 def _without_package(root: Path, project: str) -> Path | None:
-    """Takes the package away, so that the tests import the one that is installed."""
+    """Take the package away, so that the tests import the one that is installed."""
     shutil.rmtree(root / project, ignore_errors=True)
     return root if (root / "tests").is_dir() else None
 
@@ -290,12 +295,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs, prints a table and what differs; gives the exit status."""
+    """Run, print what differs and a table; return the exit status."""
     told = _arguments()
     sources = dict(pair.split("=", 1) for pair in told.source)
     chosen = [s for s in SUITES if not told.only or s.name.startswith(tuple(told.only))]
-    rows: list[tuple[str, str, str, str]] = []
-    found: list[tuple[str, Difference]] = []
+    rows: list[tuple[str, ...]] = []
+    found = 0
     with tempfile.TemporaryDirectory(prefix="compatibility-") as temporary:
         work = Path(temporary)
         venv.create(work / "pip", with_pip=True)  # ours may have none
@@ -311,41 +316,48 @@ def main() -> int:
                 )
             root = roots[project]
             if root is None:
-                rows.append((suite.name, "-", "no tests in the source distribution", "-"))
+                rows.append((suite.name, "-", "no tests in the source distribution", "-", "-"))
                 continue
             packages = work / "packages"
             if suite.needs:
                 _pip(python, "install", "--upgrade", "--target", packages, *suite.needs)
             runner = Runner(root, work, packages)
+            plain = {way: runner.run(way, suite) for way in {way for _, way in suite.swaps}}
             for swap, theirs in suite.swaps:
-                plain = runner.run(theirs, suite)
+                before = plain[theirs]
                 for ours in (swap, swap + PRIVATE):
-                    differing = runner.compare(ours, plain, theirs, suite)
-                    rows.append((suite.name, ours, _counted(plain), str(len(differing))))
-                    found += [(f"{suite.name}, {ours}", one) for one in differing]
+                    after, differing = runner.compare(ours, before, theirs, suite)
+                    counts = (_counted(before), _counted(after), str(len(differing)))
+                    rows.append((suite.name, ours, *counts))
                     print(" | ".join(rows[-1]), flush=True)
-    _show(rows, found)
+                    for one in differing:
+                        _show_difference(one)
+                    found += len(differing)
+    _show(rows)
     return 1 if found else 0
 
 
 def _counted(outcomes: Outcomes) -> str:
-    passed = sum(_kind(outcomes, name) == "passed" for name in outcomes)
-    return f"{len(outcomes)} ({passed} pass)"
+    kinds = Counter(_kind(outcomes, name) for name in outcomes)
+    told = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds, key=_ORDER.index))
+    return f"{len(outcomes)} ({told})"
 
 
-def _show(rows: list[Any], found: list[tuple[str, Difference]]) -> None:
+def _show(rows: list[tuple[str, ...]]) -> None:
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("sm-private-client", "boto3", "botocore", "moto")
     )
     print(f"\nPython {sys.version.split()[0]}, {versions}\n")
-    print("suite | ours | tests | differ\n--- | --- | ---: | ---:")
+    print("suite | way | theirs | ours | differ\n--- | --- | --- | --- | ---:")
     for row in rows:
         print(" | ".join(row))
-    for where, one in found:
-        print(f"\n{where}: {one.test}")
-        print(f"  theirs: {one.theirs[0]} {one.theirs[1]}".rstrip())
-        print(f"  ours:   {one.ours[0]} {one.ours[1]}".rstrip())
+
+
+def _show_difference(one: Difference) -> None:
+    print(f"  {one.test}")
+    print(f"    theirs: {one.theirs[0]} {one.theirs[1]}".rstrip())
+    print(f"    ours:   {one.ours[0]} {one.ours[1]}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tries the SageMaker Python SDK, version 2 and 3, over a session of ours.
+"""A trial of the SageMaker Python SDK, version 2 and 3, over a session of ours.
 
     python tests/compatibility/sagemaker_sdk.py            # both versions, some minutes
     python tests/compatibility/sagemaker_sdk.py "sagemaker<3"
@@ -53,10 +53,10 @@ def _answer_of_version_3(session: Any) -> bytes:
 
 
 def _try_here() -> int:
-    """Tries the version that is installed; gives the exit status."""
+    """Try the version that is installed; return the exit status."""
     import importlib.metadata  # noqa: PLC0415 - of the virtual environment
 
-    from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - as above
+    from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - see the module
 
     version = importlib.metadata.version("sagemaker")
     call = _answer_of_version_2 if version.startswith("2.") else _answer_of_version_3
@@ -64,7 +64,7 @@ def _try_here() -> int:
         link.deploy("doubles", _double)
         try:
             answer = call(link.session())
-        except Exception as error:  # noqa: BLE001 - it is what is reported
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
             first = str(error).partition("\n")[0]
             print(f"sagemaker {version}: {type(error).__name__}: {first}")
             return 1
@@ -87,14 +87,12 @@ def _try_version(requirement: str) -> bool:
             "PYTHONWARNINGS": "ignore",
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
         }
-        tried = subprocess.run(  # noqa: S603 - our own words
-            [python, __file__, TRIAL], env=environment, check=False
-        )
+        tried = subprocess.run([python, __file__, TRIAL], env=environment, check=False)  # noqa: S603
         return tried.returncode == 0
 
 
 def main(arguments: list[str]) -> int:
-    """Tries what was asked for; gives the exit status."""
+    """Try what was asked for; return the exit status."""
     if arguments == [TRIAL]:
         return _try_here()
     failed = [one for one in arguments or VERSIONS if not _try_version(one)]

@@ -36,12 +36,12 @@ class PrivateNames:
     """A ``NetworkBackend`` on which every name is private, as with private DNS; nothing answers."""
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        """Answers every name alike."""
+        """Answer every name alike."""
         del host, timeout
         return ("10.0.1.10",)
 
     def open(self, address: str, port: int, *, socket_options: Any = ()) -> socket.socket:
-        """Refuses every connection."""
+        """Refuse every connection."""
         del socket_options
         raise OSError(errno.ENETUNREACH, f"Network is unreachable: {address}:{port}")
 
@@ -54,26 +54,26 @@ class Session(smp.Session):
 
 
 class Outcomes:
-    """Writes the outcome and the last line of the message of every test to a file, as JSON."""
+    """The outcome and the last line of the message of every test, for a file, as JSON."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._found: dict[str, tuple[str, str]] = {}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Counts a module that cannot be imported as a test that fails."""
+        """Count a module that cannot be imported as a test that fails."""
         if report.failed:
             self._found[report.nodeid] = ("error", _last_line(report))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keeps the first thing that did not pass: set-up, call, tear-down."""
+        """Keep the first thing that did not pass: set-up, call, tear-down."""
         before = self._found.get(report.nodeid, ("passed", ""))[0]
         if before == "passed":
             outcome = "error" if report.failed and report.when != "call" else report.outcome
             self._found[report.nodeid] = (outcome, _last_line(report))
 
     def pytest_sessionfinish(self) -> None:
-        """Writes the file."""
+        """Write the file."""
         self._path.write_text(json.dumps(self._found), encoding="utf-8")
 
 
@@ -86,14 +86,14 @@ def _last_line(report: pytest.CollectReport | pytest.TestReport) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds our options."""
+    """Add our options."""
     parser.addoption("--swap", choices=SWAPS, default="nothing")
     parser.addoption("--private-names", action="store_true", help="SageMaker has private DNS")
     parser.addoption("--outcomes", required=True, help="the file that outcomes are written to")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Swaps before a test module is imported, and for good: the process is the suite's alone."""
+    """Swap before a test module is imported, and for good: the process is the suite's alone."""
     config.pluginmanager.register(Outcomes(Path(config.getoption("--outcomes"))))
     swap, is_private = config.getoption("--swap"), config.getoption("--private-names")
     session_class = Session if is_private else smp.Session
@@ -108,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _make_clients_by(session_class: type[boto3.session.Session]) -> None:
-    """Has every client of a botocore session made by a session of a class over it.
+    """Have every client of a botocore session made by a session of a class over it.
 
     boto3's, or ours, has ``client`` call ``create_client`` again, which is then botocore's own.
     """

@@ -13,7 +13,7 @@ import pytest
 
 import sm_private_client as smp
 from sm_private_client import Session, api
-from sm_private_client.swap_in import installing
+from sm_private_client.integrations import install as installing
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:

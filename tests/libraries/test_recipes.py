@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from sm_private_client import NoPrivateRouteError, PublicAddressError, plugin
+from sm_private_client import NoPrivateRouteError, PublicAddressError, install, plugin
+from sm_private_client.integrations.aiobotocore import aiobotocore_arguments
+from sm_private_client.integrations.httpx import httpx_transport
 from sm_private_client.routing.network import connect
-from sm_private_client.swap_in import aiobotocore_arguments, httpx_transport, install
 from sm_private_client.transport.guarded import is_guarded
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def test_sagemaker_core(inside: LocalPrivateLink, run: Callable[[str], str]) -> 
 @pytest.mark.usefixtures("sagemaker_core", "cut_off")
 def test_sagemaker_core_without_a_route(inside: LocalPrivateLink) -> None:
     """The SDK's own call ends in our error."""
-    from sagemaker.core.resources import Endpoint  # noqa: PLC0415 - an extra
+    from sagemaker.core.resources import Endpoint  # noqa: PLC0415 - as above
 
     before = len(inside.requests)
     with install(network=inside.network), pytest.raises(NoPrivateRouteError):

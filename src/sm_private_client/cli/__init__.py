@@ -13,7 +13,7 @@ from sm_private_client._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sm_private_client.cli.invocation import MakeSession
+    from sm_private_client.cli.context import MakeSession
 
 __all__ = ["main"]
 
@@ -52,9 +52,9 @@ def _execute(words: Sequence[str], make_session: MakeSession | None) -> int:
 
     typer and what it reads arguments with take as long to load as all that is needed here.
     """
-    from sm_private_client.cli.invocation import Invocation  # noqa: PLC0415 - for this only
+    from sm_private_client.cli.context import CliContext  # noqa: PLC0415
 
-    invocation = Invocation(make_session=make_session)
+    invocation = CliContext(make_session=make_session)
     try:
         from sm_private_client.cli.execution import execute  # noqa: PLC0415 - as above
 

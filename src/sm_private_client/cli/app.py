@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import typer
 
 from sm_private_client._version import __version__
-from sm_private_client.cli.invocation import EXIT_STATUS, Invocation
+from sm_private_client.cli.context import EXIT_STATUS, CliContext
 from sm_private_client.cli.lazy_commands import LazyCommands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sm_private_client.cli.invocation import MakeSession
+    from sm_private_client.cli.context import MakeSession
 
 __all__ = ["app", "run"]
 
@@ -46,7 +46,7 @@ class _Commands(LazyCommands):
         "demo": ("demo", "Prove it on this machine, without AWS."),
         "policy": ("policy", "Build, check, explain, simulate, apply and restore policies."),
         "endpoints": (
-            "vpc_endpoints",
+            "endpoints",
             "List, plan, create, destroy and export VPC endpoints.",
         ),
     }
@@ -88,7 +88,7 @@ def _root(
 
 def run(arguments: Sequence[str], *, make_session: MakeSession | None) -> int:
     """Runs one command; see ``cli.main``."""
-    invocation = Invocation(make_session=make_session)
+    invocation = CliContext(make_session=make_session)
     try:
         app(args=list(arguments), prog_name=_PROGRAM, obj=invocation)
     except SystemExit as ended:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sm_private_client.inference.calls import PredictorOptions
+    from sm_private_client.inference.invocation import PredictorOptions
 
 __all__ = [
     "Accept",

@@ -16,7 +16,7 @@ from sm_private_client.routing.settings import read_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sm_private_client.cli.invocation import Invocation
+    from sm_private_client.cli.context import CliContext
 
 __all__ = ["execute"]
 
@@ -26,7 +26,7 @@ _NOT_FOUND: Final = 127
 
 
 def execute(
-    invocation: Invocation,
+    invocation: CliContext,
     words: Sequence[str],
     *,
     services: Sequence[str] = (),
@@ -42,9 +42,9 @@ def execute(
         invocation: Makes the session, and reports.
         words: The command and its arguments.
         services: As ``reports_for`` has them.
-        region: As for ``Invocation.session``.
-        profile: As for ``Invocation.session``.
-        vpc_endpoint: As for ``Invocation.session``.
+        region: As for ``CliContext.session``.
+        profile: As for ``CliContext.session``.
+        vpc_endpoint: As for ``CliContext.session``.
         guard: Guard every boto3 client of the command.
         as_json: Print what is set on stderr first.
     """

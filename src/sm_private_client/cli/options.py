@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.invocation import Invocation
+from sm_private_client.cli.context import CliContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +18,14 @@ __all__ = [
     "Region",
     "Services",
     "VpcEndpoint",
+    "cli_context",
     "families",
-    "invocation_of",
 ]
 
 
-def invocation_of(context: typer.Context) -> Invocation:
+def cli_context(context: typer.Context) -> CliContext:
     """Return the invocation that a command runs in."""
-    found = context.find_object(Invocation)
+    found = context.find_object(CliContext)
     if found is None:
         raise RuntimeError("commands are run by sm_private_client.cli.main")
     return found
@@ -56,7 +56,7 @@ def families(given: Sequence[str] | None) -> tuple[str, ...]:
 
 def _set_debug(context: typer.Context, *, value: bool) -> bool:
     if value:
-        invocation_of(context).debug = True
+        cli_context(context).debug = True
     return value
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sm_private_client.cli.outputs import STANDARD
+from sm_private_client.cli.console import STANDARD
 from sm_private_client.errors import PolicyError
 
 if TYPE_CHECKING:

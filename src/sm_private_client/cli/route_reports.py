@@ -10,6 +10,7 @@ from sm_private_client.errors import NoPrivateRouteError, PrivateClientError, Ro
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.addresses import refusal
 from sm_private_client.privatelink.records import EndpointAddress
+from sm_private_client.session.private_routes import routes_of
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -157,7 +158,7 @@ def _looked_up(route: Route, session: Session) -> tuple[Route, PrivateClientErro
         )
     if not route.addresses:
         try:
-            found = session.network.resolve(route.host, timeout=_DNS_TIMEOUT)
+            found = routes_of(session).network.resolve(route.host, timeout=_DNS_TIMEOUT)
         except OSError as error:
             return route, RoutingError(
                 f"{route.host} cannot be looked up, so {route.service_name} has no private route.",

@@ -10,8 +10,8 @@ import typer
 
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy import DEFAULT_ENDPOINT_POLICY, parse
+from sm_private_client.privatelink.other_services import OTHER_SERVICES, endpoint_service_names
 from sm_private_client.privatelink.services import CATALOGUE, by_endpoint_service_name
-from sm_private_client.privatelink.siblings import SIBLINGS, sibling_service_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,13 +93,13 @@ class Row:
 def service_words() -> tuple[str, ...]:
     """Gives the words that services are asked for with: boto3's names, and browsers' services."""
     family = (row.service_name or row.name_suffix for row in CATALOGUE)
-    return tuple(dict.fromkeys((*family, *(row.service_name for row in SIBLINGS))))
+    return tuple(dict.fromkeys((*family, *(row.service_name for row in OTHER_SERVICES))))
 
 
 def service_of(
     endpoint_service: str, *, region: str, partition: Partition
 ) -> tuple[str, str] | None:
-    """Names the service of the family or the sibling: its word, and its name for people.
+    """Names the service of the family or the other service: its word, and its name for people.
 
     Returns:
         Such as ``sagemaker-runtime`` and ``sagemaker-runtime (FIPS)``; ``None`` for any other.
@@ -107,10 +107,10 @@ def service_of(
     row = by_endpoint_service_name(endpoint_service)
     if row is not None:
         return row.service_name or row.name_suffix, row.title
-    for sibling in SIBLINGS:
-        names = sibling_service_names(sibling, region=region, partition=partition)
+    for other_service in OTHER_SERVICES:
+        names = endpoint_service_names(other_service, region=region, partition=partition)
         if endpoint_service in names:
-            return sibling.service_name, sibling.service_name
+            return other_service.service_name, other_service.service_name
     return None
 
 

@@ -11,11 +11,10 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.account_facts import VpcEndpointFacts, VpcFacts
-from sm_private_client.doctor.unknown import Unknown, known
+from sm_private_client.doctor.observations import Unknown, VpcEndpointFacts, VpcFacts, known
 
 if TYPE_CHECKING:
-    from sm_private_client.doctor.network_facts import NameAnswer, Peer
+    from sm_private_client.doctor.observations import NameAnswer, Peer
     from sm_private_client.privatelink.records import Evidence, Route
     from sm_private_client.routing.location import Location
 
@@ -26,9 +25,9 @@ __all__ = [
     "Facts",
     "Hook",
     "Identity",
+    "OtherServiceFacts",
     "RouteFailure",
     "ServiceFacts",
-    "SiblingFacts",
     "UrlSetting",
 ]
 
@@ -240,8 +239,8 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SiblingFacts:
-    """Whether a sibling service is reached, and how.
+class OtherServiceFacts:
+    """Whether another service is reached, and how.
 
     Attributes:
         service_name: boto3's name.
@@ -289,7 +288,7 @@ class Facts:
         environment: Variables and settings.
         hook: The plugin hook.
         services: The services.
-        siblings: The siblings.
+        other_services: The other services.
     """
 
     region: str
@@ -307,7 +306,7 @@ class Facts:
     environment: Environment = field(default_factory=Environment)
     hook: Hook = field(default_factory=Hook)
     services: tuple[ServiceFacts, ...] = ()
-    siblings: tuple[SiblingFacts, ...] = ()
+    other_services: tuple[OtherServiceFacts, ...] = ()
 
     @property
     def resolver(self) -> str:

@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.codecs import decode as decode_by_type
-from sm_private_client.inference.job_errors import cancelled_wait, failed, timed_out
+from sm_private_client.inference.job_wait import (
+    Poller,
+    PollSchedule,
+    cancelled_wait,
+    checked_timeout,
+    failed,
+    timed_out,
+)
 from sm_private_client.inference.s3 import S3Location, S3Objects
-from sm_private_client.inference.waiting import Pace, Wait, checked_timeout
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -59,7 +65,7 @@ class AsyncJob:
         submitted_at: When the job was accepted, where known.
         time_limit: Seconds after which it has certainly ended.
         accept: The content type that was asked for.
-        pace: When to look again.
+        schedule: When to look again.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class AsyncJob:
         submitted_at: dt.datetime | None = None,
         time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
         accept: str | None = None,
-        pace: Pace | None = None,
+        schedule: PollSchedule | None = None,
     ) -> None:
         self.output_location = output_location
         self.failure_location = failure_location
@@ -93,7 +99,7 @@ class AsyncJob:
         self._s3 = s3
         self._decode = decode
         self._accept = accept
-        self._pace = pace or Pace()
+        self._schedule = schedule or PollSchedule()
         self._ended = False
         self._result: tuple[Any] | None = None
         self._failure_body: bytes | None = None
@@ -113,7 +119,7 @@ class AsyncJob:
         submitted_at: dt.datetime | None = None,
         time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
         accept: str | None = None,
-        pace: Pace | None = None,
+        schedule: PollSchedule | None = None,
     ) -> AsyncJob:
         """Takes up a job again that another process submitted; asks nobody.
 
@@ -128,7 +134,7 @@ class AsyncJob:
             submitted_at: With a time zone; lets ``result`` wait no longer than the job can take.
             time_limit: Seconds after which the job has certainly ended.
             accept: The content type that was asked for.
-            pace: When to look again.
+            schedule: When to look again.
 
         Raises:
             ConfigurationError: A location is not one in S3, ``submitted_at`` has no time zone,
@@ -152,7 +158,7 @@ class AsyncJob:
             submitted_at=submitted_at,
             time_limit=checked_timeout(time_limit, name="time_limit"),
             accept=accept,
-            pace=pace,
+            schedule=schedule,
         )
 
     def __repr__(self) -> str:
@@ -170,7 +176,7 @@ class AsyncJob:
             "submitted_at": self.submitted_at,
             "time_limit": self.time_limit,
             "accept": self._accept,
-            "pace": self._pace,
+            "schedule": self._schedule,
         }
         return _again, (recipe,)
 
@@ -220,7 +226,7 @@ class AsyncJob:
                 looks = self._look(read=True)
                 if looks[-1].state == "found":
                     return self._end(looks[-1])
-                self._pace.sleep(cancelled, self._pause(wait, looks))
+                self._schedule.sleep(cancelled, self._pause(wait, looks))
         raise cancelled_wait(self._name)
 
     async def result_async(self, timeout: float | None = None) -> Any:  # noqa: ANN401
@@ -296,7 +302,7 @@ class AsyncJob:
         self._result = (self._decode(look.body, content_type),)
         return self._result[0]
 
-    def _pause(self, wait: Wait, looks: list[Look]) -> float:
+    def _pause(self, wait: Poller, looks: list[Look]) -> float:
         pause = wait.pause()
         if pause is None:
             raise timed_out(
@@ -314,9 +320,9 @@ class AsyncJob:
         timeout: float | None,
         progress: bool | None,
         wake: Callable[[], object],
-    ) -> Generator[Wait, None, None]:
+    ) -> Generator[Poller, None, None]:
         seconds = self._time_left() if timeout is None else checked_timeout(timeout)
-        wait = Wait(self._pace, timeout=seconds, name=self._name, progress=progress)
+        wait = Poller(self._schedule, timeout=seconds, name=self._name, progress=progress)
         self._wakers.add(wake)
         try:
             yield wait
@@ -328,7 +334,7 @@ class AsyncJob:
         """Gives the seconds until the job has certainly ended, by clocks that may differ."""
         if self.submitted_at is None:
             return self.time_limit
-        passed = (self._pace.now() - self.submitted_at).total_seconds()
+        passed = (self._schedule.now() - self.submitted_at).total_seconds()
         return min(max(self.time_limit - passed, MARGIN), self.time_limit)
 
 

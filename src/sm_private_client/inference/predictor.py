@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.inference.calls import (
+from sm_private_client.inference.invocation import (
     INVOKE_TIMEOUT,
     MAX_RESPONSE_BYTES,
     STREAM_TIMEOUT,
@@ -17,7 +17,7 @@ from sm_private_client.inference.calls import (
     typed,
 )
 from sm_private_client.inference.invokers import BotocoreInvoker
-from sm_private_client.inference.retries import Retrier
+from sm_private_client.inference.retrier import Retrier
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.inference.tracing import call_span
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from sm_private_client.inference.batching import Combine
     from sm_private_client.inference.codecs import Codec
-    from sm_private_client.inference.invoking import Invoker, OperationResult
+    from sm_private_client.inference.invokers import Invoker, OperationResult
     from sm_private_client.inference.jobs import AsyncJob
-    from sm_private_client.inference.predictions import Predictions
-    from sm_private_client.inference.quota import RetryQuota
+    from sm_private_client.inference.mapping.predictions import Predictions
+    from sm_private_client.inference.mapping.window import Combine, OnError
+    from sm_private_client.inference.retry_policy import RetryQuota
     from sm_private_client.inference.streams import ResponseStream
-    from sm_private_client.inference.window import OnError
 
 __all__ = ["Predictor"]
 
@@ -209,7 +208,7 @@ class Predictor:
         *,
         members: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-        **options: Any,  # noqa: ANN401 - those of invoke
+        **options: Any,  # noqa: ANN401 - those of Predictor.stream
     ) -> Invocation:
         params = self._target.params(body, options, members)
 
@@ -338,7 +337,7 @@ class Predictor:
         Raises:
             Exception: As ``submitting.submit_data``.
         """
-        from sm_private_client.inference.submitting import submit_data  # noqa: PLC0415 - as predict
+        from sm_private_client.inference.submit import submit_data  # noqa: PLC0415
 
         options = {
             "content_type": content_type,
@@ -384,7 +383,7 @@ class Predictor:
         batch_size: int = 1,
         combine: Combine | tuple[Any, Any] | None = None,
         codec: Codec | str | None = None,
-        **options: Any,  # noqa: ANN401 - those of invoke
+        **options: Any,  # noqa: ANN401 - those of Predictor.stream
     ) -> Predictions:
         """Predicts for many inputs, many at once, in bounded memory.
 
@@ -409,7 +408,7 @@ class Predictor:
             ConfigurationError: An argument cannot be used, or the journal is another run's.
             Exception: As ``predict``, for the item that failed.
         """
-        from sm_private_client.inference.predictions import predictions  # noqa: PLC0415 - as predict
+        from sm_private_client.inference.mapping.predictions import predictions  # noqa: PLC0415
 
         chosen = codec or self._codec
 

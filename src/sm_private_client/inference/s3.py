@@ -224,7 +224,7 @@ def checked_extra_args(extra_args: Mapping[str, Any] | None) -> dict[str, Any]:
 def _no_object(location: S3Location, error: ClientError | BotoCoreError) -> Look:
     """Says what an error of GetObject means, or raises it."""
     # Here: every predictor loads this module, and few read an object that is not there.
-    from sm_private_client.inference.retry_table import classify, describe  # noqa: PLC0415
+    from sm_private_client.inference.retry_rules import classify, describe  # noqa: PLC0415
 
     if isinstance(error, ClientError):
         known = error.response.get("Error", {})

@@ -13,8 +13,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sm_private_client._version import __version__
-from sm_private_client.inference.invoking import zone_of
-from sm_private_client.inference.retries import attempts_made
+from sm_private_client.inference.invokers import zone_of
+from sm_private_client.inference.retrier import attempts_made
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from sm_private_client.inference.async_streams import AsyncStreamSource
-    from sm_private_client.inference.invoking import StreamAnswer
+    from sm_private_client.inference.invokers import StreamAnswer
+    from sm_private_client.inference.streams import AsyncStreamSource
 
 __all__ = ["CallSpan", "call_span"]
 

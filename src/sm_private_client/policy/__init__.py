@@ -6,11 +6,14 @@ them in English, ``evaluate`` judges a call by one, ``diff`` compares the rights
 """
 
 from sm_private_client.policy.building import EndpointPolicy, confine_to
+from sm_private_client.policy.caller import endpoint_context
+from sm_private_client.policy.diff import Change, diff
 from sm_private_client.policy.documents import (
     DEFAULT_ENDPOINT_POLICY,
     Condition,
     PolicyDocument,
     Principals,
+    Problem,
     Statement,
     to_json,
 )
@@ -19,13 +22,10 @@ from sm_private_client.policy.evaluation import (
     denial_message,
     evaluate,
     evaluate_at_vpc_endpoint,
+    evaluate_operation,
 )
 from sm_private_client.policy.explaining import explain
-from sm_private_client.policy.operations import evaluate_operation
 from sm_private_client.policy.parsing import parse
-from sm_private_client.policy.problems import Problem
-from sm_private_client.policy.request_context import endpoint_context
-from sm_private_client.policy.rights import Change, diff
 from sm_private_client.policy.validation import ENDPOINT_POLICY_SIZE, check
 
 __all__ = [

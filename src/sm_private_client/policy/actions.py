@@ -18,7 +18,7 @@ from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader
 
 from sm_private_client.policy.action_table import BY_RESOURCE_TYPES, ODD_PREFIXES
-from sm_private_client.policy.wildcards import Pattern
+from sm_private_client.policy.matching import Pattern
 
 __all__ = [
     "INVOKING",

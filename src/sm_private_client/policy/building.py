@@ -15,10 +15,10 @@ from typing import Any, Final
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.actions import INVOKING, RESOURCE_TYPES, prefix_of
 from sm_private_client.policy.arns import ANY, partition_name, sagemaker_arn
+from sm_private_client.policy.caller import read_caller
 from sm_private_client.policy.documents import CURRENT_VERSION, Effect, PolicyDocument, to_json
+from sm_private_client.policy.matching import VARIABLE
 from sm_private_client.policy.parsing import parse
-from sm_private_client.policy.principals import read_caller
-from sm_private_client.policy.variables import VARIABLE
 
 __all__ = ["EndpointPolicy", "confine_to"]
 

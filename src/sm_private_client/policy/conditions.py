@@ -17,8 +17,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, TypeVar
 
-from sm_private_client.policy.variables import Context, expand
-from sm_private_client.policy.wildcards import Pattern, Wildcard
+from sm_private_client.policy.matching import Context, Pattern, Wildcard, expand
 
 __all__ = ["OPERATORS", "ConditionOperator", "can_compare", "is_met", "read_operator"]
 

@@ -9,21 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sm_private_client.policy.actions import authorizing
+from sm_private_client.policy.actions import actions_of_operation, authorizing
 from sm_private_client.policy.arns import completed_arn
+from sm_private_client.policy.caller import Caller, GivenContext, call_context, read_caller
 from sm_private_client.policy.conditions import is_met, read_operator
+from sm_private_client.policy.matching import Context, Pattern, expand
 from sm_private_client.policy.parsing import Policy, parse
-from sm_private_client.policy.principals import Caller, read_caller
-from sm_private_client.policy.request_context import GivenContext, call_context
-from sm_private_client.policy.variables import Context, expand
-from sm_private_client.policy.wildcards import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sm_private_client.policy.caller import GivenContext
     from sm_private_client.policy.documents import Condition, PolicyDocument, Statement
+    from sm_private_client.policy.parsing import Policy
 
-__all__ = ["Decision", "denial_message", "evaluate", "evaluate_at_vpc_endpoint"]
+__all__ = [
+    "Decision",
+    "denial_message",
+    "evaluate",
+    "evaluate_at_vpc_endpoint",
+    "evaluate_operation",
+]
 
 DecisionEffect = Literal["allow", "explicit-deny", "implicit-deny"]
 
@@ -256,3 +262,32 @@ def _told(condition: Condition, context: Context) -> str:
     has = context.get(condition.key.lower())
     seen = f"it is {' '.join(has)}" if has else "the call has no such key"
     return f"{condition.operator} {condition.key} {' '.join(condition.values)} ({seen})"
+
+
+def evaluate_operation(
+    policy: Policy,
+    *,
+    operation_name: str,
+    principal: str,
+    resource: str,
+    context: GivenContext | None = None,
+) -> Decision:
+    """Judges one API operation, as ``evaluate`` judges the action of its name.
+
+    Args:
+        policy: As in ``evaluate``.
+        operation_name: Of a SageMaker service, ``InvokeEndpointWithResponseStream``.
+        principal: As in ``evaluate``.
+        resource: As in ``evaluate``.
+        context: As in ``evaluate``.
+
+    Raises:
+        PolicyError: The document cannot be read.
+    """
+    return evaluate(
+        policy,
+        principal=principal,
+        action=actions_of_operation(operation_name)[0],
+        resource=resource,
+        context=context,
+    )

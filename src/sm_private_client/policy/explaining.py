@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from sm_private_client.policy.actions import matching
 from sm_private_client.policy.arns import read_arn
+from sm_private_client.policy.caller import read_caller
 from sm_private_client.policy.conditions import read_operator
 from sm_private_client.policy.parsing import Policy, parse
-from sm_private_client.policy.principals import read_caller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

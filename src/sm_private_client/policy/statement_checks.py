@@ -16,8 +16,8 @@ from sm_private_client.policy.actions import (
 from sm_private_client.policy.arns import partition_name, read_arn
 from sm_private_client.policy.condition_keys import likest_key, state_of
 from sm_private_client.policy.conditions import OPERATORS, can_compare, read_operator
-from sm_private_client.policy.problems import Problem, Severity
-from sm_private_client.policy.wildcards import Pattern
+from sm_private_client.policy.documents import Problem, Severity
+from sm_private_client.policy.matching import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

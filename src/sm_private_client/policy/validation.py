@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy.actions import INVOKING, resource_types
-from sm_private_client.policy.documents import PolicyDocument, to_json
+from sm_private_client.policy.documents import PolicyDocument, Problem, to_json
+from sm_private_client.policy.matching import VARIABLE, Pattern
 from sm_private_client.policy.parsing import Policy, parse
-from sm_private_client.policy.problems import Problem
 from sm_private_client.policy.statement_checks import (
     check_actions,
     check_conditions,
     check_resources,
     placed,
 )
-from sm_private_client.policy.variables import VARIABLE
-from sm_private_client.policy.wildcards import Pattern
 from sm_private_client.privatelink.services import EndpointService, by_endpoint_service_name
 
 if TYPE_CHECKING:

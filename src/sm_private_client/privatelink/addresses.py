@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CREDENTIAL_ADDRESSES",
     "AddressPolicy",
+    "AddressVerdict",
     "Network",
-    "Verdict",
     "is_in_private_range",
     "is_loopback_host",
     "parse_allowed_networks",
@@ -61,7 +61,7 @@ CREDENTIAL_ADDRESSES: Final = frozenset(
 "Access instance metadata"; ECS developer guide, "Task IAM role"; EKS user guide, "Pod Identity"."""
 
 
-class Verdict(NamedTuple):
+class AddressVerdict(NamedTuple):
     """What was decided about one address.
 
     Attributes:
@@ -111,7 +111,7 @@ class AddressPolicy:
     gateway_networks: tuple[str, ...] = ()
     credentials: bool = False
 
-    def judge(self, address: str) -> Verdict:
+    def judge(self, address: str) -> AddressVerdict:
         """Decides about one address.
 
         Args:
@@ -122,7 +122,7 @@ class AddressPolicy:
         """
         ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
         private, rule, why = _gives_credentials(ip) if self.credentials else self._decide(ip)
-        return Verdict(address=address, private=private, rule=rule, why=why)
+        return AddressVerdict(address=address, private=private, rule=rule, why=why)
 
     def _decide(self, ip: IPAddress) -> tuple[bool, str, str]:
         if self.local:
@@ -192,7 +192,7 @@ def _unmapped(ip: IPAddress) -> IPAddress:
     return mapped or ip
 
 
-def refusal(host: str, verdict: Verdict) -> PublicAddressError:
+def refusal(host: str, verdict: AddressVerdict) -> PublicAddressError:
     """Makes the error for an address that was judged not private."""
     literal = host.strip("[]") == verdict.address
     reached = host if literal else f"{host} resolves to {verdict.address}, which"

@@ -5,6 +5,7 @@ A look changes nothing. Nobody is asked here whether a change is meant: that is 
 
 from __future__ import annotations
 
+from sm_private_client.provisioning.destroy import destroy_plan, made_by_plan
 from sm_private_client.provisioning.plan import Plan
 from sm_private_client.provisioning.planning import list_vpc_endpoints, plan_vpc_endpoints
 from sm_private_client.provisioning.policy_changes import (
@@ -14,7 +15,6 @@ from sm_private_client.provisioning.policy_changes import (
     compare_policy,
     restore_policy,
 )
-from sm_private_client.provisioning.removing import destroy_plan, made_by_plan
 
 __all__ = [
     "Plan",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sm_private_client.errors import ProvisioningError
-from sm_private_client.provisioning.looking import GONE
-from sm_private_client.provisioning.records import Problem
-from sm_private_client.provisioning.requests import HTTPS
+from sm_private_client.errors import ConfigurationError, ProvisioningError
+from sm_private_client.provisioning.account import GONE
+from sm_private_client.provisioning.ec2_requests import HTTPS
+from sm_private_client.provisioning.policy_files import same_rights
+from sm_private_client.provisioning.records import Problem, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sm_private_client.provisioning.looking import Offer, VpcSubnet
+    from sm_private_client.provisioning.account import ServiceOffer, VpcSubnet
     from sm_private_client.provisioning.records import (
         Blueprint,
         FoundVpcEndpoint,
@@ -27,6 +29,9 @@ __all__ = [
     "check_private_names",
     "check_quotas",
     "check_security_groups",
+    "chosen_subnets",
+    "found_again",
+    "match_existing",
     "refuse_problems",
 ]
 
@@ -71,7 +76,7 @@ def check_dns_attributes(vpc_id: str, attributes: Mapping[str, bool]) -> Iterato
 
 def check_private_names(
     planned: Iterable[PlannedVpcEndpoint],
-    offers: Mapping[tuple[str, str], Offer],
+    offers: Mapping[tuple[str, str], ServiceOffer],
     standing: Iterable[FoundVpcEndpoint],
 ) -> Iterator[Problem]:
     """A private name leads to one VPC endpoint of a VPC only."""
@@ -185,3 +190,111 @@ def _covered(cidr: str, sources: Iterable[str]) -> bool:
     same = [n for n in map(ipaddress.ip_network, sources) if n.version == network.version]
     merged: Iterable[Any] = ipaddress.collapse_addresses(same)
     return any(network.subnet_of(wide) for wide in merged)
+
+
+def chosen_subnets(
+    asked: Literal["one-per-zone"] | Sequence[str], there: Sequence[VpcSubnet], vpc_id: str
+) -> tuple[Subnet, ...]:
+    """Gives the subnets, ordered by zone.
+
+    For ``one-per-zone`` the first of each zone by its id, those first in which nothing gets a
+    public address and that have a free address.
+
+    Raises:
+        ConfigurationError: A subnet is not in the VPC, two are in one zone, or there is none.
+    """
+    if asked == "one-per-zone":
+        found = _one_per_zone(there)
+        if not found:
+            raise ConfigurationError(
+                f"{vpc_id} has no subnets.",
+                remedy="create a subnet in each zone that callers are in.",
+            )
+        return found
+    wanted = (asked,) if isinstance(asked, str) else tuple(asked)
+    known = {subnet.subnet_id: subnet for subnet in there}
+    if not wanted or (strangers := [one for one in wanted if one not in known]):
+        named = ", ".join(strangers) if wanted else "no subnet at all"
+        raise ConfigurationError(
+            f"subnets names {named}, of which {vpc_id} has none.",
+            possible_causes=("a typing error", "a subnet of another VPC or region"),
+            remedy="pass subnets='one-per-zone', or ids of "
+            f"{', '.join(sorted(known)) or 'subnets of that VPC'}.",
+        )
+    by_zone: dict[str, str] = {}
+    for one in wanted:
+        zone = known[one].availability_zone
+        if zone in by_zone:
+            raise ConfigurationError(
+                f"subnets names {by_zone[zone]} and {one}, which are both in {zone}.",
+                cause="EC2 takes one subnet a zone (DuplicateSubnetsInSameZone).",
+                remedy=f"name one of them; it is reached from every subnet of {vpc_id}.",
+            )
+        by_zone[zone] = one
+    return _ordered(by_zone)
+
+
+def _one_per_zone(there: Sequence[VpcSubnet]) -> tuple[Subnet, ...]:
+    by_zone: dict[str, str] = {}
+    for subnet in sorted(there, key=lambda s: (s.is_public, s.free_addresses == 0, s.subnet_id)):
+        by_zone.setdefault(subnet.availability_zone, subnet.subnet_id)
+    return _ordered(by_zone)
+
+
+def _ordered(by_zone: dict[str, str]) -> tuple[Subnet, ...]:
+    return tuple(
+        Subnet(subnet_id=by_zone[zone], availability_zone=zone) for zone in sorted(by_zone)
+    )
+
+
+_USABLE: Final = frozenset({"available", "pending", "pendingacceptance", "partial"})
+
+
+def match_existing(
+    planned: PlannedVpcEndpoint, standing: Iterable[FoundVpcEndpoint]
+) -> FoundVpcEndpoint | None:
+    """Gives the VPC endpoint that there is for a service: with private DNS first, then the oldest.
+
+    Args:
+        planned: What is planned.
+        standing: Those of the VPC, the oldest first.
+    """
+    same = [
+        one
+        for one in standing
+        if (one.endpoint_service, one.kind) == (planned.endpoint_service, planned.kind)
+        and one.state in _USABLE
+    ]
+    return next((one for one in same if one.private_dns), next(iter(same), None))
+
+
+def found_again(
+    planned: PlannedVpcEndpoint,
+    standing: Iterable[FoundVpcEndpoint],
+    security_group_ids: tuple[str, ...],
+) -> PlannedVpcEndpoint:
+    """Notes in what is planned that it is there already, and how it differs."""
+    found = match_existing(planned, standing)
+    if found is None:
+        return planned
+    differences = tuple(_differences(planned, found, security_group_ids))
+    return replace(planned, found_id=found.vpc_endpoint_id, differences=differences)
+
+
+def _differences(
+    planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, security_group_ids: tuple[str, ...]
+) -> Iterator[str]:
+    if found.state != "available":
+        yield f"it is {found.state}"
+    if planned.kind == "Interface":
+        if planned.private_dns != found.private_dns:
+            yield f"its private DNS is {'on' if found.private_dns else 'off'}"
+        missing = [s for s in planned.subnets if s.subnet_id not in found.subnet_ids]
+        if missing:
+            yield "it is not in " + ", ".join(s.subnet_id for s in missing)
+        if security_group_ids and set(security_group_ids) != set(found.security_group_ids):
+            yield f"its security groups are {', '.join(found.security_group_ids)}"
+    elif missing_tables := set(planned.route_table_ids) - set(found.route_table_ids):
+        yield "it is not in " + ", ".join(sorted(missing_tables))
+    if planned.policy and not same_rights(planned.policy, found.policy):
+        yield "its policy is another one"

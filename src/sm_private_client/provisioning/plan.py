@@ -4,25 +4,68 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Literal, overload
 
-from sm_private_client.provisioning.applying import APPLY_TIMEOUT, apply_blueprint
-from sm_private_client.provisioning.cloudformation import cloudformation_template
-from sm_private_client.provisioning.commands import cli_script
+from sm_private_client.provisioning.apply import APPLY_TIMEOUT, apply_blueprint
+from sm_private_client.provisioning.destroy import REMOVE_TIMEOUT, destroy_plan
+from sm_private_client.provisioning.dry_run import DryRun, rehearse
+from sm_private_client.provisioning.exports import (
+    cli_script,
+    cloudformation_template,
+    terraform_configuration,
+)
 from sm_private_client.provisioning.records import Blueprint
-from sm_private_client.provisioning.rehearsal import Rehearsal, rehearse
-from sm_private_client.provisioning.removing import REMOVE_TIMEOUT, destroy_plan
-from sm_private_client.provisioning.terraform import terraform_configuration
-from sm_private_client.provisioning.views import as_html, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from sm_private_client.provisioning.applying import Applied
+    from sm_private_client.provisioning.apply import Applied
     from sm_private_client.provisioning.progress import Progress
+    from sm_private_client.provisioning.records import Step
     from sm_private_client.session import Session
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "as_html", "as_text"]
+
+_HEAD = ("", "Step", "Where and how")
+
+
+def as_text(plan: Blueprint) -> str:
+    """Draws a plan as a table."""
+    rows = [_HEAD, *map(_row, plan.steps)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = [_title(plan), ""]
+    lines += [f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}".rstrip() for row in rows]
+    lines += ["", f"Cost an hour: {plan.cost}."]
+    lines += [f"Problem: {problem.what} Remedy: {problem.remedy}" for problem in plan.problems]
+    lines += [f"Note: {note}" for note in plan.notes]
+    return "\n".join(lines)
+
+
+def as_html(plan: Blueprint) -> str:
+    """Draws a plan as HTML; everything that is told is escaped."""
+    parts = [f"<p><b>{escape(_title(plan))}</b></p>", "<table><thead>", _html_row("th", _HEAD)]
+    parts += ["</thead><tbody>", *(_html_row("td", _row(step)) for step in plan.steps)]
+    parts += ["</tbody></table>", f"<p>Cost an hour: {escape(plan.cost)}.</p>"]
+    told = [f"Problem: {problem.what} Remedy: {problem.remedy}" for problem in plan.problems]
+    told += [f"Note: {note}" for note in plan.notes]
+    parts += [f"<p>{escape(line)}</p>" for line in told]
+    return "".join(parts)
+
+
+def _title(plan: Blueprint) -> str:
+    return f"Plan {plan.plan_id}: VPC endpoints in {plan.vpc_id}, {plan.region}"
+
+
+def _row(step: Step) -> tuple[str, str, str]:
+    if step.found_id:
+        return "found", step.what, f"{step.found_id}: {step.detail}"
+    return "make", step.what, step.detail
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+    return f"<tr>{inner}</tr>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +99,7 @@ class Plan(Blueprint):
         sleep: Callable[[float], None] = time.sleep,
     ) -> Applied: ...
     @overload
-    def apply(self, *, dry_run: Literal[True]) -> Rehearsal: ...
+    def apply(self, *, dry_run: Literal[True]) -> DryRun: ...
     def apply(
         self,
         *,
@@ -66,7 +109,7 @@ class Plan(Blueprint):
         dry_run: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> Applied | Rehearsal:
+    ) -> Applied | DryRun:
         """Makes what is not there yet, waits until it is available, and connects to it.
 
         What an earlier step made is removed again where a step fails. Applying twice makes

@@ -11,26 +11,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import ConfigurationError, ProvisioningError
 from sm_private_client.policy.actions import INVOKING
+from sm_private_client.policy.diff import Change, diff
 from sm_private_client.policy.documents import PolicyDocument
-from sm_private_client.policy.rights import Change, diff
 from sm_private_client.policy.validation import check
-from sm_private_client.provisioning.attached_policies import AnyPolicy, accepted
-from sm_private_client.provisioning.causes import why
-from sm_private_client.provisioning.kept_policies import (
+from sm_private_client.provisioning.account import Account, ec2_of, why
+from sm_private_client.provisioning.policy_files import (
+    AnyPolicy,
     AttachedPolicy,
     KeptPolicy,
+    accepted,
     keep,
     read_attached,
     read_kept,
     text_of,
 )
-from sm_private_client.provisioning.looking import Account, ec2_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
-    from sm_private_client.policy.problems import Problem
+    from sm_private_client.policy.documents import Problem
     from sm_private_client.provisioning.records import FoundVpcEndpoint
     from sm_private_client.session import Session
 

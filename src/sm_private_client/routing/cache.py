@@ -18,9 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.routing.file_locks import try_lock
+from sm_private_client.files import NotOursError, OwnedDirectory, try_lock
 from sm_private_client.routing.kept_answers import KeptAnswers
-from sm_private_client.routing.owned_files import NotOursError, OwnedDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

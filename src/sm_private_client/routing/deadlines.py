@@ -6,13 +6,14 @@ import concurrent.futures
 import os
 import queue
 import threading
+import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["ForkableLock", "SingleFlight", "run_within"]
+__all__ = ["BackgroundTask", "ForkableLock", "SingleFlight", "run_within"]
 
 T = TypeVar("T")
 
@@ -126,7 +127,7 @@ class SingleFlight:
         def run() -> None:
             try:
                 outcome = function()
-            except BaseException as error:  # noqa: BLE001 - handed to those who wait
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
                 self._forget(key)
                 future.set_exception(error)
             else:
@@ -178,3 +179,54 @@ class SingleFlight:
     def _forget(self, key: Hashable) -> None:
         with self._lock:
             del self._running[key]
+
+
+class BackgroundTask(Generic[T]):
+    """Runs a function in a daemon thread, which holds up neither the caller nor the process's end.
+
+    Args:
+        function: What to run.
+        what: What it does, for errors and the thread's name.
+    """
+
+    def __init__(self, function: Callable[[], T], *, what: str) -> None:
+        self._what = what
+        self._done = threading.Event()
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+        def run() -> None:
+            try:
+                self._results.append(function())
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+                self._error = error
+            self._done.set()
+
+        threading.Thread(target=run, name=f"doctor: {what}", daemon=True).start()
+
+    def result(self, deadline: float) -> T:
+        """Waits for the result.
+
+        Args:
+            deadline: Until when, as ``time.monotonic()`` counts.
+
+        Raises:
+            TimeoutError: It was not there in time.
+            BaseException: Whatever the function raised.
+        """
+        if not self._done.wait(max(deadline - time.monotonic(), 0.0)):
+            raise TimeoutError(f"{self._what}: no answer in time")
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
+
+    def result_or(self, instead: T, deadline: float) -> T:
+        """Waits for the result; gives ``instead`` where it was not there in time.
+
+        Raises:
+            BaseException: Whatever the function raised.
+        """
+        try:
+            return self.result(deadline)
+        except TimeoutError:
+            return instead

@@ -42,7 +42,7 @@ class RoutingOptions(TypedDict, total=False):
     Attributes:
         vpc_endpoint: The VPC endpoint to use: an id, an id with its suffix, an ARN, a full DNS name
             (also as CloudFormation's ``DnsEntries`` has it) or a URL; or a mapping from service
-            name to one of these. A single id serves every service: the sibling in the same VPC is
+            name to one of these. A single id serves every service: the other endpoint of its VPC is
             found. Variable ``SM_PRIVATE_VPC_ENDPOINT`` (one value, or ``service=value,…``), profile
             key ``sm_private_vpc_endpoint``.
         vpc_id: The VPC to look in, where it cannot be found out or another one is meant. Variable

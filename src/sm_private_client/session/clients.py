@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.addresses import is_loopback_host
-from sm_private_client.routing.book import ClientCredentials
+from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.routing.settings import read_environment
 from sm_private_client.routing.urls import parse_endpoint_url
 from sm_private_client.session.private_routes import ServiceRoute
@@ -53,8 +53,8 @@ class ClientGuard:
         self._routes = routes
         self._presigned = PresignedUrlNotice(
             routes.network,
-            allowed_networks=lambda: routes.book.settings().allowed_networks,
-            has_private_dns=routes.book.has_private_dns,
+            allowed_networks=lambda: routes.router.settings().allowed_networks,
+            has_private_dns=routes.router.has_private_dns,
         )
 
     def put_on(

@@ -13,8 +13,8 @@ from sm_private_client.errors import DiscoveryError
 from sm_private_client.privatelink.addresses import AddressPolicy, is_loopback_host, refusal
 from sm_private_client.privatelink.records import Route
 from sm_private_client.routing.discovery import Ec2Access
-from sm_private_client.routing.inquiry import DNS_TIMEOUT
 from sm_private_client.routing.network import SystemNetwork
+from sm_private_client.routing.search import DNS_TIMEOUT
 from sm_private_client.transport.guarded import (
     credentials_of,
     decide_route,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from sm_private_client.privatelink.addresses import Verdict
-    from sm_private_client.routing.book import ClientCredentials
+    from sm_private_client.privatelink.addresses import AddressVerdict
     from sm_private_client.routing.discovery import Discovery
     from sm_private_client.routing.location import SageMakerResource
+    from sm_private_client.routing.router import ClientCredentials
     from sm_private_client.session.private_routes import PrivateRoutes
 
 __all__ = ["RouteLookups", "own_vpc"]
@@ -43,7 +43,7 @@ _QUICK: Final = Config(
 
 
 class RouteLookups:
-    """Implements ``Callers`` of ``routing.book`` for one session.
+    """Implements ``Callers`` of ``routing.router`` for one session.
 
     Args:
         boto3_client: boto3's own ``client``; a sealed session's guards what it makes.
@@ -109,7 +109,7 @@ class RouteLookups:
             found = routes.network.resolve(host, timeout=DNS_TIMEOUT)
         except OSError:
             return None  # the call itself says so
-        settings = routes.book.settings()
+        settings = routes.router.settings()
         policy = AddressPolicy(allowed_networks=settings.allowed_networks)
         outside = [v for v in map(policy.judge, found) if not v.private]
         if outside:
@@ -126,9 +126,9 @@ class RouteLookups:
         guard(client, lambda _: dialer, verify=verified_by_client(client))
         return None
 
-    def _asked_publicly(self, client: BaseClient, host: str, verdict: Verdict) -> str:
+    def _asked_publicly(self, client: BaseClient, host: str, verdict: AddressVerdict) -> str:
         routes = self._routes()
-        if routes.book.settings().discovery == "private":
+        if routes.router.settings().discovery == "private":
             routes.egress.refused("ec2", host, address=verdict.address, rule=verdict.rule)
             raise refusal(host, verdict)
         tally = routes.egress.tally("ec2", host, verdict, availability_zone=None)

@@ -75,7 +75,7 @@ class _SharedLoader(Loader):
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
-    ) -> Any:  # noqa: ANN401 - JSON
+    ) -> Any:  # noqa: ANN401 - what the answer is
         """Return the model of a service, its extras merged in."""
         try:
             self.list_api_versions(service_name, type_name)

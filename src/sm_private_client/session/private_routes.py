@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from sm_private_client.errors import PublicAddressError, RoutingError
 from sm_private_client.privatelink import services
-from sm_private_client.routing.book import ClientCredentials
 from sm_private_client.routing.deadlines import ForkableLock
+from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.routing.settings import missing_region, read_environment
 from sm_private_client.transport.client_config import verified_by
 from sm_private_client.transport.dialer import Dialer, ZoneHealth
-from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLedger
+from sm_private_client.transport.egress import NO_PRIVATE_ROUTE, EgressLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from sm_private_client.privatelink.records import Route
-    from sm_private_client.routing.book import RouteBook
     from sm_private_client.routing.network import NetworkBackend
+    from sm_private_client.routing.router import Router
+    from sm_private_client.session.session import Session
 
-__all__ = ["PrivateRoutes", "ServiceRoute"]
+__all__ = ["PrivateRoutes", "ServiceRoute", "routes_of"]
+
+
+def routes_of(session: Session) -> PrivateRoutes:
+    """Return the routes of a session, for rooms above that connect as it does."""
+    return session._routes  # noqa: SLF001 - a Session has the members of boto3 and our verbs, no more
 
 
 class PrivateRoutes:
@@ -33,11 +39,11 @@ class PrivateRoutes:
     Args:
         botocore_session: Whose region and CA bundle count.
         network: What resolves names and opens sockets.
-        book: What decides routes and keeps them.
+        router: What decides routes and keeps them.
 
     Attributes:
         network: As given.
-        book: As given.
+        router: As given.
         egress: What was reached and refused.
         health: Which zones did not answer lately, for all clients of the session.
     """
@@ -47,12 +53,12 @@ class PrivateRoutes:
         botocore_session: botocore.session.Session,
         *,
         network: NetworkBackend,
-        book: RouteBook,
+        router: Router,
     ) -> None:
         self._session = botocore_session
         self.network = network
-        self.book = book
-        self.egress = EgressLedger()
+        self.router = router
+        self.egress = EgressLog()
         self.health = ZoneHealth()
 
     def is_routed(self, service_name: str) -> bool:
@@ -87,7 +93,7 @@ class PrivateRoutes:
         """Decides a route for the session's own credentials; see ``decide``.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``RouteBook.route``.
+            RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
         return self.decide(
             services.canonical_service_name(service_name),
@@ -109,10 +115,10 @@ class PrivateRoutes:
         """Decides a route; a refusal is kept for ``egress``.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``RouteBook.route``.
+            RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
         try:
-            return self.book.route(
+            return self.router.route(
                 service_name,
                 region,
                 endpoint_url=endpoint_url,
@@ -123,7 +129,7 @@ class PrivateRoutes:
             self.egress.refused(service_name, error.host, address=error.address, rule="public")
             raise
         except RoutingError:
-            url = endpoint_url or self.book.plain_url(service_name, region, config=config)
+            url = endpoint_url or self.router.plain_url(service_name, region, config=config)
             host = urlsplit(url or "").hostname or ""
             self.egress.refused(service_name, host, rule=NO_PRIVATE_ROUTE)
             raise
@@ -134,9 +140,9 @@ class PrivateRoutes:
             route,
             network=self.network,
             health=self.health,
-            warn_only=self.book.settings().on_public_route == "warn",
+            warn_only=self.router.settings().on_public_route == "warn",
             egress=self.egress,
-            on_refusal=lambda: self.book.doubt(route),
+            on_refusal=lambda: self.router.doubt(route),
         )
 
     def bundle(self) -> bool | str:
@@ -178,7 +184,11 @@ class ServiceRoute:
     def known(self, endpoint_url: str | None = None) -> Dialer | None:
         """Return the Dialer if the route is decided and not forgotten; no I/O."""
         decided = self._decided
-        if decided is None or decided[0] is not self._routes.book.era or decided[1] != endpoint_url:
+        if (
+            decided is None
+            or decided[0] is not self._routes.router.era
+            or decided[1] != endpoint_url
+        ):
             return None
         return decided[2]
 
@@ -189,7 +199,7 @@ class ServiceRoute:
             endpoint_url: As for ``boto3.client``; it is judged like any other.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``RouteBook.route``.
+            RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
         known = self.known(endpoint_url)
         if known is not None:
@@ -198,7 +208,7 @@ class ServiceRoute:
             known = self.known(endpoint_url)
             if known is not None:
                 return known
-            era = self._routes.book.era
+            era = self._routes.router.era
             route = self._routes.decide(
                 self._service_name,
                 self._region,

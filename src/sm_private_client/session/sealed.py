@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sm_private_client.routing.settings import RoutingOptions
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
-    from sm_private_client.transport.link_local import CredentialsHTTPSession
+    from sm_private_client.transport.sealing import CredentialsHTTPSession
 
 __all__ = ["Seal"]
 
@@ -75,7 +75,7 @@ class Seal:
         """Return what is asked where we run: link-local addresses only if the seal is on."""
         if not self.is_on():
             return self._routes.network
-        from sm_private_client.transport.link_local import MetadataNetwork  # noqa: PLC0415
+        from sm_private_client.transport.sealing import MetadataNetwork  # noqa: PLC0415
 
         return MetadataNetwork(self._routes.network, egress=self._routes.egress)
 
@@ -88,7 +88,7 @@ class Seal:
                 self._fetchers_are_guarded = True
 
     def _credentials(self, service_name: str) -> CredentialsHTTPSession:
-        from sm_private_client.transport.link_local import CredentialsHTTPSession  # noqa: PLC0415
+        from sm_private_client.transport.sealing import CredentialsHTTPSession  # noqa: PLC0415
 
         return CredentialsHTTPSession(
             service_name,

@@ -8,13 +8,13 @@ import boto3.session
 from botocore.exceptions import NoRegionError
 
 from sm_private_client.privatelink import services
-from sm_private_client.routing.book import RouteBook
 from sm_private_client.routing.network import NetworkBackend, SystemNetwork
+from sm_private_client.routing.router import Router
 from sm_private_client.routing.settings import RoutingOptions, load_settings, missing_region
-from sm_private_client.session.carriers import Carriers
 from sm_private_client.session.clients import ClientGuard, check_encrypted
 from sm_private_client.session.lookups import RouteLookups
 from sm_private_client.session.models import new_botocore_session
+from sm_private_client.session.predictors import PredictorParts
 from sm_private_client.session.private_routes import PrivateRoutes
 from sm_private_client.session.sealed import Seal
 
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from typing_extensions import Unpack
 
-    from sm_private_client.inference.aio import AsyncPredictor
-    from sm_private_client.inference.calls import PredictorOptions
+    from sm_private_client.inference.async_predictor import AsyncPredictor
+    from sm_private_client.inference.invocation import PredictorOptions
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.privatelink.records import Route
-    from sm_private_client.provisioning.plan import Plan
-    from sm_private_client.provisioning.planning import PlanOptions
-    from sm_private_client.transport.egress import EgressLedger
-    from sm_private_client.transport.egress_records import Egress
+    from sm_private_client.transport.egress import Egress
 
 __all__ = ["Session"]
 
@@ -118,7 +115,7 @@ class Session(boto3.session.Session):
     ) -> None:
         """Make the parts; no I/O."""
         network = network or SystemNetwork()
-        book = RouteBook(
+        router = Router(
             self._session,
             network=network,
             options=routing,
@@ -127,10 +124,10 @@ class Session(boto3.session.Session):
             access_key_id=access_key_id,
             metadata=lambda: self._seal.metadata_network(),  # noqa: PLW0108 - not yet made
         )
-        self._routes = PrivateRoutes(self._session, network=network, book=book)
+        self._routes = PrivateRoutes(self._session, network=network, router=router)
         self._clients = ClientGuard(self._session, routes=self._routes)
         self._seal = Seal(self._session, routes=self._routes)
-        self._carriers = Carriers(
+        self._predictor_parts = PredictorParts(
             self._session,
             routes=self._routes,
             clients=self._clients,
@@ -153,7 +150,7 @@ class Session(boto3.session.Session):
             aws_session_token: str | None = None,
             config: Config | None = None,
             aws_account_id: str | None = None,
-        ) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        ) -> Any:  # noqa: ANN401 - what the answer is
             """Return boto3's own client, guarded if it is of the family or the session is sealed.
 
             Every argument means what it means to ``boto3.Session.client``. There is no I/O: what
@@ -266,8 +263,8 @@ class Session(boto3.session.Session):
         again = {**options, "region_name": region, "transport": transport}
         return Predictor(
             endpoint_name,
-            invoker=self._carriers.blocking(transport, region, options),
-            **self._carriers.carried(self, "predictor", endpoint_name, again),
+            invoker=self._predictor_parts.blocking(transport, region, options),
+            **self._predictor_parts.carried(self, "predictor", endpoint_name, again),
             **options,
         )
 
@@ -288,44 +285,20 @@ class Session(boto3.session.Session):
         Raises:
             Exception: As ``predictor``.
         """
-        from sm_private_client.inference.aio import AsyncPredictor  # noqa: PLC0415
+        from sm_private_client.inference.async_predictor import AsyncPredictor  # noqa: PLC0415
 
         region = self._routes.region(region_name, None)
         again = {**options, "region_name": region}
         return AsyncPredictor(
             endpoint_name,
-            invoker=self._carriers.asynchronous(region),
-            **self._carriers.carried(self, "async_predictor", endpoint_name, again),
+            invoker=self._predictor_parts.asynchronous(region),
+            **self._predictor_parts.carried(self, "async_predictor", endpoint_name, again),
             **options,
         )
-
-    def plan_vpc_endpoints(self, *, vpc_id: str, **options: Unpack[PlanOptions]) -> Plan:
-        """Plans the VPC endpoints of a VPC; looks, and changes nothing.
-
-        Args:
-            vpc_id: The VPC.
-            **options: See ``provisioning.plan_vpc_endpoints``.
-
-        Raises:
-            Exception: As ``provisioning.plan_vpc_endpoints``.
-        """
-        from sm_private_client.provisioning.planning import plan_vpc_endpoints  # noqa: PLC0415
-
-        return plan_vpc_endpoints(self, vpc_id=vpc_id, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         sealed = {"sealed": True} if self.sealed else {}  # whatever sealed it, wherever it goes
         return _session_again, ({**self._recipe, **sealed},)
-
-    @property
-    def network(self) -> NetworkBackend:
-        """What this session resolves names and opens sockets with."""
-        return self._routes.network
-
-    @property
-    def ledger(self) -> EgressLedger:
-        """What ``egress`` reads; for rooms above that connect for this session."""
-        return self._routes.egress
 
     @property
     def sealed(self) -> bool:
@@ -336,19 +309,9 @@ class Session(boto3.session.Session):
         """Tells what the clients of this session reached, and were refused, since it was made."""
         return self._routes.egress.read(sealed=self.sealed)
 
-    @property
-    def routes(self) -> RouteBook:
-        """This session's routes and what they are decided by; for rooms above, such as doctor."""
-        return self._routes.book
-
-    @property
-    def ca_bundle(self) -> bool | str:
-        """What TLS is verified with: the path of a bundle, or ``True`` for botocore's own."""
-        return self._routes.bundle()
-
     def forget_routes(self) -> None:
         """Forget every route, here and on disk; the next call of each client decides anew."""
-        self._routes.book.forget()
+        self._routes.router.forget()
 
 
 def _session_again(recipe: dict[str, Any]) -> Session:

@@ -14,9 +14,8 @@ from sm_private_client.testing.moto_import import import_without_profile
 
 if TYPE_CHECKING:
     from sm_private_client.testing.faults import Fault, Faults
-    from sm_private_client.testing.hosting import ModelFailure
+    from sm_private_client.testing.hosting import ModelCall, ModelFailure, ModelRecord
     from sm_private_client.testing.local_private_link import LocalPrivateLink
-    from sm_private_client.testing.model_records import ModelCall, ModelRecord
     from sm_private_client.testing.network import SimulatedNetwork
     from sm_private_client.testing.records import RequestRecord
 
@@ -35,9 +34,9 @@ _ROOMS: Final = {
     "Fault": "faults",
     "Faults": "faults",
     "LocalPrivateLink": "local_private_link",
-    "ModelCall": "model_records",
+    "ModelCall": "hosting",
     "ModelFailure": "hosting",
-    "ModelRecord": "model_records",
+    "ModelRecord": "hosting",
     "RequestRecord": "records",
     "SimulatedNetwork": "network",
 }

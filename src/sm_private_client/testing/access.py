@@ -15,11 +15,11 @@ from sm_private_client.routing.settings import read_environment
 if TYPE_CHECKING:
     from sm_private_client.session import Session
     from sm_private_client.testing.network import SimulatedNetwork
-    from sm_private_client.testing.plant import Plant
+    from sm_private_client.testing.simulator import Simulator
 
 __all__ = ["Access"]
 
-Siblings = Literal["loopback", "network"]
+OtherServices = Literal["loopback", "network"]
 
 
 @functools.cache
@@ -39,7 +39,7 @@ class Access(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def _running(self) -> Plant:
+    def _running(self) -> Simulator:
         """What runs."""
 
     @property
@@ -74,8 +74,8 @@ class Access(abc.ABC):
 
     @property
     def control_url(self) -> str:
-        """The URL of EC2, STS, S3, IAM and the other siblings."""
-        return f"http://127.0.0.1:{self._running.siblings.port}"
+        """The URL of EC2, STS, S3, IAM and the other services."""
+        return f"http://127.0.0.1:{self._running.other_services.port}"
 
     def environment(self) -> dict[str, str]:
         """Gives the variables that lead boto3 in another process, or all of this one, here.
@@ -98,16 +98,18 @@ class Access(abc.ABC):
             "no_proxy": "127.0.0.1,localhost",
         }
 
-    def botocore_session(self, *, siblings: Siblings = "loopback") -> botocore.session.Session:
+    def botocore_session(
+        self, *, other_services: OtherServices = "loopback"
+    ) -> botocore.session.Session:
         """Makes a botocore session with the simulator's files, keys and authority.
 
         Args:
-            siblings: ``loopback``: EC2, STS, S3 and so on have ``control_url`` as their URL.
+            other_services: ``loopback``: EC2, STS, S3 and so on have ``control_url`` as their URL.
                 ``network``: they have their own host names, and are reached only by clients
                 whose connections go through ``network``.
         """
         files = self._running.files
-        config = files.config if siblings == "loopback" else files.network_config
+        config = files.config if other_services == "loopback" else files.network_config
         session = botocore.session.Session()
         for name, value in (
             ("config_file", str(config)),
@@ -124,25 +126,28 @@ class Access(abc.ABC):
     def session(
         self,
         *,
-        siblings: Siblings = "loopback",
+        other_services: OtherServices = "loopback",
         **arguments: Any,  # noqa: ANN401 - boto3.Session's own
     ) -> Session:
         """Makes a ``Session`` inside the VPC; the process's environment is left alone.
 
         Args:
-            siblings: See ``botocore_session``.
+            other_services: See ``botocore_session``.
             **arguments: Of ``sm_private_client.Session``.
         """
         # Here, because the session stands above this room for all but this method.
         from sm_private_client.session import Session  # noqa: PLC0415
+        from sm_private_client.session.private_routes import routes_of  # noqa: PLC0415
 
         arguments.setdefault("network", self.network)
-        arguments.setdefault("botocore_session", self.botocore_session(siblings=siblings))
+        arguments.setdefault(
+            "botocore_session", self.botocore_session(other_services=other_services)
+        )
         made = Session(**arguments)
         metadata = self._running.metadata
         if metadata is not None:
             # A real session asks the machine's own firmware whether this is EC2.
-            made.routes.stand_at(
+            routes_of(made).router.set_location(
                 locate(self.network, environ=metadata.environment, root=metadata.root)
             )
         return made

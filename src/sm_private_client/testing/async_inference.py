@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import secrets
+import threading
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from sm_private_client.testing.aws_errors import AwsError
 from sm_private_client.testing.hosting import ModelFailure, failure_of
-from sm_private_client.testing.job_queue import JobQueue
-from sm_private_client.testing.messages import Response
-from sm_private_client.testing.refusals import Refusal
+from sm_private_client.testing.http_connection import Response
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,9 +23,64 @@ if TYPE_CHECKING:
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import Hosted, ModelAnswer
-    from sm_private_client.testing.messages import Request
+    from sm_private_client.testing.http_connection import Request
 
-__all__ = ["AsyncInference", "Job"]
+__all__ = ["AsyncInference", "Job", "JobQueue"]
+
+_THREADS: Final = 8
+_STOP_TIMEOUT: Final = 5.0
+"""Seconds; a model that still computes then is left to its daemon thread."""
+
+
+class JobQueue:
+    """Runs what is put into it when its time has come, the earliest first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._threads: list[threading.Thread] = []
+        self._stopped = False
+
+    def put(self, run: Callable[[], None], *, delay: float) -> None:
+        """Has ``run`` called in a thread of the queue, after so many seconds."""
+        with self._changed:
+            entry = (time.monotonic() + delay, next(self._numbers), run)
+            heapq.heappush(self._waiting, entry)
+            if len(self._threads) < _THREADS:
+                thread = threading.Thread(target=self._work, name="private-link-jobs", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Forgets what waits and ends the threads."""
+        with self._changed:
+            self._stopped = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the queue was stopped, so that what still runs is to leave no trace."""
+        return self._stopped
+
+    def _work(self) -> None:
+        while (run := self._next()) is not None:
+            run()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                if self._waiting and self._waiting[0][0] <= now:
+                    return heapq.heappop(self._waiting)[2]
+                self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
+            return None
+
 
 REQUEST_TTL: Final = 21_600
 INVOCATION_TIMEOUT: Final = 900
@@ -95,7 +153,7 @@ class AsyncInference:
         faults: Faults,
         clock: Callable[[], dt.datetime],
         invoke: Callable[[Hosted, Job, bytes], ModelAnswer],
-        explain: Callable[[Hosted, ModelFailure], Refusal],
+        explain: Callable[[Hosted, ModelFailure], AwsError],
     ) -> None:
         self._control = control
         self._faults = faults
@@ -112,14 +170,16 @@ class AsyncInference:
                 or given twice.
         """
         if hosted.s3_output_path is None:
-            raise Refusal(
+            raise AwsError(
                 "ValidationError",
                 f"Endpoint {hosted.endpoint_name} is not configured for asynchronous inference: "
                 "use deploy(..., s3_output_path=...).",
             )
         location = request.header("x-amzn-sagemaker-inputlocation")
         if (location is None) == (not request.body):
-            raise Refusal("ValidationError", "Exactly one of InputLocation and Body must be given.")
+            raise AwsError(
+                "ValidationError", "Exactly one of InputLocation and Body must be given."
+            )
         extension = request.header("x-amzn-sagemaker-s3outputpathextension") or ""
         name = request.header("x-amzn-sagemaker-filename")
         stem = name or secrets.token_hex(16)
@@ -155,7 +215,7 @@ class AsyncInference:
     def _run(self, hosted: Hosted, job: Job) -> None:
         try:
             place, body = job.output, self._answer(hosted, job)
-        except Refusal as refusal:
+        except AwsError as refusal:
             place, body = job.failure, refusal.message.encode()
         if not self._queue.stopped:
             self._control.put_object(place.bucket, place.key, body)
@@ -164,7 +224,7 @@ class AsyncInference:
         waited = (self._clock() - job.accepted).total_seconds()
         ttl = _seconds(job.request, "x-amzn-sagemaker-requestttlseconds", REQUEST_TTL)
         if waited > ttl:
-            raise Refusal("ValidationError", f"The request expired: it waited more than {ttl} s.")
+            raise AwsError("ValidationError", f"The request expired: it waited more than {ttl} s.")
         started = self._clock()
         answer = self._invoke(hosted, job, self._input(job))
         try:
@@ -176,7 +236,7 @@ class AsyncInference:
             job.request, "x-amzn-sagemaker-invocationtimeoutseconds", INVOCATION_TIMEOUT
         )
         if (self._clock() - started).total_seconds() > limit:
-            raise Refusal(
+            raise AwsError(
                 "ModelError", f"The invocation timed out: the model took more than {limit} s."
             )
         return body
@@ -188,7 +248,7 @@ class AsyncInference:
         place = Place.of(location)
         body = self._control.get_object(place.bucket, place.key)
         if body is None:
-            raise Refusal("ValidationError", f"The input {location} does not exist.")
+            raise AwsError("ValidationError", f"The input {location} does not exist.")
         return body
 
 

@@ -26,9 +26,9 @@ from werkzeug.test import run_wsgi_app
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.routing.discovery import forget_shared_answers
+from sm_private_client.testing.aws_errors import AwsError, denied, other_service_error
 from sm_private_client.testing.ec2 import PrivateLinkEC2
-from sm_private_client.testing.messages import ConnectionCut, Request, Response
-from sm_private_client.testing.refusals import Refusal, denied, sibling_error
+from sm_private_client.testing.http_connection import ConnectionCut, Request, Response
 from sm_private_client.testing.signatures import KnownCredentials, scope_of
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.gateways import Gateways
+    from sm_private_client.testing.http_connection import Connection
     from sm_private_client.testing.runtime_faults import RetryAfter
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
-    from sm_private_client.testing.wire import Connection
 
 __all__ = ["ControlPlane", "operation_of", "unplayed"]
 
@@ -78,7 +78,7 @@ class ControlPlane:
         self.secret_access_key: str = key.secret_access_key
 
     def answer(self, request: Request, _connection: Connection) -> Response:
-        """Answers a sibling service's request."""
+        """Answers another service's request."""
         service = _service_of(request)
         action = f"{service}:{operation_of(request)}"
         if self._faults.take("reset-before-model", service):
@@ -89,7 +89,7 @@ class ControlPlane:
         return response
 
     def begin(self, request: Request, _connection: Connection) -> None:
-        """Looks at a sibling service's request whose body has not been read yet.
+        """Looks at another service's request whose body has not been read yet.
 
         Raises:
             ConnectionCut: A fault resets the connection.
@@ -110,9 +110,9 @@ class ControlPlane:
                 host = request.header("host") or ""
                 return self._played(action, lambda: self._dispatch(handler, request, host=host))
             return self._played(action, lambda: self._run(request))
-        except Refusal as refusal:
+        except AwsError as refusal:
             is_json = request.header("x-amz-target") is not None
-            return sibling_error(service, refusal, is_json=is_json)
+            return other_service_error(service, refusal, is_json=is_json)
 
     def check(self, action: str) -> None:
         """Counts a call.
@@ -132,13 +132,13 @@ class ControlPlane:
         if throttle := self._faults.take("throttle", action):
             retry_after = cast("RetryAfter", throttle.value)
             if service == "ec2":
-                raise Refusal(
+                raise AwsError(
                     "RequestLimitExceeded",
                     "Request limit exceeded.",
                     503,
                     retry_after=retry_after,
                 )
-            raise Refusal("ThrottlingException", "Rate exceeded", 429, retry_after=retry_after)
+            raise AwsError("ThrottlingException", "Rate exceeded", 429, retry_after=retry_after)
 
     def sagemaker(self, request: Request, *, host: str) -> Response:
         """Answers a call of SageMaker's API from moto."""
@@ -289,7 +289,7 @@ class ControlPlane:
             raise unplayed(action) from None
         except Exception as error:
             # moto stumbles over some valid input; a 500 would be retried by every client.
-            raise Refusal(
+            raise AwsError(
                 "UnsupportedOperation",
                 f"The simulator cannot play {action}: {type(error).__name__} in moto.",
             ) from error
@@ -337,9 +337,9 @@ def _without_empty_capture(response: Response) -> Response:
     return replace(response, body=json.dumps(document).encode())
 
 
-def unplayed(operation: str) -> Refusal:
+def unplayed(operation: str) -> AwsError:
     """Gives the error for what nobody plays."""
-    return Refusal("UnsupportedOperation", f"The simulator does not play {operation}.")
+    return AwsError("UnsupportedOperation", f"The simulator does not play {operation}.")
 
 
 def _service_of(request: Request) -> str:

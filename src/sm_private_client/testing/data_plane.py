@@ -6,36 +6,68 @@ import dataclasses
 import datetime as dt
 import email.utils
 import json
+import secrets
 import uuid
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from sm_private_client.policy.actions import INVOKING
-from sm_private_client.testing.control_plane import unplayed
-from sm_private_client.testing.messages import ConnectionCut, Request, Response
-from sm_private_client.testing.presigned import presigned_url
-from sm_private_client.testing.records import Log, record_of
-from sm_private_client.testing.refusals import (
+from sm_private_client.privatelink.services import BROWSER_DNS_DOMAIN
+from sm_private_client.testing.aws_errors import (
     UNKNOWN_OPERATION,
-    Refusal,
+    AwsError,
     json_error,
     rest_error,
 )
+from sm_private_client.testing.control_plane import unplayed
+from sm_private_client.testing.http_connection import ConnectionCut, Request, Response
+from sm_private_client.testing.records import Log, record_of
 from sm_private_client.testing.signatures import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sm_private_client.testing.control_plane import ControlPlane
-    from sm_private_client.testing.doors import Door
     from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.http_connection import Connection
     from sm_private_client.testing.operations import Operations, ServiceOperations
-    from sm_private_client.testing.records import RequestRecord
+    from sm_private_client.testing.records import Ingress, RequestRecord
     from sm_private_client.testing.runtime import RuntimeFront
-    from sm_private_client.testing.wire import Connection
 
-__all__ = ["DataPlane"]
+__all__ = ["DataPlane", "presigned_url"]
+
+
+def presigned_url(operation: str, parameters: Mapping[str, Any], region: str) -> str | None:
+    """Gives the URL that a ``CreatePresigned…Url`` operation answers.
+
+    Returns:
+        The URL, or ``None`` where the operation is another one.
+
+    Raises:
+        Refusal: A parameter is missing.
+    """
+    token = secrets.token_urlsafe(48)
+    if operation == "CreatePresignedNotebookInstanceUrl":
+        name = _required(parameters, "NotebookInstanceName")
+        return f"https://{name}.notebook.{region}.{BROWSER_DNS_DOMAIN}?authToken={token}"
+    if operation == "CreatePresignedDomainUrl":
+        domain = _required(parameters, "DomainId")
+        _required(parameters, "UserProfileName")
+        return f"https://{domain}.studio.{region}.{BROWSER_DNS_DOMAIN}/auth?token={token}"
+    return None
+
+
+def _required(parameters: Mapping[str, Any], name: str) -> str:
+    value = parameters.get(name)
+    if not isinstance(value, str) or not value:
+        lower = name[0].lower() + name[1:]
+        raise AwsError(
+            "ValidationException",
+            f"1 validation error detected: Value null at '{lower}' failed to satisfy "
+            "constraint: Member must not be null",
+        )
+    return value
 
 
 class DataPlane:
@@ -63,31 +95,33 @@ class DataPlane:
         self._faults = faults
         self._clock = clock
 
-    def answer(self, door: Door, request: Request, connection: Connection) -> Response:
+    def answer(self, ingress: Ingress, request: Request, connection: Connection) -> Response:
         """Answers one request at a door, and keeps a record of it."""
-        service_name, operations, operation = self._wanted(door, request, connection)
+        service_name, operations, operation = self._wanted(ingress, request, connection)
         now, skewed = self._time()
         if self._faults.take("reset-before-model", service_name or ""):
             self.requests.append(
-                record_of(door, request, connection, service_name, operation, None)
+                record_of(ingress, request, connection, service_name, operation, None)
             )
             raise ConnectionCut
         if operations is None or operation is None:
             response = UNKNOWN_OPERATION
         else:
-            response = self._judged(door, request, connection, operations, operation, now, skewed)
+            response = self._judged(
+                ingress, request, connection, operations, operation, now, skewed
+            )
         if self._faults.take("reset-after-model", service_name or ""):
             _exhaust(response)
             self.requests.append(
-                record_of(door, request, connection, service_name, operation, None)
+                record_of(ingress, request, connection, service_name, operation, None)
             )
             raise ConnectionCut
         self.requests.append(
-            record_of(door, request, connection, service_name, operation, response.status)
+            record_of(ingress, request, connection, service_name, operation, response.status)
         )
         return _dated(response, now)
 
-    def begin(self, door: Door, request: Request, connection: Connection) -> None:
+    def begin(self, ingress: Ingress, request: Request, connection: Connection) -> None:
         """Looks at a request whose body has not been read yet.
 
         Raises:
@@ -95,17 +129,17 @@ class DataPlane:
         """
         if not self._faults.active:
             return
-        service_name, _, operation = self._wanted(door, request, connection)
+        service_name, _, operation = self._wanted(ingress, request, connection)
         if self._faults.take("reset-before-body", service_name or ""):
             self.requests.append(
-                record_of(door, request, connection, service_name, operation, None)
+                record_of(ingress, request, connection, service_name, operation, None)
             )
             raise ConnectionCut
 
     def _wanted(
-        self, door: Door, request: Request, connection: Connection
+        self, ingress: Ingress, request: Request, connection: Connection
     ) -> tuple[str | None, ServiceOperations | None, str | None]:
-        service_name = door.service_asked_for(request, connection)
+        service_name = ingress.service_asked_for(request, connection)
         operations = self._operations.of(service_name) if service_name else None
         return service_name, operations, operations.find(request) if operations else None
 
@@ -119,7 +153,7 @@ class DataPlane:
 
     def _judged(
         self,
-        door: Door,
+        ingress: Ingress,
         request: Request,
         connection: Connection,
         operations: ServiceOperations,
@@ -130,18 +164,18 @@ class DataPlane:
         try:
             verify(
                 request,
-                region=door.region,
+                region=ingress.region,
                 service=operations.signing_name,
                 find_credentials=self._control.find_credentials,
                 now=now,
                 skewed=skewed,
             )
             self._policies.check_family(
-                door, operation, request, _named_in(request, operations, operation)
+                ingress, operation, request, _named_in(request, operations, operation)
             )
             self._control.check(f"{operations.signing_name}:{operation}")
-            return self._play(request, connection, operations, operation, door.region)
-        except Refusal as refusal:
+            return self._play(request, connection, operations, operation, ingress.region)
+        except AwsError as refusal:
             return json_error(refusal) if operations.is_json else rest_error(refusal)
 
     def _play(
@@ -199,7 +233,7 @@ def _document(request: Request) -> dict[str, Any]:
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        raise Refusal("SerializationException", "The body is not a JSON object.")
+        raise AwsError("SerializationException", "The body is not a JSON object.")
     return parsed
 
 

@@ -14,8 +14,8 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
-from sm_private_client.testing.offers import policy_problem
-from sm_private_client.testing.places import is_on
+from sm_private_client.testing.caller import is_on
+from sm_private_client.testing.endpoint_services import policy_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

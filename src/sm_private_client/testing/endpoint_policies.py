@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from sm_private_client.policy.actions import actions_of_operation, resource_types
-from sm_private_client.policy.evaluation import denial_message, evaluate
-from sm_private_client.policy.operations import evaluate_operation
-from sm_private_client.policy.request_context import endpoint_context
-from sm_private_client.testing.refusals import denied
+from sm_private_client.policy.caller import endpoint_context
+from sm_private_client.policy.evaluation import denial_message, evaluate, evaluate_operation
+from sm_private_client.testing.aws_errors import denied
 from sm_private_client.testing.signatures import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sm_private_client.policy.request_context import ContextValue
+    from sm_private_client.policy.caller import ContextValue
+    from sm_private_client.testing.caller import Places
     from sm_private_client.testing.control_plane import ControlPlane
-    from sm_private_client.testing.doors import Door
-    from sm_private_client.testing.messages import Request
-    from sm_private_client.testing.places import Places
+    from sm_private_client.testing.http_connection import Request
+    from sm_private_client.testing.records import Ingress
 
 __all__ = ["EndpointPolicies"]
 
@@ -51,12 +50,12 @@ class EndpointPolicies:
         self._places = places
 
     def check_family(
-        self, door: Door, operation: str, request: Request, parameters: Mapping[str, Any]
+        self, ingress: Ingress, operation: str, request: Request, parameters: Mapping[str, Any]
     ) -> None:
         """Judges a call of SageMaker's family.
 
         Args:
-            door: Where it came in.
+            ingress: Where it came in.
             operation: The operation's name.
             request: The request.
             parameters: What its resources are named by.
@@ -64,18 +63,18 @@ class EndpointPolicies:
         Raises:
             Refusal: The VPC endpoint's policy does not let it pass.
         """
-        document = self._document(door)
+        document = self._document(ingress)
         caller = self._caller(request)
         if document is None or caller is None:
             return
         action = _named_action(operation)
-        for resource in self._resources(action, parameters, door.region):
+        for resource in self._resources(action, parameters, ingress.region):
             decision = evaluate_operation(
                 document,
                 operation_name=operation,
                 principal=caller,
                 resource=resource,
-                context=self._context(door),
+                context=self._context(ingress),
             )
             if not decision.allowed:
                 raise denied(
@@ -83,13 +82,15 @@ class EndpointPolicies:
                     denial_message(decision, principal=caller, action=action, resource=resource),
                 )
 
-    def check_sibling(self, door: Door, service: str, operation: str, request: Request) -> None:
+    def check_other_service(
+        self, ingress: Ingress, service: str, operation: str, request: Request
+    ) -> None:
         """Judges a call of another service; resources are told apart for S3 only.
 
         Raises:
             Refusal: The VPC endpoint's policy does not let it pass.
         """
-        document = self._document(door)
+        document = self._document(ingress)
         caller = self._caller(request)
         if document is None or caller is None:
             return
@@ -101,18 +102,18 @@ class EndpointPolicies:
             principal=caller,
             action=action,
             resource=resource,
-            context=self._context(door),
+            context=self._context(ingress),
         )
         if not decision.allowed:
             message = denial_message(decision, principal=caller, action=action, resource=resource)
             raise denied(service, message)
 
-    def _document(self, door: Door) -> str | None:
+    def _document(self, ingress: Ingress) -> str | None:
         """Gives the attached document, unless it is the one that allows everything."""
-        if door.vpc_endpoint_id is None:
+        if ingress.vpc_endpoint_id is None:
             return None
-        with self._control.ec2(door.region) as backend:
-            made = backend.vpc_end_points.get(door.vpc_endpoint_id)
+        with self._control.ec2(ingress.region) as backend:
+            made = backend.vpc_end_points.get(ingress.vpc_endpoint_id)
             if made is None or made.policy_document == json.dumps(type(made).DEFAULT_POLICY):
                 return None
             return str(made.policy_document)
@@ -122,11 +123,11 @@ class EndpointPolicies:
         known = self._control.find_credentials(scope.access_key_id) if scope is not None else None
         return known.principal_arn if known is not None else None
 
-    def _context(self, door: Door) -> dict[str, ContextValue]:
+    def _context(self, ingress: Ingress) -> dict[str, ContextValue]:
         place = self._places.current
         context = endpoint_context(
-            vpc_endpoint_id=door.vpc_endpoint_id or "",
-            vpc_id=door.vpc_id,
+            vpc_endpoint_id=ingress.vpc_endpoint_id or "",
+            vpc_id=ingress.vpc_id,
             source_ip=place.address,
         )
         if self.organization_id is not None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sm_private_client.testing.fault_switches import Fault
-from sm_private_client.testing.runtime_faults import RuntimeFaults
+from sm_private_client.testing.runtime_faults import Fault, RuntimeFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.testing.fault_switches import FaultKind
-    from sm_private_client.testing.runtime_faults import RetryAfter
+    from sm_private_client.testing.runtime_faults import FaultKind, RetryAfter
 
 __all__ = ["Fault", "Faults"]
 

@@ -6,7 +6,7 @@ import ipaddress
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.testing.offers import GATEWAY_SERVICES
+from sm_private_client.testing.endpoint_services import GATEWAY_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,16 +6,15 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.testing.messages import Response
+from sm_private_client.testing.http_connection import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from sm_private_client.testing.caller import Place
     from sm_private_client.testing.control_plane import ControlPlane
-    from sm_private_client.testing.messages import Request
-    from sm_private_client.testing.places import Place
-    from sm_private_client.testing.wire import Connection
+    from sm_private_client.testing.http_connection import Connection, Request
 
 __all__ = ["METADATA_ADDRESS", "InstanceMetadata"]
 

@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING, cast
 
 from sm_private_client.privatelink.services import BROWSER_DNS_DOMAIN
-from sm_private_client.testing.doors import Door
-from sm_private_client.testing.messages import ConnectionCut
+from sm_private_client.testing.http_connection import ConnectionCut
+from sm_private_client.testing.records import Ingress
 from sm_private_client.testing.topology import covers
 
 if TYPE_CHECKING:
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.hostnames import VpceName
     from sm_private_client.testing.certificates import Authorities
     from sm_private_client.testing.data_plane import DataPlane
+    from sm_private_client.testing.endpoint_services import EndpointServices
     from sm_private_client.testing.faults import Faults
-    from sm_private_client.testing.messages import Request, Response
+    from sm_private_client.testing.http_connection import Connection, Request, Response
     from sm_private_client.testing.network import PublicNames
-    from sm_private_client.testing.offers import Offers
+    from sm_private_client.testing.other_services_front import OtherServiceFront
     from sm_private_client.testing.server import Listener, Server
-    from sm_private_client.testing.sibling_front import SiblingFront
     from sm_private_client.testing.topology import Topology
-    from sm_private_client.testing.wire import Connection
 
 __all__ = ["Listeners"]
 
@@ -40,7 +39,7 @@ class Listeners:
         offers: Says which private names a service has.
         public: The names of public addresses.
         data: The front of SageMaker's services.
-        siblings: The front of all others.
+        other_services: The front of all others.
         faults: What goes wrong.
         dialled: Gives the address that a connection was opened for.
     """
@@ -52,10 +51,10 @@ class Listeners:
         server: Server,
         authorities: Authorities,
         topology: Topology,
-        offers: Offers,
+        offers: EndpointServices,
         public: PublicNames,
         data: DataPlane,
-        siblings: SiblingFront,
+        other_services: OtherServiceFront,
         faults: Faults,
         dialled: Callable[[Connection], str],
     ) -> None:
@@ -66,7 +65,7 @@ class Listeners:
         self._offers = offers
         self._public = public
         self._data = data
-        self._siblings = siblings
+        self._other_services = other_services
         self._faults = faults
         self._dialled = dialled
 
@@ -85,7 +84,7 @@ class Listeners:
             standing = self._topology.get(name.vpc_endpoint_id)
             return service_name if standing and standing.answers_for(host) else None
 
-        door = Door(
+        ingress = Ingress(
             service_of=service_of,
             region=name.region,
             address=lambda _connection: address,
@@ -94,19 +93,19 @@ class Listeners:
             vpc_id=vpc_id,
         )
 
-        def greet() -> None:
+        def on_connect() -> None:
             fault = self._faults.take("slow-accept", zone)
             if fault is not None and isinstance(fault.value, (int, float)):
                 self._server.stopping.wait(fault.value)
 
         shown = self._shown_names(name, zone)
         self._authorities.own.context(shown)  # makes the key now, not in the first handshake
-        front = self._data if self._offers.is_family(name.service) else self._siblings
+        front = self._data if self._offers.is_family(name.service) else self._other_services
         return self._server.listen(
-            functools.partial(front.answer, door),
-            begin=functools.partial(front.begin, door),
+            functools.partial(front.answer, ingress),
+            begin=functools.partial(front.begin, ingress),
             context=lambda: self._context(service_name or "", shown),
-            greet=greet,
+            on_connect=on_connect,
         )
 
     def behind_gateway(self, vpc_endpoint_id: str, vpc_id: str, service_name: str) -> Listener:
@@ -116,7 +115,7 @@ class Listeners:
         def service_of(host: str) -> str | None:
             return service_name if any(covers(name, host) for name in hosts) else None
 
-        door = Door(
+        ingress = Ingress(
             service_of=service_of,
             region=self._region,
             address=self._dialled,
@@ -124,24 +123,30 @@ class Listeners:
             vpc_id=vpc_id,
         )
         return self._server.listen(
-            functools.partial(self._siblings.answer, door),
-            begin=functools.partial(self._siblings.begin, door),
+            functools.partial(self._other_services.answer, ingress),
+            begin=functools.partial(self._other_services.begin, ingress),
             context=lambda: self._context(service_name, hosts),
         )
 
     def on_internet(self) -> Listener:
         """Opens what stands for every public address."""
-        door = Door(service_of=self._public.service_of, region=self._region, address=self._dialled)
+        ingress = Ingress(
+            service_of=self._public.service_of, region=self._region, address=self._dialled
+        )
 
-        def front_of(request: Request) -> DataPlane | SiblingFront:
+        def front_of(request: Request) -> DataPlane | OtherServiceFront:
             is_family = request.host in self._public.family
-            return self._data if is_family or not door.service_of(request.host) else self._siblings
+            return (
+                self._data
+                if is_family or not ingress.service_of(request.host)
+                else self._other_services
+            )
 
         def answer(request: Request, connection: Connection) -> Response:
-            return front_of(request).answer(door, request, connection)
+            return front_of(request).answer(ingress, request, connection)
 
         def begin(request: Request, connection: Connection) -> None:
-            front_of(request).begin(door, request, connection)
+            front_of(request).begin(ingress, request, connection)
 
         return self._server.listen(
             answer,

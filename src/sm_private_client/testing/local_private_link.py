@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.routing.discovery import forget_shared_answers
 from sm_private_client.testing.access import Access
-from sm_private_client.testing.plant import Plant
-from sm_private_client.testing.surroundings import Surroundings
+from sm_private_client.testing.network_controls import NetworkControls
+from sm_private_client.testing.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.faults import Faults
-    from sm_private_client.testing.hosting import Model
-    from sm_private_client.testing.model_records import ModelRecord
+    from sm_private_client.testing.hosting import Model, ModelRecord
     from sm_private_client.testing.records import Log, RequestRecord
     from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import StandingVpcEndpoint
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalPrivateLink"]
 
 
-class LocalPrivateLink(Access, Surroundings):
+class LocalPrivateLink(Access, NetworkControls):
     """A VPC with SageMaker endpoints, played on loopback, in one process, without root.
 
     ``with LocalPrivateLink() as link: link.session().client("sagemaker")``. The API is moto's;
@@ -67,7 +66,7 @@ class LocalPrivateLink(Access, Surroundings):
         self._private_dns = private_dns
         self._fips = fips
         self._clock = clock or _utc_now
-        self._plant: Plant | None = None
+        self._plant: Simulator | None = None
 
     def start(self) -> LocalPrivateLink:
         """Starts it.
@@ -79,7 +78,7 @@ class LocalPrivateLink(Access, Surroundings):
             raise ConfigurationError(
                 "This LocalPrivateLink runs already.", remedy="call stop() first, or make another."
             )
-        self._plant = Plant(region=self.region, clock=self._clock)
+        self._plant = Simulator(region=self.region, clock=self._clock)
         try:
             first = self.create_vpc()
             self._plant.open_network(first)
@@ -92,9 +91,9 @@ class LocalPrivateLink(Access, Surroundings):
 
     def stop(self) -> None:
         """Ends it and forgets its state; calling it again does nothing."""
-        plant, self._plant = self._plant, None
-        if plant is not None:
-            plant.stop()
+        simulator, self._plant = self._plant, None
+        if simulator is not None:
+            simulator.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -142,7 +141,7 @@ class LocalPrivateLink(Access, Surroundings):
         """Makes an interface VPC endpoint, as EC2's CreateVpcEndpoint would.
 
         Args:
-            service: boto3's name of a service, of SageMaker's or a sibling such as ``sts``, or
+            service: boto3's name of a service of SageMaker's, or such as ``sts``, or
                 the full name of an endpoint service.
             vpc_id: Its VPC; the one that the network is in where not given.
             zones: Zones with an ENI; all of the VPC's where not given.
@@ -187,7 +186,7 @@ class LocalPrivateLink(Access, Surroundings):
 
     @property
     def vpc_endpoints(self) -> tuple[StandingVpcEndpoint, ...]:
-        """The interface VPC endpoints of the catalogue and the siblings, the oldest first."""
+        """The interface VPC endpoints of the catalogue and the other services, the oldest first."""
         return self._running.topology.all()
 
     def vpc_endpoint(self, service: str, *, fips: bool = False) -> StandingVpcEndpoint:
@@ -251,12 +250,12 @@ class LocalPrivateLink(Access, Surroundings):
         return self._running.data.requests
 
     @property
-    def sibling_requests(self) -> Log[RequestRecord]:
-        """Every request that reached a sibling over the network, without payloads.
+    def other_service_requests(self) -> Log[RequestRecord]:
+        """Every request that reached another service over the network, without payloads.
 
         Those to ``control_url`` are not among them.
         """
-        return self._running.sibling_front.requests
+        return self._running.other_service_front.requests
 
     def model(self, endpoint_name: str) -> ModelRecord:
         """Gives what the models behind an inference endpoint really received."""
@@ -278,7 +277,7 @@ class LocalPrivateLink(Access, Surroundings):
         return self._running.control
 
     @property
-    def _running(self) -> Plant:
+    def _running(self) -> Simulator:
         if self._plant is None:
             raise ConfigurationError(
                 "This LocalPrivateLink is not running.",

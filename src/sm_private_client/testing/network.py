@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sm_private_client.routing.network import SocketOption
+    from sm_private_client.testing.caller import Places
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.gateways import Gateways
-    from sm_private_client.testing.places import Places
     from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import Interface, Topology
 
@@ -33,9 +33,9 @@ class PublicNames:
     Args:
         family: From host name to public address, of SageMaker's services.
         services: From host name to boto3's name of the service, for those that have one.
-        siblings: Gives the same for the siblings, as address and service; asked only once, and
+        other_services: The same for the other services, as address and service; called once, and
             only when a name may be one of theirs, since reading botocore's rules takes a while.
-        domains: What the siblings' names end in.
+        domains: What the other services' names end in.
     """
 
     def __init__(
@@ -43,22 +43,22 @@ class PublicNames:
         *,
         family: Mapping[str, str],
         services: Mapping[str, str],
-        siblings: Callable[[], Mapping[str, tuple[str, str]]],
+        other_services: Callable[[], Mapping[str, tuple[str, str]]],
         domains: tuple[str, ...],
     ) -> None:
         self.family = family
         self._services = services
-        self._find_siblings = siblings
+        self._find_other_services = other_services
         self._domains = domains
         self._lock = threading.Lock()
-        self._siblings: Mapping[str, tuple[str, str]] | None = None
+        self._other_services: Mapping[str, tuple[str, str]] | None = None
 
     def address_of(self, host: str) -> str | None:
         """Gives the public address of a name; ``None`` where the name is unknown."""
         exact = self.family.get(host)
         if exact is not None:
             return exact
-        if (known := self._sibling(host)) is not None:
+        if (known := self._other_service(host)) is not None:
             return known[0]
         return next((a for n, a in self.family.items() if covers(n, host)), None)
 
@@ -66,30 +66,32 @@ class PublicNames:
         """Gives boto3's name of the service that a public name belongs to, if it has one."""
         if host in self.family:
             return self._services.get(host)
-        known = self._sibling(host)
+        known = self._other_service(host)
         return known[1] if known is not None else None
 
     def names_of(self, service_name: str) -> tuple[str, ...]:
-        """Gives the names of a sibling."""
-        return tuple(n for n, (_, owner) in self._all_siblings().items() if owner == service_name)
+        """Gives the names of another service."""
+        return tuple(
+            n for n, (_, owner) in self._all_other_services().items() if owner == service_name
+        )
 
     def known_names(self) -> tuple[str, ...]:
         """Gives every name that has been read."""
-        return (*self._services, *(self._siblings or ()))
+        return (*self._services, *(self._other_services or ()))
 
-    def _sibling(self, host: str) -> tuple[str, str] | None:
+    def _other_service(self, host: str) -> tuple[str, str] | None:
         if not host.endswith(self._domains) or ".vpce." in host:
             return None
-        known = self._all_siblings()
+        known = self._all_other_services()
         if host in known:
             return known[host]
         return next((found for name, found in known.items() if covers(name, host)), None)
 
-    def _all_siblings(self) -> Mapping[str, tuple[str, str]]:
+    def _all_other_services(self) -> Mapping[str, tuple[str, str]]:
         with self._lock:
-            if self._siblings is None:
-                self._siblings = self._find_siblings()
-            return self._siblings
+            if self._other_services is None:
+                self._other_services = self._find_other_services()
+            return self._other_services
 
 
 class SimulatedNetwork:
@@ -112,7 +114,7 @@ class SimulatedNetwork:
         public: PublicNames,
         internet: Listener,
         gateways: Gateways,
-        lets_through: Callable[[Interface], bool],
+        allows: Callable[[Interface], bool],
         wait: Callable[[float], object],
     ) -> None:
         self._places = places
@@ -123,7 +125,7 @@ class SimulatedNetwork:
         self._public = public
         self._internet = internet
         self._gateways = gateways
-        self._lets_through = lets_through
+        self._lets_through = allows
         self._wait = wait
         self._lock = threading.Lock()
         self._mapped: dict[tuple[str, int], tuple[str, int]] = {}

@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-    from sm_private_client.testing.messages import Request
+    from sm_private_client.testing.http_connection import Request
 
 __all__ = ["Operations", "ServiceOperations"]
 

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from sm_private_client.testing.signatures import scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from sm_private_client.testing.doors import Door
-    from sm_private_client.testing.messages import Request
-    from sm_private_client.testing.wire import Connection
+    from sm_private_client.testing.http_connection import Connection, Request
 
-__all__ = ["Log", "RequestRecord", "record_of"]
+__all__ = ["Ingress", "Log", "RequestRecord", "record_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestRecord:
-    """One request that reached a listener of SageMaker or of a sibling.
+    """One request that reached a listener of SageMaker or of another service.
 
     Payloads, secrets, tokens and signatures are never kept.
 
@@ -57,7 +55,7 @@ class RequestRecord:
 
 
 def record_of(
-    door: Door,
+    ingress: Ingress,
     request: Request,
     connection: Connection,
     service_name: str | None,
@@ -71,9 +69,9 @@ def record_of(
         operation=operation,
         method=request.method,
         path=request.path,
-        address=door.address(connection),
-        availability_zone=door.availability_zone,
-        vpc_endpoint_id=door.vpc_endpoint_id,
+        address=ingress.address(connection),
+        availability_zone=ingress.availability_zone,
+        vpc_endpoint_id=ingress.vpc_endpoint_id,
         sni=connection.sni,
         host=request.host,
         signing_region=scope.region if scope else None,
@@ -120,3 +118,32 @@ class Log(Sequence[_T]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)!r})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingress:
+    """Where requests come in.
+
+    Attributes:
+        service_of: Gives boto3's name of the service that a host name belongs to here, or
+            ``None`` where the name is not answered for.
+        region: The region that must be signed for.
+        address: Gives the address that a connection was dialled at.
+        availability_zone: The zone; ``None`` on the internet and at a gateway.
+        vpc_endpoint_id: The VPC endpoint; ``None`` on the internet.
+        vpc_id: The VPC endpoint's VPC.
+    """
+
+    service_of: Callable[[str], str | None]
+    region: str
+    address: Callable[[Connection], str]
+    availability_zone: str | None = None
+    vpc_endpoint_id: str | None = None
+    vpc_id: str | None = None
+
+    def service_asked_for(self, request: Request, connection: Connection) -> str | None:
+        """Gives boto3's name of the service that ``Host`` and the TLS server name agree on."""
+        service_name = self.service_of(request.host)
+        if connection.sni is not None and self.service_of(connection.sni) != service_name:
+            return None
+        return service_name

@@ -8,19 +8,68 @@ from __future__ import annotations
 
 import itertools
 import json
+import struct
+import zlib
 from typing import TYPE_CHECKING, Final, cast
 
-from sm_private_client.testing.eventstream import encode_event, encode_exception
 from sm_private_client.testing.hosting import failure_of
-from sm_private_client.testing.messages import ConnectionCut
+from sm_private_client.testing.http_connection import ConnectionCut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.runtime_faults import Cut, Stall, StreamError
 
-__all__ = ["cut_after_bytes", "stream_body"]
+__all__ = [
+    "CONTENT_TYPE",
+    "cut_after_bytes",
+    "encode_event",
+    "encode_exception",
+    "encode_frame",
+    "stream_body",
+]
+
+CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
+_STRING: Final = 7
+
+
+def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """Gives one frame with string headers."""
+    block = b"".join(_header(name, value) for name, value in headers.items())
+    prelude = struct.pack("!II", 16 + len(block) + len(payload), len(block))
+    frame = prelude + struct.pack("!I", zlib.crc32(prelude)) + block + payload
+    return frame + struct.pack("!I", zlib.crc32(frame))
+
+
+def encode_event(event_type: str, payload: bytes) -> bytes:
+    """Gives an event whose payload is a blob, such as ``PayloadPart``."""
+    return encode_frame(
+        {
+            ":event-type": event_type,
+            ":content-type": "application/octet-stream",
+            ":message-type": "event",
+        },
+        payload,
+    )
+
+
+def encode_exception(exception_type: str, document: bytes) -> bytes:
+    """Gives a modelled exception, such as ``ModelStreamError``, with its JSON document."""
+    return encode_frame(
+        {
+            ":exception-type": exception_type,
+            ":content-type": "application/json",
+            ":message-type": "exception",
+        },
+        document,
+    )
+
+
+def _header(name: str, value: str) -> bytes:
+    key, text = name.encode(), value.encode()
+    return struct.pack("!B", len(key)) + key + struct.pack("!BH", _STRING, len(text)) + text
+
 
 PART_LIMIT: Final = 64 * 1024
 """Bytes; longer parts of a model are sent as several events."""
@@ -73,7 +122,7 @@ def _events(parts: Iterable[bytes]) -> Iterator[bytes]:
         for part in parts:
             for start in range(0, len(part), PART_LIMIT):
                 yield encode_event("PayloadPart", part[start : start + PART_LIMIT])
-    except Exception as error:  # noqa: BLE001 - whatever a user's model raises breaks the stream
+    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
         yield _exception(
             "ModelStreamError",
             {"Message": failure_of(error).message, "ErrorCode": "StreamBroken"},

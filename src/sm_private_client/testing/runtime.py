@@ -3,31 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote
 
-from sm_private_client.testing import eventstream
 from sm_private_client.testing.async_inference import AsyncInference, Job
+from sm_private_client.testing.aws_errors import AwsError
 from sm_private_client.testing.hosting import Hosted, ModelAnswer, ModelFailure, failure_of
-from sm_private_client.testing.limits import check_limits, too_large
-from sm_private_client.testing.messages import Request, Response
-from sm_private_client.testing.refusals import Refusal
-from sm_private_client.testing.response_streams import cut_after_bytes, stream_body
+from sm_private_client.testing.http_connection import Request, Response
+from sm_private_client.testing.response_streams import CONTENT_TYPE, cut_after_bytes, stream_body
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterable
 
+    from botocore.model import OperationModel
+
     from sm_private_client.testing.control_plane import ControlPlane
-    from sm_private_client.testing.fault_switches import FaultKind
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import HostedModels
+    from sm_private_client.testing.http_connection import Connection, Request
     from sm_private_client.testing.operations import ServiceOperations
-    from sm_private_client.testing.runtime_faults import Cut, FailedModel, RetryAfter, Stall
-    from sm_private_client.testing.wire import Connection
+    from sm_private_client.testing.runtime_faults import (
+        Cut,
+        FailedModel,
+        FaultKind,
+        RetryAfter,
+        Stall,
+    )
 
-__all__ = ["RuntimeFront"]
+__all__ = ["RuntimeFront", "check_limits", "too_large"]
+
+PAYLOAD_LIMIT: Final = 25 * 1024 * 1024
+"""Bytes; SageMaker quotas, InvokeEndpoint's payload (older pages: 6 MB)."""
+
+ASYNC_BODY_LIMIT: Final = 128_000
+"""Bytes; SageMaker Runtime API reference, InvokeEndpointAsync, Body."""
+
+
+def too_large(request: Request) -> Response | None:
+    """Gives the front's answer to a payload that is too large; ``None`` where it is not."""
+    if len(request.body) <= PAYLOAD_LIMIT:
+        return None
+    message = f"HTTP content length exceeded {PAYLOAD_LIMIT} bytes."
+    return Response(
+        status=413,
+        headers=(("Content-Type", "application/json"),),
+        body=json.dumps({"message": message}).encode(),
+    )
+
+
+def check_limits(operation: OperationModel, request: Request) -> None:
+    """Checks headers against the lengths and numbers of botocore's model."""
+    broken = []
+    shape = operation.input_shape
+    for name, member in shape.members.items() if shape is not None else ():
+        if member.serialization.get("location") != "header":
+            continue
+        value = request.header(member.serialization["name"].lower())
+        if value is None:
+            continue
+        limits = member.metadata
+        integer = member.type_name == "integer"
+        if integer and not value.isdigit():
+            broken.append((name, "Member must be a number"))
+            continue
+        size = int(value) if integer else len(value)
+        what = "value" if integer else "length"
+        if "max" in limits and size > limits["max"]:
+            broken.append((name, f"Member must have {what} less than or equal to {limits['max']}"))
+        if "min" in limits and size < limits["min"]:
+            broken.append(
+                (name, f"Member must have {what} greater than or equal to {limits['min']}")
+            )
+        if not integer and not value.isascii():
+            broken.append((name, "Member must satisfy regular expression pattern: \\p{ASCII}*"))
+    if operation.name == "InvokeEndpointAsync" and len(request.body) > ASYNC_BODY_LIMIT:
+        limit = f"Member must have length less than or equal to {ASYNC_BODY_LIMIT}"
+        broken.append(("Body", limit))
+    if broken:
+        count = f"{len(broken)} validation error{'s' if len(broken) > 1 else ''} detected: "
+        details = "; ".join(
+            f"Value at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: {why}"
+            for name, why in broken
+        )
+        raise AwsError("ValidationError", count + details)
+
 
 _CLIENT_ERRORS: Final = range(400, 500)
 
@@ -156,7 +218,7 @@ class RuntimeFront:
         )
         headers = [
             *_headers(hosted, answer),
-            ("Content-Type", eventstream.CONTENT_TYPE),
+            ("Content-Type", CONTENT_TYPE),
             ("X-Amzn-SageMaker-Content-Type", answer.content_type),
         ]
         data = stream_body(
@@ -170,7 +232,7 @@ class RuntimeFront:
     def _fail_on_purpose(self, hosted: Hosted) -> None:
         for kind, code, status, message in _SERVICE_ERRORS:
             if fault := self._faults.take(kind, hosted.endpoint_name):
-                raise Refusal(
+                raise AwsError(
                     code,
                     message.format(endpoint_name=hosted.endpoint_name, variant=hosted.variant),
                     status,
@@ -181,23 +243,23 @@ class RuntimeFront:
         account = self._control.account_id
         status = self._control.endpoint_status(endpoint_name, self._region)
         if status is None:
-            raise Refusal(
+            raise AwsError(
                 "ValidationError", f"Endpoint {endpoint_name} of account {account} not found."
             )
         hosted = self._models.get(endpoint_name)
         if status != "InService":
-            raise Refusal(
+            raise AwsError(
                 "ValidationError",
                 f"Endpoint {endpoint_name} of account {account} is not InService: {status}.",
             )
         if hosted is None:
-            raise Refusal(
+            raise AwsError(
                 "ValidationError",
                 f"Endpoint {endpoint_name} has no model in the simulator: use deploy().",
             )
         variant = request.header("x-amzn-sagemaker-target-variant")
         if variant is not None and variant != hosted.variant:
-            raise Refusal(
+            raise AwsError(
                 "ValidationError",
                 f"Variant {variant} not found for Request {endpoint_name}.",
             )
@@ -245,12 +307,12 @@ class RuntimeFront:
         except ModelFailure as failure:
             raise self._model_error(hosted, failure) from failure
 
-    def _model_error(self, hosted: Hosted, failure: ModelFailure) -> Refusal:
+    def _model_error(self, hosted: Hosted, failure: ModelFailure) -> AwsError:
         account, region = self._control.account_id, self._region
         group = f"/aws/sagemaker/Endpoints/{hosted.endpoint_name}"
         client = failure.status in _CLIENT_ERRORS
         partition = self._control.partition
-        return Refusal(
+        return AwsError(
             "ModelError",
             f"Received {'client' if client else 'server'} error ({failure.status}) from primary "
             f'with message "{failure.message}". See https://{region}.console.aws.amazon.com/'

@@ -13,13 +13,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.testing.wire import Connection
+from sm_private_client.testing.http_connection import Connection
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from sm_private_client.testing.messages import Request, Response
+    from sm_private_client.testing.http_connection import Request, Response
 
 __all__ = ["Listener", "Server"]
 
@@ -46,12 +46,12 @@ class Listener:
         answer: Callable[[Request, Connection], Response],
         begin: Callable[[Request, Connection], None] | None,
         context: Callable[[], ssl.SSLContext] | None,
-        greet: Callable[[], None] | None,
+        on_connect: Callable[[], None] | None,
     ) -> None:
         self.answer = answer
         self.begin = begin
         self.context = context
-        self.greet = greet
+        self.on_connect = on_connect
         self.connections = 0
         self.bytes_received = 0
         self._lock = threading.Lock()
@@ -113,7 +113,7 @@ class Server:
         *,
         begin: Callable[[Request, Connection], None] | None = None,
         context: Callable[[], ssl.SSLContext] | None = None,
-        greet: Callable[[], None] | None = None,
+        on_connect: Callable[[], None] | None = None,
     ) -> Listener:
         """Opens a listener on a free port of 127.0.0.1.
 
@@ -121,9 +121,9 @@ class Server:
             answer: Answers a request, in the connection's own thread.
             begin: Called with a request whose body has not been read yet; it may cut.
             context: Gives the context of a new connection; TLS is spoken where it is given.
-            greet: Called before the first byte is read; it may wait or reset.
+            on_connect: Called before the first byte is read; it may wait or reset.
         """
-        listener = Listener(answer=answer, begin=begin, context=context, greet=greet)
+        listener = Listener(answer=answer, begin=begin, context=context, on_connect=on_connect)
         with self._lock:
             self._listeners.add(listener)
         self._selector.register(listener.socket, selectors.EVENT_READ, listener)

@@ -13,12 +13,12 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sm_private_client.testing.refusals import Refusal
+from sm_private_client.testing.aws_errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.testing.messages import Request
+    from sm_private_client.testing.http_connection import Request
 
 __all__ = ["KnownCredentials", "Scope", "scope_of", "verify"]
 
@@ -97,10 +97,10 @@ def verify(
     """
     authorization = request.header("authorization")
     if authorization is None:
-        raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+        raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
-        raise Refusal(
+        raise AwsError(
             "IncompleteSignatureException",
             "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' "
             "parameters of AWS4-HMAC-SHA256.",
@@ -109,13 +109,13 @@ def verify(
     known = find_credentials(match["key"])
     token = request.header("x-amz-security-token")
     if known is None or (known.session_token or None) != (token or None):
-        raise Refusal(
+        raise AwsError(
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
             403,
         )
     if known.expiration is not None and known.expiration <= now:
-        raise Refusal(
+        raise AwsError(
             "ExpiredTokenException", "The security token included in the request is expired", 403
         )
     if match["region"] != region:
@@ -142,11 +142,11 @@ def _check_time(request: Request, date: str, now: dt.datetime, skewed: str) -> N
     if signed < now - CLOCK_SKEW:
         edge = (now - CLOCK_SKEW).strftime(_TIMESTAMP)
         message = f"Signature expired: {stamp} is now earlier than {edge}"
-        raise Refusal(skewed, f"{message} ({here} - {minutes} min.)", 403)
+        raise AwsError(skewed, f"{message} ({here} - {minutes} min.)", 403)
     if signed > now + CLOCK_SKEW:
         edge = (now + CLOCK_SKEW).strftime(_TIMESTAMP)
         message = f"Signature not yet current: {stamp} is still later than {edge}"
-        raise Refusal(skewed, f"{message} ({here} + {minutes} min.)", 403)
+        raise AwsError(skewed, f"{message} ({here} + {minutes} min.)", 403)
 
 
 def _check_signature(request: Request, match: re.Match[str], known: KnownCredentials) -> None:
@@ -188,5 +188,5 @@ def _check_signature(request: Request, match: re.Match[str], known: KnownCredent
         raise mismatch
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal("InvalidSignatureException", message, 403)
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidSignatureException", message, 403)

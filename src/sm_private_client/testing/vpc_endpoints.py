@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.privatelink.services import EndpointService
-    from sm_private_client.testing.offers import Offers
+    from sm_private_client.testing.endpoint_services import EndpointServices
     from sm_private_client.testing.server import Listener, Server
     from sm_private_client.testing.topology import Topology
 
@@ -39,7 +39,7 @@ class VpcEndpoints:
     def __init__(
         self,
         *,
-        offers: Offers,
+        offers: EndpointServices,
         topology: Topology,
         server: Server,
         listen: Callable[[VpceName, str, str, str], Listener],

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink.other_services import OTHER_SERVICES
 from sm_private_client.privatelink.services import routable_service_names
-from sm_private_client.privatelink.siblings import SIBLINGS
-from sm_private_client.testing.offers import GATEWAY_SERVICES
+from sm_private_client.testing.endpoint_services import GATEWAY_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,7 +198,7 @@ class Vpcs:
         found = found or self._offers.of_client(service, fips=fips)
         if found is None:
             kind = "FIPS endpoint service" if fips else "endpoint service"
-            names = (*routable_service_names(), *(row.service_name for row in SIBLINGS))
+            names = (*routable_service_names(), *(row.service_name for row in OTHER_SERVICES))
             raise ConfigurationError(
                 f"There is no {kind} for {service!r}.",
                 remedy=f"name one of {', '.join(names)}, or an endpoint "

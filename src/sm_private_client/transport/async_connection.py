@@ -176,7 +176,7 @@ class AsyncConnection(asyncio.Protocol):
             self._take(data)
             if self._tls is not None and self._tls.is_ended:
                 self._end()
-        except Exception as error:  # noqa: BLE001 - raised by who waits for the answer
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
             self._fail(error)
 
     def eof_received(self) -> None:
@@ -189,7 +189,7 @@ class AsyncConnection(asyncio.Protocol):
                 if not self._tls.is_ended:
                     self._take(self._tls.decrypt(b""))
             self._end()
-        except Exception as error:  # noqa: BLE001 - raised by who waits for the answer
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -94,7 +94,7 @@ class AsyncDirectTransport(Exchanges):
         routes: Routes,
         *,
         refresh_is_due: Callable[[], bool] = lambda: False,
-        **options: Any,  # noqa: ANN401 - see Exchanges
+        **options: Any,  # noqa: ANN401 - those of Predictor.stream
     ) -> None:
         super().__init__(routes, **options)
         self._refresh_is_due = refresh_is_due

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client.privatelink.addresses import refusal
 from sm_private_client.routing.deadlines import SingleFlight
 from sm_private_client.routing.network import failure_of
-from sm_private_client.transport.egress import EgressLedger, Tally
+from sm_private_client.transport.egress import Counters, EgressLog
 
 if TYPE_CHECKING:
     import asyncio
@@ -113,7 +113,7 @@ class Dialed:
     sock: socket.socket
     address: str
     availability_zone: str | None
-    tally: Tally = field(default_factory=Tally)
+    tally: Counters = field(default_factory=Counters)
 
 
 class Dialer:
@@ -137,7 +137,7 @@ class Dialer:
         network: NetworkBackend,
         health: ZoneHealth,
         warn_only: bool = False,
-        egress: EgressLedger | None = None,
+        egress: EgressLog | None = None,
         on_refusal: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -146,7 +146,7 @@ class Dialer:
         self._health = health
         self._warn_only = warn_only
         self._warned = False
-        self._egress = egress if egress is not None else EgressLedger()
+        self._egress = egress if egress is not None else EgressLog()
         self._on_refusal = on_refusal
         self._clock = clock
         self._zones = {a.address: a.availability_zone for a in route.addresses}

@@ -1,4 +1,4 @@
-"""EgressLedger: what the clients of a session reached and were refused, counted as it happens.
+"""EgressLog: what the clients of a session reached and were refused, counted as it happens.
 
 Nothing of a call is kept but the service, the host and the address: no payload, no path, no query.
 Counting takes one step a call and no lock, so that threads do not wait for each other and a fork
@@ -7,20 +7,22 @@ cannot leave one held.
 
 from __future__ import annotations
 
+import html
 import itertools
-from typing import TYPE_CHECKING, Final
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from sm_private_client.privatelink.addresses import Verdict
-    from sm_private_client.transport.egress_records import Egress
+    from sm_private_client.privatelink.addresses import AddressVerdict
 
-__all__ = ["EgressLedger", "Tally"]
+__all__ = ["Counters", "Egress", "EgressLog", "EgressRecord"]
 
 NO_PRIVATE_ROUTE: Final = "no-private-route"
 """The rule of a refusal that came before any address was known."""
 
 
-class Tally:
+class Counters:
     """Counts what happens on one way; safe between threads and over forks.
 
     ``itertools.count`` moves on in one step of the interpreter, which no thread can interrupt.
@@ -58,15 +60,20 @@ def _number(counter: itertools.count[int]) -> int:
     return int(repr(counter).removeprefix("count(").removesuffix(")"))  # read without counting
 
 
-class EgressLedger:
+class EgressLog:
     """Keeps the tallies of one session; safe between threads and over forks."""
 
     def __init__(self) -> None:
-        self._tallies: dict[tuple[str, str, str, str | None, bool, str], Tally] = {}
+        self._counters: dict[tuple[str, str, str, str | None, bool, str], Counters] = {}
 
     def tally(
-        self, service_name: str, host: str, verdict: Verdict, *, availability_zone: str | None
-    ) -> Tally:
+        self,
+        service_name: str,
+        host: str,
+        verdict: AddressVerdict,
+        *,
+        availability_zone: str | None,
+    ) -> Counters:
         """Gives what counts the connections and calls to one address.
 
         Args:
@@ -77,21 +84,15 @@ class EgressLedger:
         """
         private = verdict.private and verdict.rule != "local"
         key = (service_name, host, verdict.address, availability_zone, private, verdict.rule)
-        return self._tallies.setdefault(key, Tally())
+        return self._counters.setdefault(key, Counters())
 
     def refused(self, service_name: str, host: str, *, address: str = "", rule: str) -> None:
         """Counts a refusal that no connection came before."""
         key = (service_name, host, address, None, False, rule)
-        self._tallies.setdefault(key, Tally()).refused()
+        self._counters.setdefault(key, Counters()).refused()
 
     def read(self, *, sealed: bool) -> Egress:
         """Gives what happened so far."""
-        # Here: every client counts, and few programs read.
-        from sm_private_client.transport.egress_records import (  # noqa: PLC0415
-            Egress,
-            EgressRecord,
-        )
-
         records = [
             EgressRecord(
                 service_name=key[0],
@@ -102,7 +103,128 @@ class EgressLedger:
                 rule=key[5],
                 **tally.read(),
             )
-            for key, tally in self._tallies.copy().items()
+            for key, tally in self._counters.copy().items()
         ]
         records.sort(key=lambda r: (r.service_name, r.host, r.address, r.rule))
         return Egress(sealed=sealed, records=tuple(records))
+
+
+_COLUMNS: Final = (
+    "service",
+    "host",
+    "address",
+    "zone",
+    "private",
+    "rule",
+    "connections",
+    "calls",
+    "refused",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EgressRecord:
+    """One way that calls of a session went, or were kept from going.
+
+    Attributes:
+        service_name: boto3's name of the service; ``instance metadata`` and
+            ``container credentials`` for what gives credentials on link-local addresses.
+        host: The host name.
+        address: The address; empty where none was looked up before the refusal.
+        availability_zone: Its zone; ``None`` where it is not known.
+        private: Whether the address was judged private. A stand-in on this machine is not, and
+            neither is what ``on_public_route="warn"`` let pass.
+        rule: What decided, as in ``AddressVerdict``: ``private-range``, ``eni``, ``vpc-cidr``,
+            ``s3-gateway``, ``link-local credentials``, ``local``, ``public``,
+            ``no-private-route``, …
+        connections: How many connections were made to it.
+        calls: How many requests were sent over them, each try of a retried one.
+        refused: How often it was refused; nothing was sent then.
+    """
+
+    service_name: str
+    host: str
+    address: str
+    availability_zone: str | None
+    private: bool
+    rule: str
+    connections: int
+    calls: int
+    refused: int
+
+    @property
+    def _row(self) -> tuple[str, ...]:
+        return (
+            self.service_name,
+            self.host,
+            self.address or "-",
+            self.availability_zone or "-",
+            "yes" if self.private else "no",
+            self.rule,
+            str(self.connections),
+            str(self.calls),
+            str(self.refused),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Egress:
+    """What a session reached since it was made; shows as a table in a terminal and a notebook.
+
+    Attributes:
+        sealed: Whether the session is sealed. In one that is not, clients of services outside the
+            SageMaker family are boto3's own, and not observed.
+        records: By service, host and address.
+    """
+
+    sealed: bool
+    records: tuple[EgressRecord, ...]
+
+    @property
+    def reached_public(self) -> bool:
+        """Whether a connection was made to what is neither private nor on this machine."""
+        return any(
+            record.connections and not record.private and record.rule != "local"
+            for record in self.records
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "sealed": self.sealed,
+            "reached_public": self.reached_public,
+            "records": [asdict(record) for record in self.records],
+        }
+
+    def as_json(self) -> str:
+        """Return it as JSON text."""
+        return json.dumps(self.as_dict(), indent=2)
+
+    def __str__(self) -> str:
+        rows = [_COLUMNS, *(record._row for record in self.records)]  # noqa: SLF001 - same module
+        widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, self._scope])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in record._row) + "</tr>"  # noqa: SLF001 - same module
+            for record in self.records
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+            f"<caption>{html.escape(self._scope)}</caption></table>"
+        )
+
+    @property
+    def _scope(self) -> str:
+        if self.sealed:
+            return "The session is sealed: this is every client of it."
+        return (
+            "The session is not sealed: clients of services outside the SageMaker family are not "
+            "observed."
+        )

@@ -478,7 +478,7 @@ def verified_by_client(client: BaseClient) -> bool | str:
             f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
             cause="only botocore's own HTTP session can; an asynchronous client has another.",
             remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
-            "sm_private_client.swap_in to create_client.",
+            "sm_private_client.integrations.aiobotocore to create_client.",
         )
     return carried._verify  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - see module
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from sm_private_client.cli.demonstration.events import Opening, Summary
-from sm_private_client.cli.demonstration.renderers import renderer_for
-from sm_private_client.cli.demonstration.stage import environment_of
-from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.console import ended_in_order
+from sm_private_client.cli.context import EXIT_STATUS
+from sm_private_client.cli.demo.output import Opening, Summary, renderer_for
+from sm_private_client.cli.demo.setup import environment_of
 from sm_private_client.cli.options import AsJson, Debug  # noqa: TC001 - typer reads annotations
 from sm_private_client.errors import MissingExtraError
 
@@ -35,7 +34,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command(epilog=EXIT_STATUS)
-def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - its callback has noted it
+def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:
     """Prove it on this machine, without AWS.
 
     Plays a VPC with SageMaker endpoints, trains and serves a scikit-learn model, finds the
@@ -47,7 +46,7 @@ def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG
     Examples:
       sm-private-client demo
       sm-private-client demo --json
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     if not run(as_json=as_json):
         raise typer.Exit(1)
 
@@ -72,7 +71,7 @@ def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = 
     held = False
     with ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
         renderer.show(Opening(text=_OPENING))
-        from sm_private_client.cli.demonstration.story import tell
+        from sm_private_client.cli.demo.script import tell
 
         with contextlib.closing(tell(started=started, on_ready=on_ready)) as events:
             for event in events:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.options import (
     AsJson,
     Debug,
@@ -16,13 +16,13 @@ from sm_private_client.cli.options import (
     Region,
     Services,
     VpcEndpoint,
+    cli_context,
     families,
-    invocation_of,
 )
-from sm_private_client.cli.shells import Shell, lines_for, shell_of
+from sm_private_client.cli.private_variables import Shell, lines_for, shell_of
 
 if TYPE_CHECKING:
-    from sm_private_client.cli.invocation import Invocation
+    from sm_private_client.cli.context import CliContext
     from sm_private_client.session import Session
 
 __all__ = ["app"]
@@ -59,7 +59,7 @@ def env(
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
     as_json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Print the lines that lead any AWS SDK, or the AWS CLI, over the private routes.
 
@@ -73,7 +73,7 @@ def env(
       sm-private-client env --shell fish | source
       sm-private-client env --shell dotenv > .env
       sm-private-client env --write-profile prod
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     from sm_private_client.cli.private_variables import reports_for, variables_for
     from sm_private_client.routing.settings import read_environment
 
@@ -81,7 +81,7 @@ def env(
         raise typer.BadParameter("--merge goes with --write-profile.")
     if shell is not None and (as_json or write is not None):
         raise typer.BadParameter("--shell goes with neither --json nor --write-profile.")
-    invocation, asked = invocation_of(context), families(service)
+    invocation, asked = cli_context(context), families(service)
     if write is not None:
         session = _session_of(invocation, write, region, profile, vpc_endpoint)
         _write(session, write, asked, merge=merge, as_json=as_json)
@@ -105,7 +105,7 @@ def env(
 
 
 def _session_of(
-    invocation: Invocation,
+    invocation: CliContext,
     write: str,
     region: str | None,
     profile: str | None,
@@ -126,8 +126,8 @@ def _session_of(
 def _write(
     session: Session, profile: str, asked: tuple[str, ...], *, merge: bool, as_json: bool
 ) -> None:
+    from sm_private_client.cli.aws_config import write_profile
     from sm_private_client.cli.private_variables import reports_for, variables_for
-    from sm_private_client.cli.profile_files import write_profile
 
     reports = reports_for(session, asked, anew=True)
     found = variables_for(session, reports, environ={})

@@ -13,8 +13,8 @@ from sm_private_client.cli.options import (
     Region,
     Services,
     VpcEndpoint,
+    cli_context,
     families,
-    invocation_of,
 )
 
 __all__ = ["EXIT_STATUS", "app"]
@@ -46,7 +46,7 @@ def exec_(
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
     as_json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Run a command that calls SageMaker over the private routes, without changing it.
 
@@ -58,13 +58,13 @@ def exec_(
       sm-private-client exec -- aws sagemaker list-endpoints
       sm-private-client exec --region eu-west-1 -- python train.py --epochs 3
       sm-private-client exec --guard -- python train.py
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     asked = families(service)
     from sm_private_client.cli.execution import execute
 
     raise typer.Exit(
         execute(
-            invocation_of(context),
+            cli_context(context),
             words,
             services=asked,
             region=region,

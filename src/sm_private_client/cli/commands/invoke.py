@@ -21,15 +21,14 @@ from sm_private_client.cli.call_options import (
     Timeout,
     predictor_options,
 )
-from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, invocation_of
-from sm_private_client.cli.outputs import STANDARD, open_output
+from sm_private_client.cli.console import STANDARD, ended_in_order, open_output
+from sm_private_client.cli.context import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sm_private_client.cli.outputs import Output
+    from sm_private_client.cli.console import Output
     from sm_private_client.inference.predictor import Predictor
 
 __all__ = ["app"]
@@ -149,7 +148,7 @@ def invoke(
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
     as_json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Call a model once and write its answer, as it is, to a file or stdout.
 
@@ -161,7 +160,7 @@ def invoke(
       sm-private-client invoke churn-xgb --body @row.json --content-type application/json out.json
       sm-private-client invoke chat-llm --body @prompt.json --content-type application/json --stream
       sm-private-client invoke summarise-llm --body @big.json --async --s3-prefix s3://inputs/a/
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     if stream and is_async:
         raise typer.BadParameter("--stream and --async exclude each other.")
     of_jobs = (input_location, s3_prefix, invocation_timeout_seconds, request_ttl_seconds)
@@ -171,7 +170,7 @@ def invoke(
             "--request-ttl-seconds go with --async."
         )
     payload = _payload(body, input_location)
-    session = invocation_of(context).session(
+    session = cli_context(context).session(
         region=region, profile=profile, vpc_endpoint=vpc_endpoint
     )
     with ended_in_order(), open_output(outfile) as output:
@@ -244,7 +243,7 @@ def _stream(predictor: Predictor, call: _Call) -> None:
 
 
 def _wait_for(predictor: Predictor, call: _Call) -> None:
-    from sm_private_client.inference.codecs.plain import BytesCodec
+    from sm_private_client.inference.codecs.codec import BytesCodec
 
     job = predictor.submit(call.body, codec=BytesCodec(), members=call.members, **call.options)
     # Told before the wait: whoever ends that finds the answer by it.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
+from botocore.exceptions import ClientError
 
 from sm_private_client.cli.call_options import (
     Accept,
@@ -20,12 +23,16 @@ from sm_private_client.cli.call_options import (
     Timeout,
     predictor_options,
 )
-from sm_private_client.cli.ending import ended_in_order
-from sm_private_client.cli.invocation import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, invocation_of
-from sm_private_client.cli.outputs import STANDARD, open_output
+from sm_private_client.cli.console import STANDARD, ended_in_order, open_output
+from sm_private_client.cli.context import EXIT_STATUS
+from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, cli_context
+from sm_private_client.errors import PayloadError
+from sm_private_client.inference.codecs import encode
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Rows", "app", "open_rows"]
 
 _OF_EVERY_CALL: Final = frozenset({"certificate", "not-authenticated", "not-permitted"})
 """Rows of the retry table whose errors are not one item's: every other call ends in them too."""
@@ -78,7 +85,7 @@ def map_(
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
     as_json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Call a model for every row of a file and write the answers in the same order.
 
@@ -90,8 +97,8 @@ def map_(
     Examples:
       sm-private-client map churn-xgb --in rows.jsonl --out answers.jsonl --journal run.journal
       sm-private-client map churn-xgb --in rows.jsonl --out - --content-type text/csv
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
-    from sm_private_client.cli.json_rows import open_rows
+    """
+    from sm_private_client.cli.commands.map import open_rows
     from sm_private_client.errors import PayloadError, PrivateClientError
     from sm_private_client.inference.codecs import encode
 
@@ -102,7 +109,7 @@ def map_(
     given = {"accept": accept, "custom_attributes": custom_attributes, "timeout": timeout}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     with ended_in_order(), open_rows(source) as rows, open_output(out) as output:
-        session = invocation_of(context).session(
+        session = cli_context(context).session(
             region=region, profile=profile, vpc_endpoint=vpc_endpoint
         )
         predictor = session.predictor(
@@ -143,7 +150,7 @@ def map_(
 
 def _ends_the_run(error: Exception) -> bool:
     from sm_private_client.errors import PayloadError, PrivateClientError
-    from sm_private_client.inference.retry_table import classify
+    from sm_private_client.inference.retry_rules import classify
 
     if isinstance(error, PrivateClientError):  # no private route, a public address, …
         return not isinstance(error, PayloadError)
@@ -167,3 +174,86 @@ def _check_different(**paths: str | None) -> None:
         other = seen.setdefault(Path(path).expanduser().resolve(), option)
         if other != option:
             raise typer.BadParameter(f"{other} and {option} name the same file.")
+
+
+class _NotJson:
+    """Stands for a line that is not JSON; no codec takes it, so it is never sent."""
+
+
+class Rows:
+    """The lines of a file, as Python values, one at a time; blank ones are passed over.
+
+    Args:
+        file: The file, of bytes.
+        total: How many lines there are; ``None`` where that is not known.
+    """
+
+    def __init__(self, file: IO[bytes], total: int | None) -> None:
+        self._file = file
+        self._total = total
+        self._broken: dict[int, PayloadError] = {}
+
+    def items(self) -> Any:  # noqa: ANN401 - sized only where the number is known
+        """Gives what is to be mapped."""
+        return iter(self) if self._total is None else self
+
+    def __len__(self) -> int:
+        return self._total or 0
+
+    def __iter__(self) -> Iterator[Any]:
+        index = 0
+        for number, line in enumerate(self._file, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:  # what it says would show the line
+                self._broken[index] = PayloadError(
+                    f"Line {number} is not JSON in UTF-8; nothing was sent for it.",
+                    remedy="mend that line.",
+                )
+                value = _NotJson()
+            yield value
+            index += 1
+
+    def line_of(self, index: int, answer: object) -> tuple[bytes, bool]:
+        """Gives an answer, or an error, as a line, and whether it is an answer."""
+        error = self._broken.pop(index, None) or answer
+        if not isinstance(error, Exception):
+            try:
+                return encode(answer, "application/json").body + b"\n", True
+            except PayloadError as refused:
+                error = refused
+        told: dict[str, Any] = {"item": index, "type": type(error).__name__}
+        if isinstance(error, ClientError):
+            told["code"] = error.response.get("Error", {}).get("Code")
+        told["message"] = str(error)
+        return json.dumps({"error": told}).encode() + b"\n", False
+
+
+@contextmanager
+def open_rows(path: str) -> Iterator[Rows]:
+    """Opens the rows for the length of a ``with`` block.
+
+    Args:
+        path: A file of JSON Lines; ``-`` for standard input.
+
+    Raises:
+        typer.BadParameter: It cannot be read.
+    """
+    if path == STANDARD:
+        yield Rows(sys.stdin.buffer, None)
+        return
+    try:
+        file = Path(path).expanduser().open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{path!r} cannot be read: {error.strerror}.") from error
+    with file:
+        yield Rows(file, _count(file) if file.seekable() else None)
+
+
+def _count(file: IO[bytes]) -> int:
+    """Counts the rows, for a progress bar, and goes back to the start."""
+    total = sum(1 for line in file if line.strip())
+    file.seek(0)
+    return total

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.lazy_commands import LazyCommands
 
 __all__ = ["app"]
@@ -19,23 +19,23 @@ class _Policy(LazyCommands):
             "Write the policy document that a sentence means, and look it over.",
         ),
         "check": (
-            "policy_reading",
+            "policy_check",
             "Look a policy over before AWS does: what is refused, and what is likely not meant.",
         ),
         "explain": (
-            "policy_reading",
+            "policy_check",
             "Say in one English line what each statement of a policy really does.",
         ),
         "simulate": (
-            "policy_reading",
+            "policy_check",
             "Judge one call by a policy: allowed or denied, by which statement, and why.",
         ),
         "apply": (
-            "policy_changing",
+            "policy_apply",
             "Give a VPC endpoint a policy, once it is known what that changes.",
         ),
         "restore": (
-            "policy_changing",
+            "policy_apply",
             "Give a VPC endpoint back a policy that `policy apply` replaced.",
         ),
     }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.console import STANDARD, open_output
+from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.options import Debug  # noqa: TC001 - typer reads annotations
-from sm_private_client.cli.outputs import STANDARD, open_output
 from sm_private_client.cli.policy_files import print_json, problems_as_json, read_policy, refuse
 from sm_private_client.policy import (
     EndpointPolicy,
@@ -20,7 +20,7 @@ from sm_private_client.policy import (
     parse,
     to_json,
 )
-from sm_private_client.policy.principals import read_caller
+from sm_private_client.policy.caller import read_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +123,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command(epilog=EXIT_STATUS)
 def build(
-    context: typer.Context,  # noqa: ARG001 - every command has it
+    context: typer.Context,
     *,
     allow: Annotated[
         list[str] | None,
@@ -230,7 +230,7 @@ def build(
         bool,
         typer.Option("--json", help="Print the document with its explanation and warnings."),
     ] = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Write the policy document that a sentence means, and look it over.
 
@@ -244,7 +244,7 @@ def build(
       sm-private-client policy build --allow-invoking churn-xgb --region us-east-1 --out policy.json
       sm-private-client policy build --confine-to-vpc-endpoint vpce-0fe5b17a0707d6abc
       sm-private-client policy build --confine-to-vpc vpc-0d2a3b4c5d6e7f801 --deny 'sagemaker:*'
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     sentence = _Sentence(
         allow=tuple(allow or ()),
         deny=tuple(deny or ()),

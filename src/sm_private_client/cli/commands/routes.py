@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sm_private_client.cli.invocation import EXIT_STATUS
+from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.options import (
     AsJson,
     Debug,
@@ -14,8 +14,8 @@ from sm_private_client.cli.options import (
     Region,
     Services,
     VpcEndpoint,
+    cli_context,
     families,
-    invocation_of,
 )
 
 __all__ = ["app"]
@@ -33,7 +33,7 @@ def routes(
     profile: Profile = None,
     vpc_endpoint: VpcEndpoint = None,
     as_json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback has noted it
+    debug: Debug = False,
 ) -> None:
     """Print how each service is reached from here and why, or why not.
 
@@ -45,12 +45,12 @@ def routes(
       sm-private-client routes
       sm-private-client routes --service sagemaker-runtime --service sagemaker
       sm-private-client routes --vpc-endpoint vpce-0fe5b17a0707d6abc --json
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     from sm_private_client.cli import route_views
     from sm_private_client.cli.route_reports import NEEDED, Standing, report_on
     from sm_private_client.privatelink.services import routable_service_names
 
-    invocation = invocation_of(context)
+    invocation = cli_context(context)
     asked = families(service)
     session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
     reports = []

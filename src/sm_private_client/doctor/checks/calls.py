@@ -1,4 +1,4 @@
-"""Checks of the route, the endpoint policy, the signed call, the siblings and the plugin hook."""
+"""Checks of route, endpoint policy, signed call, other services and plugin hook."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.checks.check import (
     Check,
-    Verdict,
-    broken,
-    could_not_look,
-    doubtful,
-    fine,
+    CheckResult,
+    failure,
+    ok,
+    unknown,
+    warning,
 )
 from sm_private_client.doctor.checks.session import (
     EXPIRED_CODES,
     SIGNATURE_CODES,
     UNKNOWN_KEY_CODES,
 )
-from sm_private_client.doctor.facts import Facts, Identity, RouteFailure, ServiceFacts, SiblingFacts
-from sm_private_client.doctor.unknown import Unknown
+from sm_private_client.doctor.facts import (
+    Facts,
+    Identity,
+    OtherServiceFacts,
+    RouteFailure,
+    ServiceFacts,
+)
+from sm_private_client.doctor.observations import Unknown
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.evaluation import Decision, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.account_facts import VpcEndpointFacts
+    from sm_private_client.doctor.observations import VpcEndpointFacts
 
-__all__ = ["CALL", "HOOK", "PERMISSION", "POLICY", "ROUTE", "SIBLINGS"]
+__all__ = ["CALL", "HOOK", "OTHER_SERVICES", "PERMISSION", "POLICY", "ROUTE"]
 
 _THROTTLED: Final = "*Throttl*"
 _LAST_CLIENT_ERROR: Final = 499
@@ -54,11 +60,11 @@ _NO_WAY: Final = (
 )
 
 
-def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _route(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route = service.route
     if isinstance(route, RouteFailure):
         wanted = service.endpoint_services[0] if service.endpoint_services else service.service_name
-        yield broken(
+        yield failure(
             service.service_name,
             route.what.rstrip(":.").strip() + ".",
             first=_first_remedy(service.vpc_endpoints),
@@ -67,12 +73,12 @@ def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         )
     elif route.is_local:
         seen = f"{route.host} is a stand-in on this machine, not a private route."
-        yield fine(service.service_name, seen)
+        yield ok(service.service_name, seen)
     elif route.source == "public":
         seen = (
             f"There is no private route, and on_public_route='warn' lets calls go to {route.host}."
         )
-        yield doubtful(
+        yield warning(
             service.service_name,
             seen,
             first=_first_remedy(service.vpc_endpoints),
@@ -80,7 +86,7 @@ def _route(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             vpc=facts.vpc_id or "<vpc>",
         )
     else:
-        yield fine(service.service_name, f"Calls go to {route.host} ({route.source}).")
+        yield ok(service.service_name, f"Calls go to {route.host} ({route.source}).")
 
 
 def _first_remedy(told: object) -> str:
@@ -117,34 +123,34 @@ def _is_listing(action: str) -> bool:
     return action.rpartition(":")[2].startswith("List")
 
 
-def _policy(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used, call = service.serving, service.call
     refused = call is not None and "endpoint polic" in call.denied_by.lower()
     subject = used.vpc_endpoint.vpc_endpoint_id if used is not None else service.service_name
     action = call.action if call is not None else "sagemaker:InvokeEndpoint"
     values = {"vpc_endpoint": subject, "action": action}
     if refused:
-        yield broken(
+        yield failure(
             subject, f"AWS says that the VPC endpoint's policy refuses {action}.", **values
         )
         return
     if used is None:
         return
     if service.has_endpoint_policy is False or used.policy is None:
-        yield fine(subject, "Its endpoint service takes no endpoint policies.")
+        yield ok(subject, "Its endpoint service takes no endpoint policies.")
         return
     if isinstance(facts.identity, Unknown):
-        yield could_not_look(subject, facts.identity)
+        yield unknown(subject, facts.identity)
         return
     decision = _decision(facts, service, facts.identity, used, action)
     if isinstance(decision, Unknown):
-        yield could_not_look(subject, decision)
+        yield unknown(subject, decision)
     elif decision.allowed:
-        yield fine(subject, decision.why)
+        yield ok(subject, decision.why)
     elif call is not None and call.expected:
-        yield doubtful(subject, f"{decision.why} The call came through nevertheless.", **values)
+        yield warning(subject, f"{decision.why} The call came through nevertheless.", **values)
     else:
-        yield broken(subject, decision.why, **values)
+        yield failure(subject, decision.why, **values)
 
 
 def _decision(
@@ -182,7 +188,7 @@ POLICY = Check(
 )
 
 
-def _permission(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _permission(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     call = service.call
     if call is None or call.code is None or "AccessDenied" not in call.code:
@@ -191,7 +197,7 @@ def _permission(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         return
     by = f" by its {call.denied_by}" if call.denied_by else ""
     reason = f"the call was answered, but {call.action} is refused to this identity{by}"
-    yield could_not_look(service.service_name, Unknown(reason=reason, permission=call.action))
+    yield unknown(service.service_name, Unknown(reason=reason, permission=call.action))
 
 
 PERMISSION = Check(
@@ -204,34 +210,34 @@ PERMISSION = Check(
 )
 
 
-def _call(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _call(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     call = service.call
     name = service.service_name
     if call is None:
         if service.has_route and service.works:
             reason = "no harmless call is known for it, or there are no credentials"
-            yield could_not_look(name, Unknown(reason=f"{reason}; TLS was answered"))
+            yield unknown(name, Unknown(reason=f"{reason}; TLS was answered"))
         return
     code = call.code or ""
     if call.expected:
         answered = f"{call.operation} was answered"
         proof = f" with {code}, which only {name} says" if code else ""
-        yield fine(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
+        yield ok(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
     elif call.failure is not None:
-        yield broken(name, f"{call.operation} got no answer: {call.failure}", name=name)
+        yield failure(name, f"{call.operation} got no answer: {call.failure}", name=name)
     elif code in EXPIRED_CODES | SIGNATURE_CODES | UNKNOWN_KEY_CODES or "AccessDenied" in code:
         return  # said by the checks of credentials, policy and permission
     elif fnmatch.fnmatchcase(code, _THROTTLED):
-        yield doubtful(name, f"{call.operation} was throttled ({code}).", name=name)
+        yield warning(name, f"{call.operation} was throttled ({code}).", name=name)
     elif call.status is not None and call.status > _LAST_CLIENT_ERROR:
         seen = f"{call.operation} was answered with {code} (HTTP {call.status})."
-        yield broken(name, seen, name=name)
+        yield failure(name, seen, name=name)
     elif name in ("sagemaker", "sagemaker-runtime"):
         seen = f"{call.operation} was answered with {code}, which {name} would not say."
-        yield broken(name, seen, name=name)
+        yield failure(name, seen, name=name)
     else:
-        yield fine(name, f"{call.operation} was answered with {code}: somebody is there.")
+        yield ok(name, f"{call.operation} was answered with {code}: somebody is there.")
 
 
 CALL = Check(
@@ -260,53 +266,56 @@ CALL = Check(
 )
 
 
-def _siblings(facts: Facts) -> Iterator[Verdict]:
-    for sibling in facts.siblings:
-        name = sibling.service_name
-        values = {"command": _sibling_command(facts, sibling)}
-        about = f"{sibling.host} ({sibling.purpose})"
-        if sibling.private and sibling.reached is not False:
-            yield fine(name, f"{about} is private, through {sibling.through}.")
-        elif sibling.reached:
-            seen = f"{about} is reached at {sibling.addresses[0]}, which is public."
-            yield doubtful(name, seen, **values)
+def _other_services(facts: Facts) -> Iterator[CheckResult]:
+    for other_service in facts.other_services:
+        name = other_service.service_name
+        values = {"command": _other_service_command(facts, other_service)}
+        about = f"{other_service.host} ({other_service.purpose})"
+        if other_service.private and other_service.reached is not False:
+            yield ok(name, f"{about} is private, through {other_service.through}.")
+        elif other_service.reached:
+            seen = f"{about} is reached at {other_service.addresses[0]}, which is public."
+            yield warning(name, seen, **values)
         else:
-            why = sibling.failure or "no answer"
-            yield doubtful(name, f"{about} is not reached: {why}.", **values)
+            why = other_service.failure or "no answer"
+            yield warning(name, f"{about} is not reached: {why}.", **values)
 
 
-def _sibling_command(facts: Facts, sibling: SiblingFacts) -> str:
-    if sibling.interface is not None:
-        turn = f"modify-vpc-endpoint --vpc-endpoint-id {sibling.interface} --private-dns-enabled"
+def _other_service_command(facts: Facts, other_service: OtherServiceFacts) -> str:
+    if other_service.interface is not None:
+        turn = (
+            f"modify-vpc-endpoint --vpc-endpoint-id {other_service.interface} --private-dns-enabled"
+        )
         return f"aws ec2 {turn}"
     return (
         f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name "
-        f"{sibling.endpoint_service} --vpc-id {facts.vpc_id or '<vpc>'} --subnet-ids <subnets> "
+        f"{other_service.endpoint_service} --vpc-id {facts.vpc_id or '<vpc>'} "
+        "--subnet-ids <subnets> "
         "--private-dns-enabled"
     )
 
 
-SIBLINGS = Check(
-    name="sibling",
+OTHER_SERVICES = Check(
+    name="other-service",
     looks_at="the services that SageMaker code also calls (STS, S3, Logs, ECR, KMS; with --deep "
     "all of them): private, public or unreachable",
     meaning="code that calls it leaves the private network, or hangs until its time-outs are over.",
     remedies=("{command}",),
-    session=_siblings,
+    session=_other_services,
 )
 
 
-def _hook(facts: Facts) -> Iterator[Verdict]:
+def _hook(facts: Facts) -> Iterator[CheckResult]:
     hook = facts.hook
     variable = "BOTOCORE_EXPERIMENTAL__PLUGINS"
     if not hook.wanted:
-        yield fine(variable, "It does not name our plugin; only this package's clients are routed.")
+        yield ok(variable, "It does not name our plugin; only this package's clients are routed.")
     elif isinstance(hook.live, Unknown):
-        yield could_not_look(variable, hook.live)
+        yield unknown(variable, hook.live)
     elif hook.live:
-        yield fine(variable, "It names our plugin, and a plain client is routed.")
+        yield ok(variable, "It names our plugin, and a plain client is routed.")
     else:
-        yield broken(variable, "It names our plugin, but a plain client is not routed by it.")
+        yield failure(variable, "It names our plugin, but a plain client is not routed by it.")
 
 
 HOOK = Check(

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sm_private_client.doctor.facts import Facts, ServiceFacts
-from sm_private_client.doctor.records import Finding, HopName, Status
+from sm_private_client.doctor.findings import Finding, HopName, Status
 
 if TYPE_CHECKING:
-    from sm_private_client.doctor.unknown import Unknown
+    from sm_private_client.doctor.observations import Unknown
 
-__all__ = ["Check", "Verdict", "broken", "could_not_look", "doubtful", "fine", "worse"]
+__all__ = ["Check", "CheckResult", "failure", "failure_or_warning", "ok", "unknown", "warning"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class CheckResult:
     """What a check's function says about one subject.
 
     Attributes:
@@ -36,29 +36,31 @@ class Verdict:
     hop: HopName | None = None
 
 
-def fine(subject: str, seen: str) -> Verdict:
+def ok(subject: str, seen: str) -> CheckResult:
     """Says that a subject is well."""
-    return Verdict(status="ok", subject=subject, seen=seen)
+    return CheckResult(status="ok", subject=subject, seen=seen)
 
 
-def broken(subject: str, seen: str, /, **values: str) -> Verdict:
+def failure(subject: str, seen: str, /, **values: str) -> CheckResult:
     """Says that a subject breaks the way."""
-    return Verdict(status="failure", subject=subject, seen=seen, values=values)
+    return CheckResult(status="failure", subject=subject, seen=seen, values=values)
 
 
-def doubtful(subject: str, seen: str, /, **values: str) -> Verdict:
+def warning(subject: str, seen: str, /, **values: str) -> CheckResult:
     """Says that a subject is wrong without breaking the way."""
-    return Verdict(status="warning", subject=subject, seen=seen, values=values)
+    return CheckResult(status="warning", subject=subject, seen=seen, values=values)
 
 
-def worse(service: ServiceFacts, subject: str, seen: str, /, **values: str) -> Verdict:
+def failure_or_warning(
+    service: ServiceFacts, subject: str, seen: str, /, **values: str
+) -> CheckResult:
     """Says that a subject is wrong: a failure where the service's way is broken, else a warning."""
-    return (doubtful if service.works else broken)(subject, seen, **values)
+    return (warning if service.works else failure)(subject, seen, **values)
 
 
-def could_not_look(subject: str, why: Unknown) -> Verdict:
+def unknown(subject: str, why: Unknown) -> CheckResult:
     """Says that a subject could not be looked at."""
-    return Verdict(
+    return CheckResult(
         status="unknown",
         subject=subject,
         seen=f"could not be looked at: {why.reason}",
@@ -66,8 +68,8 @@ def could_not_look(subject: str, why: Unknown) -> Verdict:
     )
 
 
-OfSession = Callable[[Facts], Iterable[Verdict]]
-OfService = Callable[[Facts, ServiceFacts], Iterable[Verdict]]
+OfSession = Callable[[Facts], Iterable[CheckResult]]
+OfService = Callable[[Facts, ServiceFacts], Iterable[CheckResult]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ class Check:
                 for verdict in self.service(facts, service):
                     yield self._finding(verdict, service.service_name)
 
-    def _finding(self, verdict: Verdict, service_name: str | None) -> Finding:
+    def _finding(self, verdict: CheckResult, service_name: str | None) -> Finding:
         wrong = verdict.status in ("failure", "warning")
         remedies = tuple(text.format(**verdict.values) for text in self.remedies) if wrong else ()
         if verdict.permission is not None:

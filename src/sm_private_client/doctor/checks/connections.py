@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Final, Literal
 
 from sm_private_client.doctor.checks.check import (
     Check,
-    Verdict,
-    broken,
-    could_not_look,
-    doubtful,
-    fine,
-    worse,
+    CheckResult,
+    failure,
+    failure_or_warning,
+    ok,
+    unknown,
+    warning,
 )
-from sm_private_client.doctor.checks.firewalls import blocked_directions, lets_in
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
-from sm_private_client.doctor.unknown import Unknown, known
+from sm_private_client.doctor.observations import Unknown, known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sm_private_client.doctor.network_facts import NameAnswer
+    from sm_private_client.doctor.observations import (
+        AclEntry,
+        GroupRule,
+        NameAnswer,
+        NetworkAcl,
+        SecurityGroup,
+    )
 
 __all__ = [
     "ACLS",
@@ -29,7 +35,88 @@ __all__ = [
     "GROUPS",
     "LATENCY",
     "RESOLVER",
+    "blocked_directions",
+    "lets_in",
 ]
+
+_HTTPS: Final = 443
+_ANSWERS: Final = 40000
+"""A port that answers go to: Linux takes 32768 to 60999, and AWS asks to allow 1024 to 65535."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def lets_in(
+    groups: Iterable[SecurityGroup], *, sources: Iterable[str], own_group_ids: Iterable[str]
+) -> bool | None:
+    """Says whether the groups let TCP to port 443 in from us.
+
+    Args:
+        groups: The groups of the VPC endpoint; each adds to what is let in.
+        sources: Where our packets come from, as CIDRs; the VPC's where our address is not known,
+            and then a part of it is enough.
+        own_group_ids: Our own groups.
+
+    Returns:
+        ``None`` where a rule names a group or prefix list and ours are not known.
+    """
+    own = set(own_group_ids)
+    nets = [ipaddress.ip_network(source) for source in sources]
+    open_rules = [rule for group in groups for rule in group.rules if _covers(rule)]
+    for rule in open_rules:
+        if own & set(rule.group_ids) or any(_overlaps(cidr, nets) for cidr in rule.cidrs):
+            return True
+    unclear = any(rule.prefix_list_ids or (rule.group_ids and not own) for rule in open_rules)
+    return None if unclear or (open_rules and not nets) else False
+
+
+def _covers(rule: GroupRule) -> bool:
+    if rule.protocol == "-1":
+        return True
+    if rule.protocol not in ("tcp", "6"):
+        return False
+    first, last = rule.from_port, rule.to_port
+    return first is None or last is None or first <= _HTTPS <= last
+
+
+def _overlaps(cidr: str, nets: list[Network]) -> bool:
+    allowed = ipaddress.ip_network(cidr)
+    return any(net.version == allowed.version and net.overlaps(allowed) for net in nets)
+
+
+def blocked_directions(
+    acl: NetworkAcl, *, sources: Iterable[str]
+) -> tuple[Literal["inbound", "outbound"], ...]:
+    """Gives the directions in which a network ACL drops the traffic of our calls.
+
+    Inbound is port 443 from us; outbound are the answers to our ephemeral ports, because network
+    ACLs keep no state.
+    """
+    nets = [ipaddress.ip_network(source) for source in sources]
+    blocked: list[Literal["inbound", "outbound"]] = []
+    for net in nets:
+        if not _allows(acl.entries, net, egress=False, port=_HTTPS):
+            blocked.append("inbound")
+        if not _allows(acl.entries, net, egress=True, port=_ANSWERS):
+            blocked.append("outbound")
+    return tuple(dict.fromkeys(blocked))
+
+
+def _allows(entries: tuple[AclEntry, ...], net: Network, *, egress: bool, port: int) -> bool:
+    for entry in sorted(entries, key=lambda e: e.number):
+        if entry.egress == egress and _matches(entry, net, port):
+            return entry.allow
+    return False
+
+
+def _matches(entry: AclEntry, net: Network, port: int) -> bool:
+    about = ipaddress.ip_network(entry.cidr)
+    if entry.protocol not in ("-1", "6", "tcp") or about.version != net.version:
+        return False
+    within = net.subnet_of(about)  # type: ignore[arg-type] # of the same version
+    first, last = entry.from_port, entry.to_port
+    return within and (first is None or last is None or first <= port <= last)
+
 
 _SLOW: Final = 0.25
 """Seconds for TCP and TLS together; inside a region they take a few milliseconds."""
@@ -46,16 +133,16 @@ _NO_ENDPOINT: Final = (
 )
 
 
-def _resolver(facts: Facts) -> Iterator[Verdict]:
+def _resolver(facts: Facts) -> Iterator[CheckResult]:
     names = [name for service in facts.services for name in service.names]
     if not names:
         return
     if all(name.unanswered for name in names):
         seen = f"No name was answered; asked was {facts.resolver}."
-        say = doubtful if any(s.works for s in facts.services) else broken
+        say = warning if any(s.works for s in facts.services) else failure
         yield say(facts.resolver, seen, resolver=facts.resolver)
     else:
-        yield fine(facts.resolver, f"{facts.resolver} answers.")
+        yield ok(facts.resolver, f"{facts.resolver} answers.")
 
 
 RESOLVER = Check(
@@ -72,25 +159,25 @@ RESOLVER = Check(
 )
 
 
-def _dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for name in service.names:
         used = _is_used(service, name)
         values = {"host": name.host, "resolver": facts.resolver}
         if name.failure is not None:
             seen = f"{name.host} {name.failure}; asked was {facts.resolver}."
-            yield (broken if used and not service.works else doubtful)(name.host, seen, **values)
+            yield (failure if used and not service.works else warning)(name.host, seen, **values)
         elif name.refused:
             address, why = name.refused[0]
             seen = f"{name.host} resolves to {address}, which {why}; asked was {facts.resolver}."
             if used and not service.works and service.serving is not None:
-                yield broken(name.host, seen, **values)
+                yield failure(name.host, seen, **values)
             elif name.kind == "default" and not _has_private_dns(service):
-                yield fine(name.host, seen)
+                yield ok(name.host, seen)
             else:
-                yield doubtful(name.host, seen, **values)
+                yield warning(name.host, seen, **values)
         else:
             listed = ", ".join(name.addresses)
-            yield fine(name.host, f"{name.host} resolves to {listed}; asked was {facts.resolver}.")
+            yield ok(name.host, f"{name.host} resolves to {listed}; asked was {facts.resolver}.")
 
 
 def _has_private_dns(service: ServiceFacts) -> bool:
@@ -125,31 +212,31 @@ DNS = Check(
 )
 
 
-def _groups(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
     if used is None or used.kind != "interface":
         return
     groups = used.security_groups
     subject = used.vpc_endpoint.vpc_endpoint_id
     if isinstance(groups, Unknown):
-        yield could_not_look(subject, groups)
+        yield unknown(subject, groups)
         return
     if not groups:
         return
     ids = ", ".join(group.group_id for group in groups)
     if any(peer.connected for peer in service.peers):
-        yield fine(subject, f"{ids} lets us in: a connection stands.")
+        yield ok(subject, f"{ids} lets us in: a connection stands.")
         return
     allowed = lets_in(groups, sources=facts.sources, own_group_ids=facts.own_group_ids)
     if allowed is None:
         reason = f"whether {ids} lets us in depends on groups or addresses that are not known"
-        yield could_not_look(subject, Unknown(reason=reason))
+        yield unknown(subject, Unknown(reason=reason))
     elif allowed:
-        yield fine(subject, f"{ids} lets port 443 in from us.")
+        yield ok(subject, f"{ids} lets port 443 in from us.")
     else:
         source = facts.sources[0] if facts.sources else "<your CIDR>"
         seen = f"{ids} does not let TCP port 443 in from {source}."
-        yield worse(service, subject, seen, group=groups[0].group_id, source=source)
+        yield failure_or_warning(service, subject, seen, group=groups[0].group_id, source=source)
 
 
 GROUPS = Check(
@@ -165,12 +252,12 @@ GROUPS = Check(
 )
 
 
-def _acls(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
     if used is None or used.kind != "interface":
         return
     if isinstance(used.network_acls, Unknown):
-        yield could_not_look(used.vpc_endpoint.vpc_endpoint_id, used.network_acls)
+        yield unknown(used.vpc_endpoint.vpc_endpoint_id, used.network_acls)
         return
     zones = {s.subnet_id: s.availability_zone for s in known(used.subnets) or ()}
     reached = {p.address.availability_zone for p in service.peers if p.connected}
@@ -178,7 +265,7 @@ def _acls(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         guarded = [s for s in acl.subnet_ids if zones.get(s) not in reached or s not in zones]
         blocked = blocked_directions(acl, sources=facts.sources)
         if not blocked or not guarded:
-            yield fine(acl.acl_id, f"{acl.acl_id} lets port 443 in and the answers out.")
+            yield ok(acl.acl_id, f"{acl.acl_id} lets port 443 in and the answers out.")
             continue
         source = facts.sources[0]
         direction = blocked[0]
@@ -188,7 +275,7 @@ def _acls(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             f"{', '.join(guarded)}."
         )
         first, _, last = ports.partition("-")
-        yield worse(
+        yield failure_or_warning(
             service,
             acl.acl_id,
             seen,
@@ -224,7 +311,7 @@ ACLS = Check(
 )
 
 
-def _connection(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _connection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     lost = [peer for peer in service.peers if not peer.connected]
     stands = len(lost) < len(service.peers)
@@ -232,10 +319,10 @@ def _connection(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         values = {"address": peer.address.address}
         if peer.connected:
             seen = f"{peer.label} took a connection in {peer.seconds * 1000:.0f} ms."
-            yield fine(peer.address.address, seen)
+            yield ok(peer.address.address, seen)
             continue
         seen = f"{peer.label}: {peer.tcp_failure}."
-        say = doubtful if stands or service.works else broken
+        say = warning if stands or service.works else failure
         yield say(peer.address.address, seen, **values)
 
 
@@ -254,7 +341,7 @@ CONNECTION = Check(
 )
 
 
-def _latency(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _latency(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     for peer in service.peers:
         if not peer.is_good or peer.tls is None:
@@ -262,9 +349,9 @@ def _latency(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         took = peer.seconds + peer.tls.seconds
         seen = f"{peer.label} took {took * 1000:.0f} ms for connection and TLS."
         if took > _SLOW:
-            yield doubtful(peer.address.address, seen)
+            yield warning(peer.address.address, seen)
         else:
-            yield fine(peer.address.address, seen)
+            yield ok(peer.address.address, seen)
 
 
 LATENCY = Check(

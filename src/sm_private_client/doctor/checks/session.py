@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.checks.check import (
     Check,
-    Verdict,
-    broken,
-    could_not_look,
-    doubtful,
-    fine,
+    CheckResult,
+    failure,
+    ok,
+    unknown,
+    warning,
 )
 from sm_private_client.doctor.facts import Credentials, Facts
 from sm_private_client.doctor.hosts import covered_by_no_proxy
-from sm_private_client.doctor.unknown import Unknown
+from sm_private_client.doctor.observations import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +52,11 @@ _SOON: Final = 900.0
 """Seconds before expiry from which on it is said; botocore itself renews that early."""
 
 
-def _settings(facts: Facts) -> Iterator[Verdict]:
+def _settings(facts: Facts) -> Iterator[CheckResult]:
     if facts.settings_problem is not None:
-        yield broken("settings", f"{facts.settings_problem.rstrip('.')}.")
+        yield failure("settings", f"{facts.settings_problem.rstrip('.')}.")
         return
-    yield fine("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
+    yield ok("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
 
 
 SETTINGS = Check(
@@ -73,12 +73,12 @@ SETTINGS = Check(
 )
 
 
-def _bundle(facts: Facts) -> Iterator[Verdict]:
+def _bundle(facts: Facts) -> Iterator[CheckResult]:
     environment = facts.environment
     if environment.ca_bundle_problem is not None:
-        yield broken(environment.ca_bundle, environment.ca_bundle_problem)
+        yield failure(environment.ca_bundle, environment.ca_bundle_problem)
     elif facts.settings_problem is None:
-        yield fine(environment.ca_bundle, f"TLS is verified with {environment.ca_bundle}.")
+        yield ok(environment.ca_bundle, f"TLS is verified with {environment.ca_bundle}.")
 
 
 BUNDLE = Check(
@@ -92,20 +92,20 @@ BUNDLE = Check(
 )
 
 
-def _credentials(facts: Facts) -> Iterator[Verdict]:
+def _credentials(facts: Facts) -> Iterator[CheckResult]:
     found = facts.credentials
     if facts.settings_problem is not None:
         return
     if isinstance(found, Unknown):
-        yield broken("credentials", f"There are no usable credentials: {found.reason}.")
+        yield failure("credentials", f"There are no usable credentials: {found.reason}.")
     elif found is None:
-        yield broken("credentials", "No credentials were found.")
+        yield failure("credentials", "No credentials were found.")
     else:
         kind = "temporary" if found.temporary else "long-term"
         seen = f"There are {kind} credentials from {found.source}"
         identity = facts.identity
         whose = "" if isinstance(identity, Unknown) else f", of {identity.arn}"
-        yield fine("credentials", f"{seen}{whose}.")
+        yield ok("credentials", f"{seen}{whose}.")
 
 
 CREDENTIALS = Check(
@@ -121,7 +121,7 @@ CREDENTIALS = Check(
 )
 
 
-def _expiry(facts: Facts) -> Iterator[Verdict]:
+def _expiry(facts: Facts) -> Iterator[CheckResult]:
     found = facts.credentials
     if not isinstance(found, Credentials):
         return
@@ -129,18 +129,16 @@ def _expiry(facts: Facts) -> Iterator[Verdict]:
         (s.call for s in facts.services if s.call and s.call.code in EXPIRED_CODES), None
     )
     if refused is not None:
-        yield broken("credentials", f"AWS answered {refused.code}: the credentials have expired.")
+        yield failure("credentials", f"AWS answered {refused.code}: the credentials have expired.")
     elif found.seconds_left is None:
-        yield fine("credentials", "They do not say when they expire.")
+        yield ok("credentials", "They do not say when they expire.")
     elif found.seconds_left <= 0:
-        yield broken("credentials", "They have expired.")
+        yield failure("credentials", "They have expired.")
     elif found.seconds_left < _SOON:
         minutes = int(found.seconds_left // 60)
-        yield doubtful("credentials", f"They expire in {minutes} minutes.")
+        yield warning("credentials", f"They expire in {minutes} minutes.")
     else:
-        yield fine(
-            "credentials", f"They are good for {int(found.seconds_left // 60)} minutes more."
-        )
+        yield ok("credentials", f"They are good for {int(found.seconds_left // 60)} minutes more.")
 
 
 EXPIRY = Check(
@@ -153,21 +151,21 @@ EXPIRY = Check(
 )
 
 
-def _clock(facts: Facts) -> Iterator[Verdict]:
+def _clock(facts: Facts) -> Iterator[CheckResult]:
     told = [s.call for s in facts.services if s.call is not None and s.call.clock_skew is not None]
     if not told:
         if facts.settings_problem is None:
-            yield could_not_look("clock", Unknown(reason="no service answered with its time"))
+            yield unknown("clock", Unknown(reason="no service answered with its time"))
         return
     skew = max((c.clock_skew or 0.0 for c in told), key=abs)
     way = "ahead of" if skew > 0 else "behind"
     seen = f"This machine's clock is {abs(skew):.0f} s {way} AWS's."
     if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in told):
-        yield broken("clock", seen)
+        yield failure("clock", seen)
     elif abs(skew) > _NOTICEABLE_SKEW:
-        yield doubtful("clock", seen)
+        yield warning("clock", seen)
     else:
-        yield fine("clock", "This machine's clock agrees with AWS's.")
+        yield ok("clock", "This machine's clock agrees with AWS's.")
 
 
 CLOCK = Check(
@@ -180,15 +178,15 @@ CLOCK = Check(
 )
 
 
-def _keys(facts: Facts) -> Iterator[Verdict]:
+def _keys(facts: Facts) -> Iterator[CheckResult]:
     if not isinstance(facts.credentials, Credentials):
         return
     codes = {s.call.code for s in facts.services if s.call is not None and s.call.code}
     wrong = sorted(codes & (UNKNOWN_KEY_CODES | SIGNATURE_CODES))
     if wrong:
-        yield broken("credentials", f"AWS does not accept the signature ({wrong[0]}).")
+        yield failure("credentials", f"AWS does not accept the signature ({wrong[0]}).")
     elif any(s.call is not None and s.call.status is not None for s in facts.services):
-        yield fine("credentials", "AWS accepts the signature.")
+        yield ok("credentials", "AWS accepts the signature.")
 
 
 KEYS = Check(
@@ -206,17 +204,17 @@ KEYS = Check(
 )
 
 
-def _location(facts: Facts) -> Iterator[Verdict]:
+def _location(facts: Facts) -> Iterator[CheckResult]:
     if facts.settings_problem is not None:
         return
     place = facts.location
     if facts.vpc_id is None and facts.availability_zone is None:
         reason = "no platform told it, as outside of AWS"
-        yield could_not_look("location", Unknown(reason=reason))
+        yield unknown("location", Unknown(reason=reason))
         return
     source = place.source if place is not None and place.source != "unknown" else "the settings"
     where = " in ".join(filter(None, (facts.availability_zone, facts.vpc_id)))
-    yield fine("location", f"This is {where}, say {source}.")
+    yield ok("location", f"This is {where}, say {source}.")
 
 
 LOCATION = Check(
@@ -228,11 +226,11 @@ LOCATION = Check(
 )
 
 
-def _proxy(facts: Facts) -> Iterator[Verdict]:
+def _proxy(facts: Facts) -> Iterator[CheckResult]:
     environment = facts.environment
     if not environment.proxies:
         if facts.settings_problem is None:
-            yield fine("proxy", "No proxy is set.")
+            yield ok("proxy", "No proxy is set.")
         return
     name, proxy = environment.proxies[0]
     unreached = [
@@ -247,7 +245,7 @@ def _proxy(facts: Facts) -> Iterator[Verdict]:
         and not covered_by_no_proxy(ec2, environment.no_proxy)
     ):
         seen = f"{name} sends calls to EC2 through {proxy}, and EC2 was not reached."
-        yield broken(name, seen, no_proxy=f"{ec2},{entries}")
+        yield failure(name, seen, no_proxy=f"{ec2},{entries}")
         return
     hosts = [s.default_host for s in facts.services if s.default_host]
     hosts += [n.host for s in facts.services for n in s.names if n.kind == "regional"]
@@ -257,9 +255,9 @@ def _proxy(facts: Facts) -> Iterator[Verdict]:
             f"{name} is set to {proxy}. Routed clients do not use it, but the AWS CLI and plain "
             f"boto3 would call {through[0]} through it."
         )
-        yield doubtful(name, seen, no_proxy=entries)
+        yield warning(name, seen, no_proxy=entries)
     else:
-        yield fine(name, f"{name} is set, and NO_PROXY keeps the private hosts from it.")
+        yield ok(name, f"{name} is set, and NO_PROXY keeps the private hosts from it.")
 
 
 PROXY = Check(

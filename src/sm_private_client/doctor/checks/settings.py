@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.checks.check import Check, Verdict, broken, doubtful, fine, worse
+from sm_private_client.doctor.checks.check import (
+    Check,
+    CheckResult,
+    failure,
+    failure_or_warning,
+    ok,
+    warning,
+)
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
 
 if TYPE_CHECKING:
@@ -17,7 +24,7 @@ def _variable(service: ServiceFacts) -> str:
     return f"AWS_ENDPOINT_URL_{service.service_name.upper().replace('-', '_')}"
 
 
-def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     setting = service.url_setting
     if setting is None:
         return
@@ -25,21 +32,21 @@ def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     values["region"] = facts.region
     if not setting.host:
         seen = f"{setting.origin} has a value that is no URL of a host."
-        yield worse(service, setting.origin, seen, **values)
+        yield failure_or_warning(service, setting.origin, seen, **values)
     elif setting.names_service not in (None, service.service_name):
         seen = (
             f"{setting.origin} names {setting.host}, which is {setting.names_service}, "
             f"not {service.service_name}."
         )
-        yield broken(setting.origin, seen, **values)
+        yield failure(setting.origin, seen, **values)
     elif setting.names_region not in (None, facts.region):
         seen = (
             f"{setting.origin} names {setting.host} in {setting.names_region}, but the region is "
             f"{facts.region}."
         )
-        yield broken(setting.origin, seen, **values)
+        yield failure(setting.origin, seen, **values)
     else:
-        yield fine(setting.origin, f"{setting.origin} names {setting.host}.")
+        yield ok(setting.origin, f"{setting.origin} names {setting.host}.")
 
 
 URL_TARGET = Check(
@@ -56,16 +63,16 @@ URL_TARGET = Check(
 )
 
 
-def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if facts.environment.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         seen = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS has every AWS_ENDPOINT_URL* passed over."
         if any(name.startswith("AWS_ENDPOINT_URL") for name, _ in facts.environment.variables):
-            yield doubtful("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", seen)
+            yield warning("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", seen)
         return
     for_all = facts.environment.variable("AWS_ENDPOINT_URL")
     if for_all and facts.environment.variable(_variable(service)) is None:
         seen = f"AWS_ENDPOINT_URL sends every AWS service to {for_all}, not only one."
-        yield worse(service, "AWS_ENDPOINT_URL", seen)
+        yield failure_or_warning(service, "AWS_ENDPOINT_URL", seen)
 
 
 CUSTOM_URL = Check(
@@ -83,23 +90,23 @@ CUSTOM_URL = Check(
 )
 
 
-def _fips(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _fips(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if not facts.environment.fips:
         if facts.environment.dual_stack and service.url_setting is not None:
             seen = (
                 f"Dual-stack is asked for, and {service.url_setting.origin} names a host: botocore "
                 "then drops dual-stack."
             )
-            yield doubtful("use_dualstack_endpoint", seen, service=_of(service))
+            yield warning("use_dualstack_endpoint", seen, service=_of(service))
         return
     route = service.route
     if isinstance(route, RouteFailure):
         if route.reference == "fips-unavailable":
-            yield broken(
+            yield failure(
                 "use_fips_endpoint", f"FIPS is asked for. {route.what}", service=_of(service)
             )
         return
-    yield fine("use_fips_endpoint", f"FIPS is asked for, and {route.host} is a FIPS host.")
+    yield ok("use_fips_endpoint", f"FIPS is asked for, and {route.host} is a FIPS host.")
 
 
 def _of(service: ServiceFacts) -> str:
@@ -120,7 +127,7 @@ FIPS = Check(
 )
 
 
-def _named(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _named(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     route = service.route
     if isinstance(route, RouteFailure):
@@ -130,10 +137,10 @@ def _named(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         if route.reference == "configuration" or (named and route.reference == "no-private-route"):
             tried = [s.detail for s in route.steps if s.outcome in ("no", "failed")]
             seen = " ".join([route.what.rstrip(":"), *(f"{t}." for t in tried[:1])])
-            yield broken(service.service_name, seen, service=_of(service))
+            yield failure(service.service_name, seen, service=_of(service))
         return
     if route.source in ("explicit", "configured"):
-        yield fine(service.service_name, f"The settings name {route.host}.")
+        yield ok(service.service_name, f"The settings name {route.host}.")
 
 
 NAMED = Check(

@@ -16,7 +16,7 @@ from sm_private_client.doctor.checks import (
 if TYPE_CHECKING:
     from sm_private_client.doctor.checks.check import Check
     from sm_private_client.doctor.facts import Facts
-    from sm_private_client.doctor.records import Finding
+    from sm_private_client.doctor.findings import Finding
 
 __all__ = ["CHECKS", "check_all"]
 
@@ -56,7 +56,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     session.LOCATION,
     vpc_endpoints.ZONE,
     connections.LATENCY,
-    calls.SIBLINGS,
+    calls.OTHER_SERVICES,
     calls.HOOK,
 )
 

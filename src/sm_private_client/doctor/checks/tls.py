@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.checks.check import Check, Verdict, broken, doubtful, fine, worse
+from sm_private_client.doctor.checks.check import (
+    Check,
+    CheckResult,
+    failure,
+    failure_or_warning,
+    ok,
+    warning,
+)
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sm_private_client.doctor.network_facts import Peer
+    from sm_private_client.doctor.observations import Peer
 
 __all__ = ["AUTHORITY", "EXPIRED", "HANDSHAKE", "INSPECTION", "NAME"]
 
@@ -28,16 +35,16 @@ def _host(service: ServiceFacts) -> str:
     return service.route.host
 
 
-def _tls_name(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _tls_name(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     wrong, right = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "name")
     for peer in wrong:
         shown = peer.tls.certificate if peer.tls else None
         names = ", ".join(shown.names) if shown else "other names"
         seen = f"{peer.label} shows a certificate for {names}, not for {_host(service)}."
-        yield worse(service, peer.address.address, seen, host=_host(service))
+        yield failure_or_warning(service, peer.address.address, seen, host=_host(service))
     if right and not wrong:
-        yield fine(_host(service), f"The certificate is for {_host(service)}.")
+        yield ok(_host(service), f"The certificate is for {_host(service)}.")
 
 
 NAME = Check(
@@ -54,7 +61,7 @@ NAME = Check(
 )
 
 
-def _tls_expired(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _tls_expired(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     wrong, _ = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "expired")
     for peer in wrong:
@@ -68,7 +75,7 @@ def _tls_expired(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             )
         else:
             seen = f"{peer.label} shows a certificate that is not valid now."
-        yield worse(service, peer.address.address, seen, host=_host(service))
+        yield failure_or_warning(service, peer.address.address, seen, host=_host(service))
 
 
 EXPIRED = Check(
@@ -92,7 +99,7 @@ def _is_inspected(peer: Peer) -> bool:
     return peer.tls.problem in (None, "authority")
 
 
-def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if not isinstance(service.route, RouteFailure) and service.route.is_local:
         return
     wrong, right = _of_problem(service, _is_inspected)
@@ -102,14 +109,14 @@ def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         bundle = facts.environment.ca_bundle
         values = {"host": _host(service), "issuer": issuer}
         if peer.tls is not None and peer.tls.problem is None:
-            yield doubtful(peer.address.address, f"{seen}, and {bundle} trusts it.", **values)
+            yield warning(peer.address.address, f"{seen}, and {bundle} trusts it.", **values)
         else:
             seen = f"{seen}, and {bundle} does not trust it."
-            yield worse(service, peer.address.address, seen, **values)
+            yield failure_or_warning(service, peer.address.address, seen, **values)
     for peer in right[:1]:
         shown = peer.tls.certificate if peer.tls else None
         if not wrong and shown is not None and shown.is_amazons:
-            yield fine(_host(service), f"{shown.issuer} signed the certificate.")
+            yield ok(_host(service), f"{shown.issuer} signed the certificate.")
 
 
 INSPECTION = Check(
@@ -126,7 +133,7 @@ INSPECTION = Check(
 )
 
 
-def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     wrong, right = _of_problem(
         service,
         lambda p: p.tls is not None and p.tls.problem == "authority" and not _is_inspected(p),
@@ -136,9 +143,9 @@ def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         shown = peer.tls.certificate if peer.tls else None
         issuer = shown.issuer if shown and shown.issuer else "an authority that could not be read"
         seen = f"{peer.label} shows a certificate of {issuer}, which {bundle} does not have."
-        yield worse(service, peer.address.address, seen)
+        yield failure_or_warning(service, peer.address.address, seen)
     if not wrong and any(p.is_good for p in right):
-        yield fine(bundle, f"{bundle} has the authority that signed the certificate.")
+        yield ok(bundle, f"{bundle} has the authority that signed the certificate.")
 
 
 AUTHORITY = Check(
@@ -154,14 +161,14 @@ AUTHORITY = Check(
 )
 
 
-def _tls_handshake(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _tls_handshake(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     wrong, _ = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "handshake")
     for peer in wrong:
         detail = peer.tls.detail if peer.tls else ""
         seen = f"{peer.label} took a connection, but no TLS handshake: {detail}."
         good = any(p.is_good for p in service.peers)
-        say = doubtful if good or service.works else broken
+        say = warning if good or service.works else failure
         yield say(peer.address.address, seen, host=_host(service))
 
 

@@ -6,37 +6,37 @@ from typing import TYPE_CHECKING
 
 from sm_private_client.doctor.checks.check import (
     Check,
-    Verdict,
-    broken,
-    could_not_look,
-    doubtful,
-    fine,
-    worse,
+    CheckResult,
+    failure,
+    failure_or_warning,
+    ok,
+    unknown,
+    warning,
 )
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
-from sm_private_client.doctor.unknown import Unknown, known
+from sm_private_client.doctor.observations import Unknown, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.account_facts import VpcEndpointFacts
+    from sm_private_client.doctor.observations import VpcEndpointFacts
 
 __all__ = ["ADDRESSES", "ATTRIBUTES", "DISCOVERY", "EXISTS", "PRIVATE_DNS", "STATE", "VPC", "ZONE"]
 
 
-def _discovery(facts: Facts) -> Iterator[Verdict]:
+def _discovery(facts: Facts) -> Iterator[CheckResult]:
     told = next((s.vpc_endpoints for s in facts.services), None)
     if told is None:
         return
     if not isinstance(told, Unknown):
-        yield fine("ec2", "EC2 describes the VPC endpoints of this account.")
+        yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
     elif told.unreachable:
         stranded = [s for s in facts.services if not s.has_route]
         seen = f"EC2 could not be asked for VPC endpoints: {told.reason}."
-        say = broken if stranded else doubtful
+        say = failure if stranded else warning
         yield say("ec2", seen, region=facts.region)
     else:
-        yield could_not_look("ec2", told)
+        yield unknown("ec2", told)
 
 
 DISCOVERY = Check(
@@ -66,27 +66,27 @@ def _here(facts: Facts, service: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
     return tuple(v for v in every if facts.vpc_id in (None, v.vpc_endpoint.vpc_id))
 
 
-def _exists(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _exists(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     every = service.vpc_endpoints
     name = service.service_name
     if not service.endpoint_services:
         if not facts.environment.fips:
             seen = f"AWS offers no endpoint service for {name}."
-            yield broken(name, seen, service=name, vpc="<vpc>")
+            yield failure(name, seen, service=name, vpc="<vpc>")
         return
     if isinstance(every, Unknown):
         if not every.unreachable:
-            yield could_not_look(name, every)
+            yield unknown(name, every)
         return
     wanted = service.endpoint_services[0]
     if every:
         listed = ", ".join(v.vpc_endpoint.vpc_endpoint_id for v in every)
-        yield fine(name, f"There is {listed} of {wanted}.")
+        yield ok(name, f"There is {listed} of {wanted}.")
     elif service.has_route:
-        yield fine(name, f"This account shows no VPC endpoint of {wanted}; another one's is used.")
+        yield ok(name, f"This account shows no VPC endpoint of {wanted}; another one's is used.")
     else:
         seen = f"This account has no VPC endpoint of {wanted} in {facts.region}."
-        yield broken(name, seen, service=wanted, vpc=facts.vpc_id or "<vpc>")
+        yield failure(name, seen, service=wanted, vpc=facts.vpc_id or "<vpc>")
 
 
 EXISTS = Check(
@@ -103,7 +103,7 @@ EXISTS = Check(
 )
 
 
-def _state(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _state(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     mine = _here(facts, service)
     lost = [v for v in mine if not v.vpc_endpoint.is_available]
     usable = len(lost) < len(mine)
@@ -122,12 +122,12 @@ def _state(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
             f"{standing.endpoint_service} --vpc-id {standing.vpc_id} --subnet-ids <subnets> "
             "--private-dns-enabled",
         )
-        say = broken if not usable and not service.works else doubtful
+        say = failure if not usable and not service.works else warning
         yield say(standing.vpc_endpoint_id, seen, remedy=remedy)
     for one in mine:
         if one.vpc_endpoint.is_available:
             standing = one.vpc_endpoint
-            yield fine(standing.vpc_endpoint_id, f"{standing.vpc_endpoint_id} is available.")
+            yield ok(standing.vpc_endpoint_id, f"{standing.vpc_endpoint_id} is available.")
 
 
 STATE = Check(
@@ -140,7 +140,7 @@ STATE = Check(
 )
 
 
-def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     every = known(service.vpc_endpoints) or ()
     if not every:
         return
@@ -151,17 +151,17 @@ def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     route = service.route
     if isinstance(route, RouteFailure) and route.reference == "ambiguous-vpc-endpoint":
         seen = f"VPC endpoints are in several VPCs, and which is ours is not known: {listed}."
-        yield broken(service.service_name, seen, **values)
+        yield failure(service.service_name, seen, **values)
     elif facts.vpc_id is None:
         return
     elif _here(facts, service):
-        yield fine(service.service_name, f"There is one in {facts.vpc_id}.")
+        yield ok(service.service_name, f"There is one in {facts.vpc_id}.")
     else:
         seen = f"None is in {facts.vpc_id}, where this process runs; there is {listed}."
         if service.has_route:
-            yield fine(service.service_name, seen)
+            yield ok(service.service_name, seen)
         else:
-            yield broken(service.service_name, seen, **values)
+            yield failure(service.service_name, seen, **values)
 
 
 VPC = Check(
@@ -179,12 +179,12 @@ VPC = Check(
 )
 
 
-def _attributes(facts: Facts) -> Iterator[Verdict]:
+def _attributes(facts: Facts) -> Iterator[CheckResult]:
     vpc = facts.vpc
     if vpc is None:
         return
     if isinstance(vpc, Unknown):
-        yield could_not_look("vpc", vpc)
+        yield unknown("vpc", vpc)
         return
     for name, value, flag in (
         ("enableDnsSupport", vpc.dns_support, "--enable-dns-support"),
@@ -192,13 +192,13 @@ def _attributes(facts: Facts) -> Iterator[Verdict]:
     ):
         subject = f"{vpc.vpc_id} {name}"
         if isinstance(value, Unknown):
-            yield could_not_look(subject, value)
+            yield unknown(subject, value)
         elif value:
-            yield fine(subject, f"{name} is on in {vpc.vpc_id}.")
+            yield ok(subject, f"{name} is on in {vpc.vpc_id}.")
         else:
             seen = f"{name} is off in {vpc.vpc_id}."
             lost = any(not s.works and _is_lost_in_dns(s) for s in facts.services)
-            yield (broken if lost else doubtful)(subject, seen, vpc=vpc.vpc_id, flag=flag)
+            yield (failure if lost else warning)(subject, seen, vpc=vpc.vpc_id, flag=flag)
 
 
 def _is_lost_in_dns(service: ServiceFacts) -> bool:
@@ -217,7 +217,7 @@ ATTRIBUTES = Check(
 )
 
 
-def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     used = service.serving
     if used is None or used.kind != "interface":
@@ -225,11 +225,11 @@ def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     standing = used.vpc_endpoint
     default = next((n for n in service.names if n.kind == "default"), None)
     if standing.private_dns_enabled:
-        yield fine(standing.vpc_endpoint_id, f"Private DNS is on for {standing.vpc_endpoint_id}.")
+        yield ok(standing.vpc_endpoint_id, f"Private DNS is on for {standing.vpc_endpoint_id}.")
         return
     if default is not None and default.addresses and not default.refused:
         seen = f"It is off, and {default.host} resolves privately nevertheless."
-        yield fine(standing.vpc_endpoint_id, seen)
+        yield ok(standing.vpc_endpoint_id, seen)
         return
     seen = (
         f"Private DNS is off for {standing.vpc_endpoint_id}: {service.default_host} does not lead "
@@ -242,7 +242,7 @@ def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
         stranded = route.reference in ("public-address", "no-private-route") and resolves
     else:  # a setting may name the default host
         stranded = not service.works and route.host == service.default_host
-    yield (broken if stranded else doubtful)(
+    yield (failure if stranded else warning)(
         standing.vpc_endpoint_id, seen, vpc_endpoint=standing.vpc_endpoint_id
     )
 
@@ -267,20 +267,20 @@ PRIVATE_DNS = Check(
 )
 
 
-def _zone(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _zone(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
     if used is None or facts.availability_zone is None or not used.zones:
         return
     standing = used.vpc_endpoint
     if facts.availability_zone in used.zones:
         seen = f"{standing.vpc_endpoint_id} has a network interface in {facts.availability_zone}."
-        yield fine(standing.vpc_endpoint_id, seen)
+        yield ok(standing.vpc_endpoint_id, seen)
         return
     zones = ", ".join(used.zones)
     seen = (
         f"{standing.vpc_endpoint_id} is in {zones}, and this process in {facts.availability_zone}."
     )
-    yield doubtful(
+    yield warning(
         standing.vpc_endpoint_id,
         seen,
         vpc_endpoint=standing.vpc_endpoint_id,
@@ -301,7 +301,7 @@ ZONE = Check(
 )
 
 
-def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
+def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
     if used is None:
         return
@@ -309,14 +309,14 @@ def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[Verdict]:
     seen = f"{standing.vpc_endpoint_id} is of the IP address type {standing.ip_address_type}."
     has_v6 = any(":" in address for address in facts.own_addresses)
     if standing.ip_address_type == "ipv6" and facts.own_addresses and not has_v6:
-        yield worse(
+        yield failure_or_warning(
             service,
             standing.vpc_endpoint_id,
             f"{seen} This machine has IPv4 only.",
             vpc_endpoint=standing.vpc_endpoint_id,
         )
     else:
-        yield fine(standing.vpc_endpoint_id, seen)
+        yield ok(standing.vpc_endpoint_id, seen)
 
 
 ADDRESSES = Check(

@@ -6,13 +6,11 @@ cannot do without.
 
 from __future__ import annotations
 
-from sm_private_client.inference.codecs.arrays import NpyCodec
-from sm_private_client.inference.codecs.choosing import CODECS, decode, encode
-from sm_private_client.inference.codecs.codec import Codec, Payload
-from sm_private_client.inference.codecs.delimited import CsvCodec
-from sm_private_client.inference.codecs.json_text import JsonCodec, JsonLinesCodec
-from sm_private_client.inference.codecs.plain import BytesCodec, TextCodec
-from sm_private_client.inference.codecs.tables import ArrowCodec, ParquetCodec
+from sm_private_client.inference.codecs.binary import ArrowCodec, NpyCodec, ParquetCodec
+from sm_private_client.inference.codecs.codec import BytesCodec, Codec, Payload, TextCodec
+from sm_private_client.inference.codecs.csv_codec import CsvCodec
+from sm_private_client.inference.codecs.json_codec import JsonCodec, JsonLinesCodec
+from sm_private_client.inference.codecs.registry import CODECS, decode, encode
 
 __all__ = [
     "CODECS",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from sm_private_client.errors import PayloadError
 
-__all__ = ["Codec", "Payload", "refusal", "type_name"]
+__all__ = ["BytesCodec", "Codec", "Payload", "TextCodec", "refusal", "type_name"]
 
 
 class Codec(Protocol):
@@ -28,7 +29,7 @@ class Codec(Protocol):
         """
         ...
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - as above
+    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
         """Gives what the body holds.
 
         Args:
@@ -77,3 +78,48 @@ def refusal(codec: str, data: object, takes: str, *, remedy: str = "") -> Payloa
         f"The {codec} codec cannot encode {type_name(data)}: it takes {takes}.",
         remedy=remedy or "convert it, or name another codec=.",
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextCodec:
+    """Text, in UTF-8."""
+
+    content_type: ClassVar[str] = "text/plain"
+
+    def encode(self, data: object) -> bytes:
+        """Gives the body; see ``Codec``."""
+        if not isinstance(data, str):
+            raise refusal("text", data, "str")
+        try:
+            return data.encode()
+        except UnicodeEncodeError as error:
+            position = error.start
+        raise PayloadError(f"Character {position} of the text is a lone surrogate.")
+
+    def decode(self, body: bytes, *, like: object = None) -> str:
+        """Gives the text; ``like`` changes nothing."""
+        del like
+        try:
+            return body.decode()
+        except UnicodeDecodeError as error:
+            position = error.start
+        # Raised here, not where it was caught: that error holds the payload.
+        raise PayloadError(f"The payload is not valid utf-8 at byte {position}.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BytesCodec:
+    """Bytes as they are."""
+
+    content_type: ClassVar[str] = "application/octet-stream"
+
+    def encode(self, data: object) -> bytes:
+        """Gives the body; see ``Codec``."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise refusal("bytes", data, "bytes, bytearray, memoryview")
+        return bytes(data)
+
+    def decode(self, body: bytes, *, like: object = None) -> bytes:
+        """Gives the bytes; ``like`` changes nothing."""
+        del like
+        return body

@@ -8,12 +8,14 @@ streams share these classes.
 from __future__ import annotations
 
 from sm_private_client.inference.decoders.json_values import JsonDecoder
-from sm_private_client.inference.decoders.server_sent_events import (
+from sm_private_client.inference.decoders.text import (
     ChatChunkDecoder,
+    Decoder,
+    LineDecoder,
     ServerSentEvent,
     ServerSentEventDecoder,
+    TextDecoder,
 )
-from sm_private_client.inference.decoders.text import Decoder, LineDecoder, TextDecoder
 
 __all__ = [
     "ChatChunkDecoder",

@@ -1,0 +1,565 @@
+"""The journal of a run over many items: what was answered, so that a killed run can go on.
+
+One append-only file (``journal_format``), mode 0600, locked while a run has it open. **It holds
+the results**, as bytes of the run's ``JournalCodec``; of an item it holds the SHA-256 of its
+encoded form, never the item.
+
+A record is written in one piece as soon as its item is finished, so a killed process loses none
+of them; a call whose answer was not written yet is made again. The file is forced to the disk
+(fsync) with the first record after each second and at the end, so a machine that dies loses about
+a second of answers. What was not written whole is cut off when the file is opened next.
+
+The last record of an item counts. An item that ended in an error is noted, and is not finished:
+the next run tries it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import stat
+import struct
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+from botocore.exceptions import ClientError
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.files import try_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from sm_private_client.inference.mapping.window import Place
+
+__all__ = [
+    "ANSWER",
+    "ERROR",
+    "FAMILY",
+    "LAST_ITEM",
+    "MAGIC",
+    "Journal",
+    "JournalCodec",
+    "JournalWriter",
+    "Record",
+    "fingerprint_of",
+    "is_torn",
+    "pack_answer",
+    "pack_header",
+    "pack_record",
+    "read_record",
+    "read_run",
+    "scan",
+    "unpack_answer",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SYNC_INTERVAL: Final = 1.0
+"""Seconds of answers that the death of the machine may cost."""
+
+_TYPE_LENGTH: Final = struct.Struct(">H")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalCodec(Generic[T, R]):
+    """Where and how the results of a run are kept.
+
+    Attributes:
+        path: The journal; made where it is not there, but its directory is not.
+        run: What the run is (inference endpoint, codec, options), in words that a refusal may
+            show: nothing secret. The journal of another run is refused.
+        encode: An item's encoded form, the same in every process. Only its SHA-256 is kept.
+        dump: A result as bytes.
+        load: The result again: ``load(dump(result))`` must equal it.
+    """
+
+    path: str | os.PathLike[str]
+    run: Mapping[str, str]
+    encode: Callable[[T], bytes]
+    dump: Callable[[R], bytes]
+    load: Callable[[bytes], R]
+
+
+def fingerprint_of(encoded: bytes) -> bytes:
+    """Gives the SHA-256 of an item's encoded form, 32 bytes."""
+    return hashlib.sha256(encoded).digest()
+
+
+def pack_answer(body: bytes, content_type: str) -> bytes:
+    """Gives a raw answer as bytes for a journal, with its content type."""
+    kind = content_type.encode()
+    return _TYPE_LENGTH.pack(len(kind)) + kind + body
+
+
+def unpack_answer(packed: bytes) -> tuple[bytes, str]:
+    """Gives the body and the content type that ``pack_answer`` was given."""
+    start = _TYPE_LENGTH.size + int(_TYPE_LENGTH.unpack_from(packed)[0])
+    return packed[start:], packed[_TYPE_LENGTH.size : start].decode()
+
+
+class Journal:
+    """An open journal; safe between threads. Memory does not grow with its records.
+
+    Attributes:
+        answered: How many items it had an answer for as it was opened.
+        failed: How many had ended in an error.
+
+    Args:
+        path: The file.
+        run: What the run is; see ``JournalCodec``.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigurationError: The file cannot be opened, is in use, is damaged, is no journal, or is
+            that of another run. It is left as it was.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        run: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = os.fspath(path)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._synced = clock()
+        with ExitStack() as undo:
+            self._file = undo.enter_context(_open(self._path))
+            if not try_lock(self._file.fileno()):
+                raise ConfigurationError(
+                    f"The journal {self._path} is in use.",
+                    cause="another run has it open, in this process or in another.",
+                    remedy="wait for that run, close it, or give this one another journal.",
+                )
+            self._places = undo.enter_context(_Items())
+            self._size = self._begin(run)
+            if hasattr(os, "fchmod"):
+                os.fchmod(self._file.fileno(), 0o600)
+            undo.pop_all()
+        self.answered, self.failed = self._places.answered, self._places.failed
+
+    def __repr__(self) -> str:
+        return f"Journal({self._path!r}, answered={self.answered}, failed={self.failed})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def find(self, index: int, fingerprint: bytes) -> bytes | None:
+        """Gives an item's result from an earlier run, ``None`` where it has none.
+
+        Args:
+            index: The item's place, from 0.
+            fingerprint: Of what the item is now.
+
+        Raises:
+            ConfigurationError: The item is not the one that was answered, or the file was changed
+                by someone else.
+        """
+        with self._lock:
+            place = self._places.of_answer(index)
+            if place is None:
+                return None
+            self._file.seek(place)
+            record = read_record(self._file)
+        if record is None:
+            raise self._damaged(place)
+        if record.fingerprint != fingerprint:
+            raise ConfigurationError(
+                f"Item {index} is not the one that the journal {self._path} has an answer for.",
+                cause="the items are others or in another order, or are encoded otherwise.",
+                remedy="give the same items in the same order, or another journal.",
+            )
+        return record.value
+
+    def record(self, index: int, fingerprint: bytes, value: bytes) -> None:
+        """Keeps an item's result.
+
+        Raises:
+            OSError: It could not be written, such as on a full disk. The journal stays valid.
+        """
+        self._append(Record(index, ANSWER, fingerprint, value))
+
+    def record_error(self, index: int, fingerprint: bytes, error: Exception) -> None:
+        """Notes that an item ended in an error: its class and the service's code, no message.
+
+        Raises:
+            OSError: As for ``record``.
+        """
+        words = [type(error).__name__]
+        if isinstance(error, ClientError):
+            words.append(str(error.response.get("Error", {}).get("Code", "")))
+        self._append(Record(index, ERROR, fingerprint, " ".join(words).encode()))
+
+    def close(self) -> None:
+        """Forces what was written to the disk and frees the file; may be called again.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        with self._lock:
+            if self._file.closed:
+                return
+            with self._file, self._places:
+                os.fsync(self._file.fileno())
+
+    def _append(self, record: Record) -> None:
+        packed = pack_record(record)
+        with self._lock:
+            self._file.seek(self._size)
+            try:
+                _write(self._file, packed)
+            except OSError:
+                self._file.truncate(self._size)  # no half record in the midst
+                raise
+            self._size += len(packed)
+            now = self._clock()
+            if now - self._synced >= SYNC_INTERVAL:
+                os.fsync(self._file.fileno())
+                self._synced = now
+
+    def _begin(self, run: Mapping[str, str]) -> int:
+        """Writes the header of a new journal, or reads an old one; gives where to go on."""
+        header = pack_header(run)
+        # Buffered, on the same handle: reading record by record costs little.
+        with open(self._file.fileno(), "rb", closefd=False) as reader:
+            found = reader.read(len(header))
+            if found != header and not header.startswith(found):
+                reader.seek(0)
+                raise self._not_ours(reader, run)
+            if found == header:
+                return self._read(reader, len(header))
+        self._file.seek(0)  # a new one, or one killed in its first moment
+        _write(self._file, header)
+        os.fsync(self._file.fileno())
+        return len(header)
+
+    def _read(self, reader: IO[bytes], end: int) -> int:
+        for position, record in scan(reader):
+            place = position if record.kind == ANSWER else None
+            try:
+                self._places.note(record.item, place)
+            except OSError as error:
+                if error.errno not in (errno.EFBIG, errno.EINVAL):
+                    raise
+                raise self._damaged(position) from None  # no file is as long as its number says
+            end = reader.tell()
+        size = os.fstat(reader.fileno()).st_size
+        if end < size:
+            if not is_torn(reader, end, size):
+                raise self._damaged(end)
+            _logger.warning(
+                "%s ended in a record that was not written whole; its item is called again.",
+                self._path,
+            )
+            self._file.truncate(end)
+        return end
+
+    def _not_ours(self, reader: IO[bytes], run: Mapping[str, str]) -> ConfigurationError:
+        magic = reader.read(len(MAGIC))
+        if magic != MAGIC:
+            other = magic.startswith(FAMILY)
+            return ConfigurationError(
+                f"{self._path} is not a journal that can be read here.",
+                cause="another version wrote it." if other else "it holds something else.",
+                remedy="pass journal= another path; this file was left as it was.",
+            )
+        known = read_run(reader)
+        if known is None:
+            return self._damaged(len(MAGIC))
+        names = sorted(n for n in {*known, *run} if known.get(n) != run.get(n))
+        return ConfigurationError(
+            f"The journal {self._path} is of another run.",
+            cause="; ".join(f"{n} was {known.get(n)!r}, is {run.get(n)!r}" for n in names) + ".",
+            remedy="pass journal= another path, or run with the settings of that run.",
+        )
+
+    def _damaged(self, position: int) -> ConfigurationError:
+        return ConfigurationError(
+            f"The journal {self._path} is damaged at byte {position}.",
+            cause="what stands there is not what a run wrote, and more follows it.",
+            remedy="pass journal= another path; this file was left as it was.",
+        )
+
+
+class _Items:
+    """Where the answers stand that were there at the start: 8 bytes an index, in a nameless file.
+
+    Not in memory, which must not grow with the number of items.
+    """
+
+    _SIZE: Final = 8
+    _FAILED: Final = 1  # no record stands at byte 1
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self.answered = 0
+        self.failed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def note(self, index: int, answer: int | None) -> None:
+        before = self._read(index)
+        now = self._FAILED if answer is None else answer
+        self.answered += (now > self._FAILED) - (before > self._FAILED)
+        self.failed += (now == self._FAILED) - (before == self._FAILED)
+        self._file.seek(index * self._SIZE)
+        self._file.write(now.to_bytes(self._SIZE, "big"))
+
+    def of_answer(self, index: int) -> int | None:
+        place = self._read(index)
+        return place if place > self._FAILED else None
+
+    def _read(self, index: int) -> int:
+        if not (self.answered or self.failed):
+            return 0
+        self._file.seek(index * self._SIZE)
+        return int.from_bytes(self._file.read(self._SIZE), "big")
+
+
+def _open(path: str) -> IO[bytes]:
+    cause = "it is not an ordinary file."
+    # A link that another user planted would have the results written where he can read them.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags, 0o600)
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+        elif sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            os.close(handle)
+            cause = "other users can write it, and its answers are given as results (chmod go-w)."
+        else:
+            return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
+    except OSError as error:
+        cause = f"{error.strerror}."
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            cause = "it is a link, which is not followed."
+    raise ConfigurationError(
+        f"The journal {path} cannot be opened.",
+        cause=cause,
+        remedy="pass journal= the path of a file of yours, in a directory that is there.",
+    )
+
+
+def _write(file: IO[bytes], data: bytes) -> None:
+    written = file.write(data)
+    while written < len(data):  # a signal, or a disk that is nearly full
+        written += file.write(data[written:])
+
+
+FAMILY: Final = b"sm-private-client journal "
+"""What a journal of any version begins with."""
+
+MAGIC: Final = FAMILY + b"1\n"
+"""What a journal of this version begins with."""
+
+LAST_ITEM: Final = 1 << 40
+"""More than a run can have; what numbers its item higher is damaged."""
+
+ANSWER: Final = 1
+ERROR: Final = 2
+
+_COUNT: Final = struct.Struct(">II")
+_WHAT: Final = struct.Struct(">QBI32s")
+_CHECKS: Final = struct.Struct(">II")
+_HEAD: Final = _WHAT.size + _CHECKS.size
+_BLOCK: Final = 1 << 20
+
+
+class Record(NamedTuple):
+    """One item that was finished.
+
+    Attributes:
+        item: Its place among the items, from 0.
+        kind: ``ANSWER`` or ``ERROR``.
+        fingerprint: The SHA-256 of its encoded form.
+        value: The result; of an error its class and the service's code.
+    """
+
+    item: int
+    kind: int
+    fingerprint: bytes
+    value: bytes
+
+
+def pack_header(run: Mapping[str, str]) -> bytes:
+    """Gives the header of a run's journal; the same run always has the same."""
+    text = json.dumps(dict(run), sort_keys=True).encode()
+    return MAGIC + _COUNT.pack(len(text), zlib.crc32(text)) + text
+
+
+def read_run(file: IO[bytes]) -> dict[str, str] | None:
+    """Reads what the run is, from after the magic; ``None`` where that is damaged."""
+    count = file.read(_COUNT.size)
+    if len(count) < _COUNT.size:
+        return None
+    length, check = _COUNT.unpack(count)
+    text = file.read(min(length, _BLOCK))  # damage may give any length
+    if len(text) < length or zlib.crc32(text) != check:
+        return None
+    try:
+        run = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(run, dict) or not all(isinstance(v, str) for v in run.values()):
+        return None
+    return run
+
+
+def pack_record(record: Record) -> bytes:
+    """Gives a record as bytes."""
+    what = _WHAT.pack(record.item, record.kind, len(record.value), record.fingerprint)
+    return what + _CHECKS.pack(zlib.crc32(what), zlib.crc32(record.value)) + record.value
+
+
+def read_record(file: IO[bytes]) -> Record | None:
+    """Reads the record that stands here; ``None`` where none does that is whole."""
+    head = file.read(_HEAD)
+    if not _is_head(head):
+        return None
+    item, kind, length, fingerprint = _WHAT.unpack_from(head)
+    if item > LAST_ITEM or (length > _BLOCK and length > _left(file)):
+        return None
+    value = file.read(length)
+    _, check = _CHECKS.unpack_from(head, _WHAT.size)
+    if len(value) < length or zlib.crc32(value) != check:
+        return None
+    return Record(item, kind, fingerprint, value)
+
+
+def _left(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size - file.tell()
+
+
+def scan(file: IO[bytes]) -> Iterator[tuple[int, Record]]:
+    """Gives each record from here with its position, up to the first that is not whole."""
+    position = file.tell()
+    while (record := read_record(file)) is not None:
+        yield position, record
+        position += _HEAD + len(record.value)
+
+
+def is_torn(file: IO[bytes], position: int, size: int) -> bool:
+    """Says whether what is not whole here is what a kill leaves, at the end of the file.
+
+    Args:
+        file: The journal.
+        position: Where the first record that is not whole begins.
+        size: The length of the file.
+    """
+    file.seek(position)
+    head = file.read(_HEAD)
+    if len(head) < _HEAD:
+        return True
+    if _is_head(head):
+        item, _, length, _ = _WHAT.unpack_from(head)
+        return bool(item <= LAST_ITEM and position + _HEAD + length >= size)
+    file.seek(position)
+    return not any(any(block) for block in iter(lambda: file.read(_BLOCK), b""))
+
+
+def _is_head(head: bytes) -> bool:
+    if len(head) < _HEAD:
+        return False
+    check: int = _CHECKS.unpack_from(head, _WHAT.size)[0]
+    return zlib.crc32(head[: _WHAT.size]) == check
+
+
+class JournalWriter:
+    """Recalls what earlier runs answered and keeps what this one does; safe between threads.
+
+    Args:
+        recording: Where and how.
+
+    Raises:
+        ConfigurationError: The journal cannot be opened; see ``Journal``.
+    """
+
+    def __init__(self, codec: JournalCodec[Any, Any]) -> None:
+        self._recording = codec
+        self._journal = Journal(codec.path, codec.run)
+
+    def __repr__(self) -> str:
+        return f"Recorder({self._journal!r})"
+
+    def recall(self, place: Place[Any, Any]) -> None:
+        """Notes what an item is, and its result where an earlier run has it.
+
+        An item that cannot be encoded has that error as its outcome.
+
+        Raises:
+            ConfigurationError: The item is not the one that was answered.
+        """
+        try:
+            encoded = self._recording.encode(place.item)
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+            place.fail(error)
+            return
+        place.fingerprint = fingerprint_of(encoded)
+        known = self._journal.find(place.index, place.fingerprint)
+        if known is not None:
+            place.answer(self._recording.load(known))
+
+    def keep(self, place: Place[Any, Any]) -> None:
+        """Writes an item's outcome down.
+
+        A result that cannot be dumped becomes that error; a journal that cannot be written
+        ends the run, since what follows would be lost.
+        """
+        outcome = place.outcome
+        try:
+            if not place.is_error:
+                value = self._recording.dump(outcome)
+                self._write(place, value)
+            elif isinstance(outcome, Exception):
+                self._write(place, outcome)
+        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+            place.fail(error)
+
+    def _write(self, place: Place[Any, Any], outcome: bytes | Exception) -> None:
+        try:
+            if isinstance(outcome, Exception):
+                self._journal.record_error(place.index, place.fingerprint, outcome)
+            else:
+                self._journal.record(place.index, place.fingerprint, outcome)
+        except OSError as error:
+            error.filename = os.fspath(self._recording.path)
+            place.fail(error, fatal=True)
+
+    def close(self) -> None:
+        """Forces what was written to the disk and frees the journal; may be called again.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        self._journal.close()

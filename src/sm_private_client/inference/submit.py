@@ -1,0 +1,236 @@
+"""submit: one asynchronous call, its input inline or in S3, checked before anything is sent."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore
+
+from sm_private_client.errors import ConfigurationError, JobError, PayloadError
+from sm_private_client.inference.codecs import decode as decode_by_type
+from sm_private_client.inference.codecs import encode
+from sm_private_client.inference.invocation import typed
+from sm_private_client.inference.job_wait import PollSchedule
+from sm_private_client.inference.jobs import INVOCATION_TIMEOUT, MARGIN, REQUEST_TTL, AsyncJob
+from sm_private_client.inference.operations import BODY_LIMITS
+from sm_private_client.inference.s3 import S3Location, checked_extra_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sm_private_client.inference.codecs import Codec
+    from sm_private_client.inference.invocation import Target
+    from sm_private_client.inference.invokers import OperationResult
+    from sm_private_client.inference.operations import RuntimeOperation
+    from sm_private_client.inference.s3 import S3Objects
+
+__all__ = ["INLINE_LIMIT", "INPUT_LIMIT", "submit", "submit_data"]
+
+INLINE_LIMIT: Final = BODY_LIMITS["InvokeEndpointAsync"]
+"""Bytes of an input that travels in the request."""
+
+INPUT_LIMIT: Final = 1024**3
+"""Bytes of an input in S3 (SageMaker developer guide, "Asynchronous inference": 1 GB)."""
+
+_SUFFIXES: Final = {
+    "application/json": ".json",
+    "application/jsonlines": ".jsonl",
+    "application/vnd.apache.arrow.stream": ".arrows",
+    "application/x-npy": ".npy",
+    "application/x-parquet": ".parquet",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+}
+
+
+def submit(
+    send: Callable[[Mapping[str, Any]], OperationResult],
+    params: Mapping[str, Any],
+    *,
+    operation: RuntimeOperation,
+    s3: S3Objects,
+    body: bytes | bytearray | memoryview | None = None,
+    input_location: str | None = None,
+    s3_prefix: str | None = None,
+    extra_args: Mapping[str, Any] | None = None,
+    decode: Callable[[bytes, str], Any] = decode_by_type,
+    schedule: PollSchedule | None = None,
+) -> AsyncJob:
+    """Has SageMaker accept a call and gives its job.
+
+    An input of up to 128,000 bytes travels in the request, if the installed botocore knows how;
+    any other is put under ``s3_prefix`` first, and nowhere else, under a name nobody else has.
+    Nobody takes it away again: a lifecycle rule of the bucket can.
+
+    Args:
+        send: Does InvokeEndpointAsync, with whatever retries.
+        params: Its members by botocore's names, without the input; ``None`` is not given.
+        operation: InvokeEndpointAsync as the installed botocore has it.
+        s3: What puts the input and reads the answer.
+        body: The input; or
+        input_location: where it is already: ``s3://bucket/key``. Its size is not looked at.
+        s3_prefix: ``s3://bucket/prefix/`` that inputs are put under.
+        extra_args: For the upload, as boto3's ``ExtraArgs``: ``ServerSideEncryption``,
+            ``SSEKMSKeyId``, ``Tagging``, …
+        decode: Body and content type to the job's result; by content type where not given.
+        schedule: When the job is looked for.
+
+    Raises:
+        PayloadError: The input is not bytes, too large, or too large without ``s3_prefix``;
+            nothing was sent.
+        ConfigurationError: A member, location or upload argument is out of its limits, or not
+            exactly one input is given; nothing was sent.
+        ClientError, BotoCoreError: S3 refused the upload, or SageMaker the call.
+        JobError: SageMaker accepted the call and did not say where its output goes.
+    """
+    members = {name: value for name, value in params.items() if value is not None}
+    if (body is None) == (input_location is None) or members.keys() & {"Body", "InputLocation"}:
+        raise ConfigurationError(
+            "An asynchronous call takes exactly one input; nothing was sent.",
+            remedy="give either the data or its location in S3.",
+        )
+    upload_args = checked_extra_args(extra_args)
+    prefix = None
+    if s3_prefix is not None:
+        prefix = S3Location.parse(s3_prefix, name="s3_prefix", needs_key=False)
+    payload = None if body is None else _checked(body)
+    content_type = members.get("ContentType")
+    target = None
+    if payload is not None and not _fits_in_request(payload, operation):
+        target = _target(payload, prefix, operation, content_type)
+        input_location = str(target)
+    if input_location is not None:
+        members["InputLocation"] = input_location
+    operation.head(members)  # raises here, before an upload
+    if target is not None and payload is not None:
+        s3.put(target, payload, content_type=content_type, extra_args=upload_args)
+    elif payload is not None:
+        members["Body"] = payload
+    schedule = schedule or PollSchedule()
+    answered = send(members).members
+    return AsyncJob(
+        output_location=_output_location(answered, members["EndpointName"]),
+        failure_location=answered.get("FailureLocation"),
+        s3=s3,
+        decode=decode,
+        endpoint_name=members["EndpointName"],
+        inference_id=answered.get("InferenceId"),
+        input_location=input_location,
+        submitted_at=schedule.now(),
+        time_limit=members.get("RequestTTLSeconds", REQUEST_TTL)
+        + members.get("InvocationTimeoutSeconds", INVOCATION_TIMEOUT)
+        + MARGIN,
+        accept=members.get("Accept"),
+        schedule=schedule,
+    )
+
+
+def submit_data(
+    send: Callable[[Mapping[str, Any]], OperationResult],
+    data: Any,  # noqa: ANN401 - any data
+    *,
+    target: Target,
+    options: Mapping[str, Any],
+    members: Mapping[str, Any] | None,
+    codec: Codec | str | None,
+    operation: RuntimeOperation,
+    s3: S3Objects,
+    s3_prefix: str | None,
+    extra_args: Mapping[str, Any] | None,
+) -> AsyncJob:
+    """Encodes data and submits it; a text ``s3://bucket/key`` is where the input is already.
+
+    Args:
+        send: See ``submit``.
+        data: What the codec takes, or a location.
+        target: What is called.
+        options: By the names of ``Predictor.invoke``.
+        members: Further members by botocore's names.
+        codec: Encodes the data and decodes the result.
+        operation: See ``submit``.
+        s3: See ``submit``.
+        s3_prefix: See ``submit``.
+        extra_args: See ``submit``.
+
+    Raises:
+        PayloadError: As ``submit``, or the data cannot be encoded; nothing was sent.
+        Exception: As ``submit``.
+    """
+    located = isinstance(data, str) and data.startswith("s3://")
+    payload = None if located else encode(data, codec)
+    if payload is not None:
+        options = typed(payload, options)
+    return submit(
+        send,
+        target.params(None, options, members),
+        operation=operation,
+        s3=s3,
+        body=payload.body if payload else None,
+        input_location=data if located else None,
+        s3_prefix=s3_prefix,
+        extra_args=extra_args,
+        decode=functools.partial(decode_by_type, codec=codec),
+    )
+
+
+def _checked(body: object) -> bytes:
+    if isinstance(body, (bytearray, memoryview)):
+        body = bytes(body)
+    if not isinstance(body, bytes):
+        raise PayloadError(
+            f"The input is a {type(body).__name__}, not bytes; nothing was sent.",
+            remedy="encode it first.",
+        )
+    if len(body) > INPUT_LIMIT:
+        raise PayloadError(
+            f"The input has {len(body):,} bytes; asynchronous inference takes {INPUT_LIMIT:,}. "
+            "Nothing was sent.",
+            cause="SageMaker's developer guide sets this limit of 1 GB.",
+            remedy="split it, or use batch transform.",
+        )
+    return body
+
+
+def _fits_in_request(payload: bytes, operation: RuntimeOperation) -> bool:
+    return len(payload) <= INLINE_LIMIT and "Body" in operation.input_members
+
+
+def _target(
+    payload: bytes,
+    prefix: S3Location | None,
+    operation: RuntimeOperation,
+    content_type: str | None,
+) -> S3Location:
+    """Names the object that an input is put into."""
+    if prefix is not None:
+        bare_type = str(content_type).partition(";")[0].strip().lower()
+        return prefix.below(f"{uuid.uuid4()}{_SUFFIXES.get(bare_type, '.bin')}")
+    remedy = (
+        "pass s3_prefix='s3://bucket/prefix/': you need s3:PutObject there, and the role of the "
+        "inference endpoint s3:GetObject."
+    )
+    if "Body" not in operation.input_members:
+        raise ConfigurationError(
+            f"{operation.name} needs its input in S3, and no s3_prefix is given; nothing was sent.",
+            cause=f"botocore {botocore.__version__} does not know its member Body yet.",
+            remedy=(remedy, "or install a newer boto3."),
+        )
+    raise PayloadError(
+        f"The input has {len(payload):,} bytes and no s3_prefix is given; {operation.name} takes "
+        f"{INLINE_LIMIT:,} in the request. Nothing was sent.",
+        cause="SageMaker Runtime's API reference sets this limit for Body.",
+        remedy=remedy,
+    )
+
+
+def _output_location(answered: Mapping[str, Any], endpoint_name: str) -> str:
+    location = answered.get("OutputLocation")
+    if not location:
+        raise JobError(
+            f"{endpoint_name} accepted the call and did not say where its output goes.",
+            possible_causes=("something between here and SageMaker answered instead of it",),
+            remedy="look for the output below S3OutputPath of the inference endpoint.",
+        )
+    return str(location)

@@ -1,0 +1,1 @@
+"""Private clients for programs that make their own, and for other libraries."""

@@ -1,0 +1,90 @@
+"""Which rights a change of policy gives and takes."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sm_private_client.policy.evaluation import Decision, evaluate
+from sm_private_client.policy.parsing import Policy, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sm_private_client.policy.caller import GivenContext
+
+__all__ = ["Change", "diff"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One right that is given or taken.
+
+    Attributes:
+        principal: Whose.
+        action: To do what.
+        resource: On what.
+        before: What the old policy says.
+        after: What the new policy says.
+    """
+
+    principal: str
+    action: str
+    resource: str
+    before: Decision
+    after: Decision
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the new policy allows what the old one did not."""
+        return self.after.allowed
+
+    def __str__(self) -> str:
+        """``+ PRINCIPAL ACTION RESOURCE`` for a right that is given, ``-`` for one taken."""
+        sign = "+" if self.is_given else "-"
+        return f"{sign} {self.principal} {self.action} {self.resource}"
+
+
+def diff(
+    old: Policy,
+    new: Policy,
+    *,
+    actions: Iterable[str],
+    resources: Iterable[str],
+    principals: Iterable[str],
+    context: GivenContext | None = None,
+) -> tuple[Change, ...]:
+    """Compares two policies call by call; what both allow or both deny is left out.
+
+    Args:
+        old: The document that is in force.
+        new: The document that would be.
+        actions: The actions to try.
+        resources: The resources to try, inference endpoints for example.
+        principals: The principals to try.
+        context: The calls' condition keys, as in ``evaluate``.
+
+    Returns:
+        The changes, ordered as the principals, then the resources, then the actions were given.
+
+    Raises:
+        PolicyError: One of the documents cannot be read.
+    """
+    before, after = parse(old), parse(new)
+    tried = itertools.product(principals, resources, actions)
+    changes = (
+        Change(
+            principal=principal,
+            action=action,
+            resource=resource,
+            before=evaluate(
+                before, principal=principal, action=action, resource=resource, context=context
+            ),
+            after=evaluate(
+                after, principal=principal, action=action, resource=resource, context=context
+            ),
+        )
+        for principal, resource, action in tried
+    )
+    return tuple(change for change in changes if change.before.allowed != change.after.allowed)
