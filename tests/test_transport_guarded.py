@@ -33,8 +33,8 @@ from loopback_peer import route
 from sm_private_client.errors import ConfigurationError, PublicAddressError
 from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.testing.http_connection import Connection
 from sm_private_client.testing.topology import StandingVpcEndpoint
-from sm_private_client.testing.wire import Connection
 from sm_private_client.transport.dialer import Dialed, Dialer, ZoneHealth
 from sm_private_client.transport.guarded import GuardedHTTPSession, decide_route
 from sm_private_client.transport.tls import verifying_context
