@@ -560,6 +560,7 @@ def test_the_calling_page_has_the_defaults_of_predictors_and_map() -> None:
     assert arguments == mapped - {"self", "items", "codec", "options"}
 
 
+@pytest.mark.slow(reason="a pytest in a process of its own")
 def test_the_test_modules_of_the_simulator_page_pass(tmp_path: Path) -> None:
     """The blocks are written to a directory of their own and run by pytest as a user would."""
     modules = blocks(SIMULATOR, "python")
