@@ -88,6 +88,11 @@ class PrivateClientError(BotoCoreError):
         cause: Why, if that is known.
         possible_causes: Used when it is not.
         remedy: What to do about it, in the imperative; several are tried in order.
+
+    Attributes:
+        what: As given.
+        cause: As given.
+        remedies: As given.
     """
 
     reference: ClassVar[str] = "private-client-error"
@@ -105,7 +110,7 @@ class PrivateClientError(BotoCoreError):
             lines.append(f"Cause: {cause}")
         elif possible_causes:
             lines.append("Possible causes: " + "; ".join(possible_causes) + ".")
-        remedies = (remedy,) if isinstance(remedy, str) else tuple(remedy)
+        remedies = tuple(filter(None, (remedy,) if isinstance(remedy, str) else remedy))
         if len(remedies) == 1:
             lines.append(f"Remedy: {remedies[0]}")
         elif remedies:
@@ -115,6 +120,8 @@ class PrivateClientError(BotoCoreError):
         Exception.__init__(self, "\n".join(lines))
         self.kwargs: dict[str, Any] = {}  # BotoCoreError's attribute, read by botocore's loggers
         self.what = what
+        self.cause = cause
+        self.remedies = remedies
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
