@@ -30,12 +30,14 @@ what happened, the cause (or possible causes) and the remedy; ``reference`` is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from sm_private_client.privatelink.records import Evidence, VpcEndpoint
 
 __all__ = [
     "AmbiguousVpcEndpointError",
@@ -58,26 +60,6 @@ __all__ = [
     "StreamInterruptedError",
     "VpcEndpointUnavailableError",
 ]
-
-
-class Attempt(Protocol):
-    """One step that was tried on the way to a route (``privatelink.records.Evidence``)."""
-
-    @property
-    def step(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-
-
-class Candidate(Protocol):
-    """One VPC endpoint that could have been meant (``privatelink.records.VpcEndpoint``)."""
-
-    @property
-    def vpc_endpoint_id(self) -> str: ...
-    @property
-    def vpc_id(self) -> str: ...
 
 
 class PrivateClientError(BotoCoreError):
@@ -166,7 +148,7 @@ class NoPrivateRouteError(RoutingError):
         self,
         what: str,
         *,
-        attempts: Iterable[Attempt] = (),
+        attempts: Iterable[Evidence] = (),
         cause: str = "",
         remedy: str | Sequence[str] = (),
     ) -> None:
@@ -190,7 +172,7 @@ class AmbiguousVpcEndpointError(RoutingError):
         self,
         what: str,
         *,
-        candidates: Iterable[Candidate],
+        candidates: Iterable[VpcEndpoint],
         cause: str = "",
         remedy: str | Sequence[str] = (),
     ) -> None:
