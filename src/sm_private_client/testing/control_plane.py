@@ -274,7 +274,7 @@ class ControlPlane:
                 owned.pop(bucket, None)
             # moto keeps every object of EC2 for its dashboard, 1,300 AMIs an account among them.
             for model in model_data["ec2"].values():
-                model.instances_tracked.clear()
+                model.instances_tracked.clear()  # set by moto
 
     def _family(self, handler: Any, request: Request, *, host: str) -> Response:  # noqa: ANN401
         return self._played(
