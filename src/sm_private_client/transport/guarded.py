@@ -105,7 +105,7 @@ class _GuardedConnection:
             super().request(*args, **kwargs)  # type: ignore[misc] # a mixin
         finally:
             if self._dialed is not None:
-                self._dialed.tally.called()
+                self._dialed.counters.called()
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's
         """Send; the read time-out is for each step, where urllib3 has the connect one for all."""

@@ -217,11 +217,13 @@ class MetadataNetwork:
         """
         local = ipaddress.ip_address(address).is_loopback
         verdict = (_LOCAL if local else _LINK_LOCAL).judge(address)
-        tally = self._egress.tally("instance metadata", address, verdict, availability_zone=None)
+        counters = self._egress.counters(
+            "instance metadata", address, verdict, availability_zone=None
+        )
         if not verdict.private:
-            tally.refused()
+            counters.refused()
             raise OSError(f"{address} {verdict.why}")
         opened = self._network.open(address, port, socket_options=socket_options)
-        tally.connected()
-        tally.called()  # one request a connection; see routing.location
+        counters.connected()
+        counters.called()  # one request a connection; see routing.location
         return opened
