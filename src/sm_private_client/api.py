@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
 from weakref import WeakKeyDictionary
 
@@ -12,6 +11,7 @@ from boto3 import set_stream_logger
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import RoutingOptions
 from sm_private_client.session import Session
 from sm_private_client.transport.guarded import decide_route
@@ -67,7 +67,7 @@ class ClientArguments(RoutingOptions, total=False):
 
 
 _sessions: Final[WeakKeyDictionary[boto3.session.Session, Session]] = WeakKeyDictionary()
-_lock: Final = threading.Lock()
+_lock: Final = ForkableLock()
 
 
 def default_session() -> Session:

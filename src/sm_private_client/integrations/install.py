@@ -17,6 +17,7 @@ import botocore.session
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.integrations.blocking import ORIGIN, block, is_sealing_asked_for, unsealed
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import RoutingOptions, load_settings
 from sm_private_client.session import Session
 from sm_private_client.transport.guarded import CLIENT_HOOK, is_guarded
@@ -42,7 +43,7 @@ class Installation:
     def __init__(self, network: NetworkBackend | None, routing: RoutingOptions) -> None:
         self._network = network
         self._routing = routing
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._sessions: weakref.WeakKeyDictionary[botocore.session.Session, Session] = (
             weakref.WeakKeyDictionary()
         )
@@ -105,7 +106,7 @@ class _Hook:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = ForkableLock(threading.RLock)
         self._installations: list[Installation] = []
         self._below: dict[Any, Any] = {}  # of what is ours: what it was put on
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import is_sealed, read_environment
 from sm_private_client.transport.sealing import guard_fetchers, watch_clients
 
@@ -36,7 +36,7 @@ class Seal:
         self._session = botocore_session
         self._routes = routes
         self._options: RoutingOptions | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._is_on = False
         self._fetchers_are_guarded = False
 

@@ -12,7 +12,6 @@ import copy
 import functools
 import os
 import ssl
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.awsrequest
@@ -30,6 +29,7 @@ from sm_private_client.errors import (
     RoutingError,
 )
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.transport.dialer import Dialer
 from sm_private_client.transport.tls import explain, verifying_context
 
@@ -194,7 +194,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         self._pid = os.getpid()
         self._bundle = verify
         self._client_cert = client_cert
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._trusts = False
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
         self._pools: Any = manager
@@ -266,7 +266,6 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             )
         if self._pid != os.getpid():  # forked: the connections in the pool are the parent's
             self._pid = os.getpid()
-            self._lock = threading.Lock()
             self.close()
         self._trust()
         try:
