@@ -6,6 +6,7 @@ The checkers read source with ``ast``; each is also run on small breaches, which
 from __future__ import annotations
 
 import ast
+import re
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "sm_private_client"
 ROOT = Path(sm_private_client.__file__).parent
+PROJECT = Path(__file__).parents[1]
 
 FLOORS = {
     "_version": 0,
@@ -71,7 +73,7 @@ SETS_ENVIRONMENT = {"cli.demo.setup", "testing.moto_import"}
 """Where it is set: the demonstration shows how variables work, moto's import must not see
 AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
-OPENS_SOCKETS = {"routing.network"}
+OPENS_SOCKETS = {"integrations.aiobotocore", "routing.network"}
 OPENING_ROOMS = {"transport", "testing"}
 NOT_OPENING = {"gaierror", "herror", "timeout", "error"}
 MUTABLE_STATE = {("api", "_sessions")}
@@ -355,6 +357,27 @@ def test_there_are_no_import_circles() -> None:
 def test_every_room_of_the_table_is_there() -> None:
     """The table names the rooms that there are, and no other."""
     assert {module.room for module in MODULES.values()} == set(FLOORS)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_a_page_sends_to_are_there(page: str) -> None:
+    """A page for those who change the code names no file or directory that is gone."""
+    named = set(re.findall(r"`([\w./]+(?:\.py|/))`", (PROJECT / page).read_text(encoding="utf-8")))
+    assert len(named) > 3
+    near = [ROOT, PROJECT, ROOT / "inference", ROOT / "doctor"]
+    assert [name for name in named if not any((base / name).exists() for base in near)] == []
+
+
+def test_the_floors_are_those_that_are_enforced() -> None:
+    """docs/architecture.md has every room on the floor that the architecture test has it on."""
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = {
+        room: int(floor)
+        for floor, rooms in re.findall(r"^\| (\d+) \| (.*?) \|", text, re.MULTILINE)
+        for room in re.findall(r"`(\w+)[./]", rooms)
+    }
+    left_out = {"", "__main__", "_version"}
+    assert told == {r: n for r, n in FLOORS.items() if r not in left_out} | {"__init__": FLOORS[""]}
 
 
 def test_ground_floors_import_only_the_standard_library_and_botocore() -> None:

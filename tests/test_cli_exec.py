@@ -217,6 +217,7 @@ def test_a_python_program_is_guarded(
     assert (done.stdout, done.stderr) == ("GuardedHTTPSession b'0.5;1'\n", "")
 
 
+@pytest.mark.slow(reason="another program, the AWS CLI")
 @posix
 @pytest.mark.skipif(not AWS_CLI, reason="there is no AWS CLI; TEST_AWS_CLI names one")
 def test_the_aws_cli_needs_no_endpoint_url(

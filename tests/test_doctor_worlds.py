@@ -16,7 +16,8 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
 from route_limits import limit_routes
-from sm_private_client.doctor.diagnose import Report, diagnose
+from sm_private_client.doctor.diagnose import diagnose
+from sm_private_client.doctor.findings import Report
 from sm_private_client.doctor.probes import account, gather
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.plugin import ENTRY, VARIABLE

@@ -884,6 +884,7 @@ PROCESS = textwrap.dedent(
 )
 
 
+@pytest.mark.slow(reason="many processes")
 def test_many_processes_at_once(tmp_path: Path) -> None:
     """32 processes that start together read whole files, and hardly more than one decides."""
     count = 32

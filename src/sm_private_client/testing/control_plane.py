@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
+from moto.core.model_instances import model_data
 from moto.core.request import Request as MotoRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -271,6 +272,9 @@ class ControlPlane:
             owned = s3_backends.bucket_accounts
             for bucket in [b for b, owner in owned.items() if owner[1] == self.account_id]:
                 owned.pop(bucket, None)
+            # moto keeps every object of EC2 for its dashboard, 1,300 AMIs an account among them.
+            for model in model_data["ec2"].values():
+                model.instances_tracked.clear()  # set by moto
 
     def _family(self, handler: Any, request: Request, *, host: str) -> Response:  # noqa: ANN401
         return self._played(

@@ -21,6 +21,7 @@ from sm_private_client.testing.aws_errors import (
 )
 from sm_private_client.testing.control_plane import unplayed
 from sm_private_client.testing.http_connection import ConnectionCut, Request, Response
+from sm_private_client.testing.operations import operations_of
 from sm_private_client.testing.records import Log, record_of
 from sm_private_client.testing.signatures import verify
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.http_connection import Connection
-    from sm_private_client.testing.operations import Operations, ServiceOperations
+    from sm_private_client.testing.operations import ServiceOperations
     from sm_private_client.testing.records import Ingress, RequestRecord
     from sm_private_client.testing.runtime import RuntimeFront
 
@@ -80,7 +81,6 @@ class DataPlane:
     def __init__(
         self,
         *,
-        operations: Operations,
         control: ControlPlane,
         runtime: RuntimeFront,
         policies: EndpointPolicies,
@@ -88,7 +88,6 @@ class DataPlane:
         clock: Callable[[], dt.datetime],
     ) -> None:
         self.requests: Log[RequestRecord] = Log()
-        self._operations = operations
         self._control = control
         self._runtime = runtime
         self._policies = policies
@@ -140,7 +139,7 @@ class DataPlane:
         self, ingress: Ingress, request: Request, connection: Connection
     ) -> tuple[str | None, ServiceOperations | None, str | None]:
         service_name = ingress.service_asked_for(request, connection)
-        operations = self._operations.of(service_name) if service_name else None
+        operations = operations_of(service_name) if service_name else None
         return service_name, operations, operations.find(request) if operations else None
 
     def _time(self) -> tuple[dt.datetime, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import re
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.http_connection import Request
 
-__all__ = ["Operations", "ServiceOperations"]
+__all__ = ["ServiceOperations", "operations_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,20 +89,8 @@ class ServiceOperations:
         return tuple(sorted(rules, key=lambda rule: rule.parameters))
 
 
-class Operations:
-    """Loads service models once, when they are first needed."""
-
-    def __init__(self) -> None:
-        self._loader = create_loader()
-        self._lock = threading.Lock()
-        self._loaded: dict[str, ServiceOperations] = {}
-
-    def of(self, service_name: str) -> ServiceOperations:
-        """Gives the operations of a service of botocore's."""
-        with self._lock:
-            made = self._loaded.get(service_name)
-            if made is None:
-                document = self._loader.load_service_model(service_name, "service-2")
-                made = ServiceOperations(service_name, ServiceModel(document, service_name))
-                self._loaded[service_name] = made
-            return made
+@functools.cache
+def operations_of(service_name: str) -> ServiceOperations:
+    """Return the operations of a service, whose model a process reads once."""
+    document = create_loader().load_service_model(service_name, "service-2")
+    return ServiceOperations(service_name, ServiceModel(document, service_name))

@@ -29,7 +29,7 @@ from sm_private_client.testing.hosting import HostedModels
 from sm_private_client.testing.instance_metadata import METADATA_ADDRESS, InstanceMetadata
 from sm_private_client.testing.listeners import Listeners
 from sm_private_client.testing.network import PublicNames, SimulatedNetwork
-from sm_private_client.testing.operations import Operations
+from sm_private_client.testing.operations import operations_of
 from sm_private_client.testing.other_services_front import OtherServiceFront
 from sm_private_client.testing.runtime import RuntimeFront
 from sm_private_client.testing.server import LOOPBACK, Server
@@ -122,13 +122,10 @@ class Simulator:
 
     def __init__(self, *, region: str, clock: Callable[[], dt.datetime]) -> None:
         self.region = region
-        # With a loader of its own it reads no profile: AWS_PROFILE may name one that is not there.
-        self._core = botocore.session.Session()
-        self._core.register_component("data_loader", create_loader())
-        self._partition = partition_of(region, partitions(self._core))
+        self._partition = partition_of(region, partitions(_core()))
         self._network: SimulatedNetwork | None = None
         self.metadata: InstanceMetadata | None = None
-        self._rule = HostRule(self._find_host)
+        self._rule = HostRule(_find_host)
         self._directory = tempfile.TemporaryDirectory(prefix="private-link-")
         self.files = AwsFiles(Path(self._directory.name))
         self.authorities = Authorities(self.files.ca_bundle, self.files.corporate_ca_bundle)
@@ -152,9 +149,8 @@ class Simulator:
             control=self.control,
             region=region,
         )
-        self._operations = Operations()
         self._runtime = RuntimeFront(
-            operations=self._operations.of("sagemaker-runtime"),
+            operations=operations_of("sagemaker-runtime"),
             models=self.models,
             control=self.control,
             faults=self.faults,
@@ -162,7 +158,6 @@ class Simulator:
             region=region,
         )
         self.data = DataPlane(
-            operations=self._operations,
             control=self.control,
             runtime=self._runtime,
             policies=self.policies,
@@ -296,18 +291,25 @@ class Simulator:
             for name, service_name in names.items()
         }
 
-    def _find_host(
-        self,
-        service_name: str,
-        region: str,
-        fips: bool,
-        dual_stack: bool,
-    ) -> str | None:
-        url = default_url(self._core, service_name, region, fips=fips, dual_stack=dual_stack)
-        return url.removeprefix("https://") if url else None
-
     def _reset_zone(self, zone: str) -> None:
         for standing in self.topology.all():
             for interface in standing.interfaces:
                 if interface.availability_zone == zone:
                     interface.listener.reset_connections()
+
+
+@functools.cache
+def _core() -> botocore.session.Session:
+    """Return what reads botocore's rules, once a process.
+
+    With a loader of its own it reads no profile: AWS_PROFILE may name one that is not there.
+    """
+    made = botocore.session.Session()
+    made.register_component("data_loader", create_loader())
+    return made
+
+
+@functools.cache
+def _find_host(service_name: str, region: str, fips: bool, dual_stack: bool) -> str | None:
+    url = default_url(_core(), service_name, region, fips=fips, dual_stack=dual_stack)
+    return url.removeprefix("https://") if url else None

@@ -12,6 +12,7 @@ import copy
 import functools
 import os
 import ssl
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.awsrequest
@@ -79,7 +80,8 @@ class _GuardedConnection:
 
     def __init__(self, *args: Any, guarded: GuardedHTTPSession, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
         super().__init__(*args, **kwargs)
-        self._guarded = guarded
+        # Weak: urllib3 holds a pool's idle connections for as long as the pool is referred to.
+        self._guarded: GuardedHTTPSession = weakref.proxy(guarded)
         self._dialed: Dialed | None = None
 
     def _new_conn(self) -> socket.socket:
