@@ -16,7 +16,6 @@ from sm_private_client.transport.client_config import USER_AGENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import boto3.session
     import botocore.session
     from botocore.credentials import ReadOnlyCredentials
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.invokers import AsyncInvoker, DirectInvoker, Invoker
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
+    from sm_private_client.session.session import Session
     from sm_private_client.types import Value
 
 __all__ = ["SharedInvokers"]
@@ -41,7 +41,7 @@ class SharedInvokers:
         botocore_session: Whose models, default config and user agent count.
         routes: Decides and dials.
         clients: Guards the client of ``transport="botocore"``.
-        client: The session's ``client``; asked for its exceptions when the first error comes.
+        client: The session's ``client``; called for its exceptions when the first error comes.
         get_credentials: Return the session's credentials.
     """
 
@@ -104,7 +104,7 @@ class SharedInvokers:
             return self._async[region]
 
     def predictor_arguments(
-        self, session: boto3.session.Session, method: str, endpoint_name: str, options: Any
+        self, session: Session, method: str, endpoint_name: str, options: dict[str, Any]
     ) -> dict[str, Any]:
         """Return what a predictor has from its session besides the invoker.
 
@@ -181,6 +181,6 @@ class _Credentials:
 
 
 def _predictor_again(
-    session: boto3.session.Session, method: str, endpoint_name: str, options: dict[str, Any]
+    session: Session, method: str, endpoint_name: str, options: dict[str, Any]
 ) -> Value:
     return getattr(session, method)(endpoint_name, **options)
