@@ -10,13 +10,13 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.provisioning import (
     Plan,
     list_vpc_endpoints,
     made_by_plan,
     plan_vpc_endpoints,
 )
-from sm_private_client.provisioning.records import PLAN_TAG
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
