@@ -188,7 +188,12 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
         path = os.pathsep.join([str(Path(AWS_CLI).parent), os.defpath])
         environ = {**link.environment(), "PATH": path, "AWS_PAGER": ""}
         ended = subprocess.run(  # noqa: S603 - our own interpreter
-            ["/bin/sh", str(script)], env=environ, capture_output=True, text=True, check=False
+            ["/bin/sh", str(script)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
         )
         assert (ended.stderr, ended.returncode) == ("", 0)
         made = described(session)

@@ -49,7 +49,11 @@ def loaded_by(statements: str) -> set[str]:
     """The modules that a fresh interpreter has after some statements."""
     code = f"{statements}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     made = subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert made.stderr == ""
     return set(json.loads(made.stdout))
@@ -103,6 +107,7 @@ def test_star_import() -> None:
         check=True,
         capture_output=True,
         text=True,
+        timeout=240,
     )
     assert made.stdout.strip() == str(NAMES)
 

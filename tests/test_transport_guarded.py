@@ -311,7 +311,7 @@ def test_a_large_body_over_a_slow_line_is_sent() -> None:
             config=Config(retries=ONCE, connect_timeout=1, read_timeout=1.5),
         )
         assert invoke(client, body) == b"ok"
-        reading.result()
+        reading.result(60)
 
 
 @pytest.mark.parametrize(
