@@ -21,9 +21,9 @@ from sm_private_client.errors import (
 from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id, parse_vpc_endpoint_arn
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.privatelink.urls import parse_endpoint_url
+from sm_private_client.routing.cache import KeptAnswers
 from sm_private_client.routing.deadlines import run_within
 from sm_private_client.routing.explicit import from_text, from_url, from_vpc_endpoint
-from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.network import failure_of
 from sm_private_client.routing.route_errors import no_route
 from sm_private_client.routing.search import RouteRequest, RouteSearch, RouteSources
