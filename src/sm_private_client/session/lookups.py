@@ -43,7 +43,7 @@ _QUICK: Final = Config(
 
 
 class RouteLookups:
-    """Implements ``Callers`` of ``routing.router`` for one session.
+    """Implement ``Lookups`` of ``routing.router`` for one session.
 
     Args:
         boto3_client: boto3's own ``client``; a sealed session's guards what it makes.
@@ -57,7 +57,7 @@ class RouteLookups:
         self._routes = routes
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Ec2Access:
-        """Make an EC2 client; see ``Callers.ec2``."""
+        """Make an EC2 client; see ``Lookups.ec2``."""
         made = self._make("ec2", region_name=region, config=_QUICK, **credentials.as_arguments())
         public = None
         if is_guarded(made):  # the session is sealed
@@ -84,7 +84,7 @@ class RouteLookups:
         credentials: ClientCredentials,
         discovery: Discovery,
     ) -> str | None:
-        """Ask SageMaker in which VPC a resource is; see ``Callers.own_vpc``."""
+        """Ask SageMaker in which VPC a resource is; see ``Lookups.own_vpc``."""
         asked = self._make(
             route.service_name,
             region_name=route.region,
