@@ -408,11 +408,11 @@ def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPat
     assert b"AKIAI44QH8DHBEXAMPLE" not in data
     again = pickle.loads(data)  # noqa: S301 - our own bytes
     assert again.endpoint_name == "churn"
-    assert again._target.members["TargetVariant"] == "blue"
+    assert again._target["TargetVariant"] == "blue"
     assert again._retrier.policy == RetryPolicy(attempts=2)
     session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert session_again.region_name == "us-east-1"
-    assert session_again.routes.settings().vpc_id == "vpc-0a1b2c3d"
+    assert session_again._routes.settings().vpc_id == "vpc-0a1b2c3d"
 
 
 def test_a_predictor_over_a_client_does_not_pickle() -> None:
