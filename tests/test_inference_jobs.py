@@ -1001,7 +1001,7 @@ def test_asyncio_is_loaded_only_where_it_is_used() -> None:
         "import sys, sm_private_client.inference.submit\n"
         "assert not {'asyncio', 'rich', 'tqdm', 'numpy', 'pandas'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)  # noqa: S603 - our own program
 
 
 # After a restart

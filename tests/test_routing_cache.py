@@ -649,7 +649,7 @@ def test_what_others_can_write_is_passed_over(
     path.chmod(bits)
     assert site.fetch() == ROUTE
     assert site.decided == 2
-    text = f"{path} belongs to another user or can be written by others"
+    text = f"{path} can be written by others"
     assert warnings_of(caplog) == passed_over(text)
     assert mode(path) == 0o600
 
@@ -667,7 +667,7 @@ def test_a_directory_that_others_can_write_is_passed_over(
     site.directory.chmod(0o700)
     assert site.decided == 2
     assert site.recalled == []
-    text = f"{site.directory} belongs to another user or can be written by others"
+    text = f"{site.directory} can be written by others"
     assert warnings_of(caplog) == passed_over(text)
     assert site.file().read_bytes() == before
 
@@ -680,7 +680,7 @@ def test_what_belongs_to_another_user_is_passed_over(
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert site.fetch() == ROUTE
     assert site.decided == 2
-    text = f"{site.directory} belongs to another user or can be written by others"
+    text = f"{site.directory} belongs to another user"
     assert warnings_of(caplog) == passed_over(text)
 
 
@@ -694,7 +694,7 @@ def test_a_file_of_another_user_is_passed_over(
     os.chown(path, 12345, -1)
     assert site.fetch() == ROUTE
     assert (site.decided, site.recalled) == (2, [])
-    text = f"{path} belongs to another user or can be written by others"
+    text = f"{path} belongs to another user"
     assert warnings_of(caplog) == passed_over(text)
 
 
@@ -884,6 +884,7 @@ PROCESS = textwrap.dedent(
 )
 
 
+@pytest.mark.slow(reason="many processes")
 def test_many_processes_at_once(tmp_path: Path) -> None:
     """32 processes that start together read whole files, and hardly more than one decides."""
     count = 32
@@ -907,7 +908,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.wait(timeout=240)
     assert said == [""] * count
     assert [p.returncode for p in processes] == [0] * count
     assert 1 <= len(list(decisions.iterdir())) <= 3

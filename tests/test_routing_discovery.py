@@ -457,7 +457,7 @@ def message(permission: str, cause: str, remedy: str) -> str:
             )
             for code in ("RequestLimitExceeded", "Throttling", "ThrottlingException")
         ],
-        ("InternalError", "EC2 answered InternalError.", FULL_NAME),
+        ("InternalError", "EC2 answered InternalError.", f"try again, or {FULL_NAME}"),
     ],
 )
 def test_refusals_of_ec2(

@@ -14,7 +14,7 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
 
 RUNTIME = "com.amazonaws.us-east-1.sagemaker.runtime"
 
@@ -46,7 +46,7 @@ def own_link() -> Iterator[LocalPrivateLink]:
         assert (running.internet.connections, running.internet.bytes_received) == (0, 0)
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 

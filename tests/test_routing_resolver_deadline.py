@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
     from sm_private_client.routing.network import NetworkBackend, SocketOption
 
 HOST = "runtime.sagemaker.us-east-1.amazonaws.com"
@@ -42,7 +42,7 @@ def hanging() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 

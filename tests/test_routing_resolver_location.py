@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from sm_private_client.errors import Attempt
-    from sm_private_client.privatelink.records import Route
+    from sm_private_client.privatelink.records import Evidence, Route
     from sm_private_client.session import Session
 
 API = "com.amazonaws.us-east-1.sagemaker.api"
@@ -67,7 +66,7 @@ def age(link: LocalPrivateLink, *oldest_first: str) -> None:
             ec2.vpc_end_points[vpc_endpoint_id].creation_timestamp = created
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 

@@ -30,12 +30,14 @@ what happened, the cause (or possible causes) and the remedy; ``reference`` is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from sm_private_client.privatelink.records import Evidence, VpcEndpoint
 
 __all__ = [
     "AmbiguousVpcEndpointError",
@@ -60,26 +62,6 @@ __all__ = [
 ]
 
 
-class Attempt(Protocol):
-    """One step that was tried on the way to a route (``privatelink.records.Evidence``)."""
-
-    @property
-    def step(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-
-
-class Candidate(Protocol):
-    """One VPC endpoint that could have been meant (``privatelink.records.VpcEndpoint``)."""
-
-    @property
-    def vpc_endpoint_id(self) -> str: ...
-    @property
-    def vpc_id(self) -> str: ...
-
-
 class PrivateClientError(BotoCoreError):
     """The root of the tree; see the module docstring.
 
@@ -88,6 +70,11 @@ class PrivateClientError(BotoCoreError):
         cause: Why, if that is known.
         possible_causes: Used when it is not.
         remedy: What to do about it, in the imperative; several are tried in order.
+
+    Attributes:
+        what: As given.
+        cause: As given.
+        remedies: As given.
     """
 
     reference: ClassVar[str] = "private-client-error"
@@ -105,7 +92,7 @@ class PrivateClientError(BotoCoreError):
             lines.append(f"Cause: {cause}")
         elif possible_causes:
             lines.append("Possible causes: " + "; ".join(possible_causes) + ".")
-        remedies = (remedy,) if isinstance(remedy, str) else tuple(remedy)
+        remedies = tuple(filter(None, (remedy,) if isinstance(remedy, str) else remedy))
         if len(remedies) == 1:
             lines.append(f"Remedy: {remedies[0]}")
         elif remedies:
@@ -115,6 +102,8 @@ class PrivateClientError(BotoCoreError):
         Exception.__init__(self, "\n".join(lines))
         self.kwargs: dict[str, Any] = {}  # BotoCoreError's attribute, read by botocore's loggers
         self.what = what
+        self.cause = cause
+        self.remedies = remedies
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
@@ -159,7 +148,7 @@ class NoPrivateRouteError(RoutingError):
         self,
         what: str,
         *,
-        attempts: Iterable[Attempt] = (),
+        attempts: Iterable[Evidence] = (),
         cause: str = "",
         remedy: str | Sequence[str] = (),
     ) -> None:
@@ -183,7 +172,7 @@ class AmbiguousVpcEndpointError(RoutingError):
         self,
         what: str,
         *,
-        candidates: Iterable[Candidate],
+        candidates: Iterable[VpcEndpoint],
         cause: str = "",
         remedy: str | Sequence[str] = (),
     ) -> None:

@@ -56,7 +56,7 @@ class EndpointAddress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VpcEndpoint:
-    """An interface VPC endpoint, as EC2 describes it.
+    """A VPC endpoint, as EC2 describes it.
 
     Attributes:
         vpc_endpoint_id: ``vpce-…``.
@@ -67,8 +67,13 @@ class VpcEndpoint:
         dns_names: Regional, zonal and private names; EC2 gives them in no order.
         subnet_ids: The subnets it has network interfaces in.
         network_interface_ids: These interfaces.
+        security_group_ids: The security groups of the interfaces.
+        route_table_ids: A gateway's route tables.
         ip_address_type: ``ipv4``, ``dualstack`` or ``ipv6``.
-        created: ISO 8601, UTC; empty where it is not known.
+        kind: ``Interface``, ``Gateway`` or another type of EC2's.
+        policy: The text of its endpoint policy; empty if it has none.
+        created: ISO 8601, UTC; empty if it is not known.
+        plan_id: The plan of this package that made it; empty if none did.
         addresses: The interfaces' addresses; empty until they were asked for.
     """
 
@@ -80,8 +85,13 @@ class VpcEndpoint:
     dns_names: tuple[str, ...] = ()
     subnet_ids: tuple[str, ...] = ()
     network_interface_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    route_table_ids: tuple[str, ...] = ()
     ip_address_type: str = "ipv4"
+    kind: str = "Interface"
+    policy: str = ""
     created: str = ""
+    plan_id: str = ""
     addresses: tuple[EndpointAddress, ...] = ()
 
     @property

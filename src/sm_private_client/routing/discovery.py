@@ -16,26 +16,32 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.errors import DiscoveryError, PrivateClientError
-from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.privatelink.ec2 import (
+    discovery_error,
+    error_code,
+    read_addresses,
+    read_cidrs,
+    read_vpc_endpoint,
+    read_vpc_endpoints,
+)
 from sm_private_client.routing.deadlines import ForkableLock, run_within
-from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+    from sm_private_client.types import BotoClient
+
 __all__ = [
-    "DENIED_CODES",
     "DISCOVERY_TIMEOUT",
-    "THROTTLED_CODES",
     "Discovery",
     "Ec2Access",
+    "described",
     "forget_shared_answers",
-    "interface_addresses",
     "shared_answer",
-    "vpc_endpoint_of",
 ]
 
 DISCOVERY_TIMEOUT: Final = 5.0
@@ -52,15 +58,25 @@ _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
 _DESCRIBE_VPCS: Final = "ec2:DescribeVpcs"
 _DESCRIBE_SUBNETS: Final = "ec2:DescribeSubnets"
-DENIED_CODES: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
-"""How EC2 says that the identity may not ask."""
-
-THROTTLED_CODES: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
-"""How EC2 says that the account asked too often."""
+_OTHERWISE: Final = "pass vpc_endpoint= with the full DNS name"
 
 T = TypeVar("T")
+
+
+def described(
+    ec2: BotoClient, operation: str, key: str, filters: Mapping[str, Iterable[str]]
+) -> list[Any]:
+    """Return everything that a Describe operation of EC2 lists.
+
+    Args:
+        ec2: A boto3 client.
+        operation: boto3's name of the operation, ``describe_vpc_endpoints``.
+        key: The member of its answer that has the list.
+        filters: From the filter's name to its values.
+    """
+    named = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+    pages = ec2.get_paginator(operation).paginate(Filters=named)
+    return [entry for page in pages for entry in page[key]]
 
 
 class Ec2Access(NamedTuple):
@@ -216,14 +232,10 @@ class Discovery:
         """
 
         def ask() -> tuple[VpcEndpoint, ...]:
-            pages = self._ec2().get_paginator("describe_vpc_endpoints")
-            asked = [{"Name": "service-name", "Values": self._service_names}]
-            found = [
-                vpc_endpoint_of(m)
-                for page in pages.paginate(Filters=asked)
-                for m in page["VpcEndpoints"]
-            ]
-            return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
+            filters = {"service-name": self._service_names}
+            return read_vpc_endpoints(
+                described(self._ec2(), "describe_vpc_endpoints", "VpcEndpoints", filters)
+            )
 
         return self._kept(_DESCRIBE_VPC_ENDPOINTS, (), ask)
 
@@ -241,10 +253,10 @@ class Discovery:
             try:
                 answer = self._ec2().describe_vpc_endpoints(VpcEndpointIds=[vpc_endpoint_id])
             except ClientError as error:
-                if error.response["Error"]["Code"].startswith("InvalidVpcEndpointId"):
+                if error_code(error).startswith("InvalidVpcEndpointId"):
                     return None
                 raise
-            return next((vpc_endpoint_of(m) for m in answer["VpcEndpoints"]), None)
+            return next(map(read_vpc_endpoint, answer["VpcEndpoints"]), None)
 
         return self._kept(_DESCRIBE_VPC_ENDPOINTS, (vpc_endpoint_id,), ask)
 
@@ -276,13 +288,11 @@ class Discovery:
         every = sorted(wanted | {eni for v in known for eni in v.network_interface_ids})
 
         def ask() -> dict[str, tuple[EndpointAddress, ...]]:
-            pages = self._ec2().get_paginator("describe_network_interfaces")
-            asked = [{"Name": "network-interface-id", "Values": every}]
-            return {
-                made["NetworkInterfaceId"]: interface_addresses(made)
-                for page in pages.paginate(Filters=asked)
-                for made in page["NetworkInterfaces"]
-            }
+            filters = {"network-interface-id": every}
+            found = described(
+                self._ec2(), "describe_network_interfaces", "NetworkInterfaces", filters
+            )
+            return {raw["NetworkInterfaceId"]: read_addresses(raw) for raw in found}
 
         with self._lock:  # what an earlier, wider question answered is not asked again
             kept = [about for what, about in self._answers if what == _DESCRIBE_INTERFACES]
@@ -306,12 +316,7 @@ class Discovery:
 
         def ask() -> tuple[str, ...]:
             answer = self._ec2().describe_vpcs(VpcIds=[vpc_id])
-            vpc: Mapping[str, Any] = answer["Vpcs"][0] if answer["Vpcs"] else {}
-            v4 = [a["CidrBlock"] for a in vpc.get("CidrBlockAssociationSet", ())]
-            v6 = [a["Ipv6CidrBlock"] for a in vpc.get("Ipv6CidrBlockAssociationSet", ())]
-            return tuple(
-                dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6])
-            )
+            return next(map(read_cidrs, answer["Vpcs"]), ())
 
         return self._kept(_DESCRIBE_VPCS, (vpc_id,), ask)
 
@@ -371,7 +376,8 @@ class Discovery:
                     answer = self._ask(key, ask)
                     ttl = _ANSWER_TTL
                 except (BotoCoreError, ClientError, TimeoutError) as error:
-                    answer, ttl = _discovery_error(permission, error), _FAILURE_TTL
+                    answer = discovery_error(error, permission, or_else=_OTHERWISE)
+                    ttl = _FAILURE_TTL
                 self._answers[key] = (self._clock() + ttl, answer)
         if isinstance(answer, DiscoveryError):
             raise copy.copy(answer)  # each caller gets a traceback of its own
@@ -386,84 +392,3 @@ class Discovery:
         )
         self.is_second_hand = self.is_second_hand or asked - came > _FRESH
         return answer
-
-
-def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
-    what = f"EC2 could not be asked ({permission})."
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        if code in DENIED_CODES:
-            return DiscoveryError(
-                what,
-                cause=f"this identity is not allowed to ({code}).",
-                remedy=f"allow {permission} for it, or pass vpc_endpoint= with the full DNS name.",
-            )
-        if code in THROTTLED_CODES:
-            return DiscoveryError(
-                what,
-                cause=f"EC2 throttles this account ({code}).",
-                remedy="try again in a minute, or pass vpc_endpoint= with the full DNS name.",
-            )
-        return DiscoveryError(
-            what, cause=f"EC2 answered {code}.", remedy="pass vpc_endpoint= with the full DNS name."
-        )
-    if isinstance(error, NoCredentialsError):
-        return DiscoveryError(
-            what,
-            cause="there are no AWS credentials.",
-            remedy="give credentials as for boto3, or pass vpc_endpoint= with the full DNS name.",
-        )
-    if isinstance(error, PrivateClientError):  # a sealed session has no private way to EC2
-        return DiscoveryError(
-            what,
-            cause=error.what.partition("\n")[0],
-            remedy=(
-                "create an interface endpoint for EC2 in this VPC, with private DNS.",
-                "or name one you have: set AWS_ENDPOINT_URL_EC2.",
-            ),
-        )
-    # EC2's own URL may be one with a password, which botocore repeats.
-    told = redacted(str(error))
-    reason = told if isinstance(error, TimeoutError) else f"{type(error).__name__}: {told}"
-    return DiscoveryError(
-        what,
-        cause=f"{reason}.",
-        remedy=(
-            "create an interface endpoint for EC2 in this VPC, or pass vpc_endpoint= with the "
-            "full DNS name."
-        ),
-    )
-
-
-def vpc_endpoint_of(made: Mapping[str, Any]) -> VpcEndpoint:
-    """Reads one entry of DescribeVpcEndpoints."""
-    created = made.get("CreationTimestamp")
-    return VpcEndpoint(
-        vpc_endpoint_id=made["VpcEndpointId"],
-        endpoint_service=made["ServiceName"],
-        vpc_id=made.get("VpcId", ""),
-        # Pascal case in the model, camel or lower case in answers.
-        state=str(made.get("State", "")).lower(),
-        private_dns_enabled=bool(made.get("PrivateDnsEnabled")),
-        dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
-        subnet_ids=tuple(made.get("SubnetIds", ())),
-        network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
-        ip_address_type=str(made.get("IpAddressType") or "ipv4").lower(),
-        created=created.isoformat() if created else "",
-    )
-
-
-def interface_addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
-    """Gives the addresses of a network interface as EC2 describes it, the primary one first."""
-    v4 = [a["PrivateIpAddress"] for a in made.get("PrivateIpAddresses", ())]
-    first = [made["PrivateIpAddress"]] if made.get("PrivateIpAddress") else []
-    v6 = [a["Ipv6Address"] for a in made.get("Ipv6Addresses", ())]
-    return tuple(
-        EndpointAddress(
-            address=address,
-            availability_zone=made.get("AvailabilityZone"),
-            availability_zone_id=made.get("AvailabilityZoneId"),
-            network_interface_id=made["NetworkInterfaceId"],
-        )
-        for address in dict.fromkeys([*first, *v4, *v6])
-    )

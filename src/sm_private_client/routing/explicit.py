@@ -15,9 +15,9 @@ from sm_private_client.privatelink.hostnames import (
     split_vpc_endpoint_label,
     without_hosted_zone,
 )
+from sm_private_client.privatelink.urls import parse_endpoint_url, without_call
 from sm_private_client.routing.route_errors import check_url, contradiction, no_route, not_fips
 from sm_private_client.routing.search import nearest, require_available
-from sm_private_client.routing.urls import parse_endpoint_url, without_call
 
 if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route, RouteSource, VpcEndpoint

@@ -10,29 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sm_private_client.privatelink.ec2 import read_vpc_endpoints
+from sm_private_client.routing.discovery import described
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.routing.discovery import Discovery
+    from sm_private_client.types import BotoClient
 
-__all__ = ["Gateway", "RouteTable", "gateways_of", "lacking_route", "prefix_list", "route_tables"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gateway:
-    """A gateway VPC endpoint.
-
-    Attributes:
-        vpc_endpoint_id: ``vpce-…``.
-        endpoint_service: Name of the endpoint service, which is the prefix list's name too.
-        vpc_id: The VPC it is in.
-        state: In lower case; ``available`` is the only usable one.
-    """
-
-    vpc_endpoint_id: str
-    endpoint_service: str
-    vpc_id: str
-    state: str
+__all__ = ["RouteTable", "gateways_of", "lacking_route", "prefix_list", "route_tables"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,30 +40,17 @@ class RouteTable:
     gateways: frozenset[tuple[str, str]]
 
 
-def gateways_of(discovery: Discovery, endpoint_services: Iterable[str]) -> tuple[Gateway, ...]:
-    """Lists the gateway VPC endpoints of endpoint services, by id.
+def gateways_of(discovery: Discovery, endpoint_services: Iterable[str]) -> tuple[VpcEndpoint, ...]:
+    """Return the gateway VPC endpoints of endpoint services, the oldest first.
 
     Raises:
         DiscoveryError: EC2 could not be asked.
     """
     names = tuple(sorted(endpoint_services))
-    asked = [
-        {"Name": "service-name", "Values": list(names)},
-        {"Name": "vpc-endpoint-type", "Values": ["Gateway"]},
-    ]
+    filters = {"service-name": names, "vpc-endpoint-type": ["Gateway"]}
 
-    def ask(ec2: Any) -> tuple[Gateway, ...]:  # noqa: ANN401 - boto3's clients are made at run time
-        found = [
-            Gateway(
-                vpc_endpoint_id=made["VpcEndpointId"],
-                endpoint_service=made["ServiceName"],
-                vpc_id=made.get("VpcId", ""),
-                state=str(made.get("State", "")).lower(),
-            )
-            for page in ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=asked)
-            for made in page["VpcEndpoints"]
-        ]
-        return tuple(sorted(found, key=lambda gateway: gateway.vpc_endpoint_id))
+    def ask(ec2: BotoClient) -> tuple[VpcEndpoint, ...]:
+        return read_vpc_endpoints(described(ec2, "describe_vpc_endpoints", "VpcEndpoints", filters))
 
     return discovery.asked("ec2:DescribeVpcEndpoints", ("gateways", names), ask)
 
@@ -86,13 +61,12 @@ def prefix_list(discovery: Discovery, name: str) -> tuple[str, tuple[str, ...]] 
     Raises:
         DiscoveryError: EC2 could not be asked.
     """
-    asked = [{"Name": "prefix-list-name", "Values": [name]}]
+    filters = {"prefix-list-name": [name]}
 
-    def ask(ec2: Any) -> tuple[str, tuple[str, ...]] | None:  # noqa: ANN401
-        for page in ec2.get_paginator("describe_prefix_lists").paginate(Filters=asked):
-            for made in page["PrefixLists"]:
-                if made["PrefixListName"] == name:
-                    return str(made["PrefixListId"]), tuple(made.get("Cidrs", ()))
+    def ask(ec2: BotoClient) -> tuple[str, tuple[str, ...]] | None:
+        for raw in described(ec2, "describe_prefix_lists", "PrefixLists", filters):
+            if raw["PrefixListName"] == name:
+                return str(raw["PrefixListId"]), tuple(raw.get("Cidrs", ()))
         return None
 
     return discovery.asked("ec2:DescribePrefixLists", name, ask)
@@ -104,14 +78,10 @@ def route_tables(discovery: Discovery, vpc_id: str) -> tuple[RouteTable, ...]:
     Raises:
         DiscoveryError: EC2 could not be asked.
     """
-    asked = [{"Name": "vpc-id", "Values": [vpc_id]}]
+    filters = {"vpc-id": [vpc_id]}
 
-    def ask(ec2: Any) -> tuple[RouteTable, ...]:  # noqa: ANN401
-        found = [
-            _route_table(made)
-            for page in ec2.get_paginator("describe_route_tables").paginate(Filters=asked)
-            for made in page["RouteTables"]
-        ]
+    def ask(ec2: BotoClient) -> tuple[RouteTable, ...]:
+        found = map(_route_table, described(ec2, "describe_route_tables", "RouteTables", filters))
         return tuple(sorted(found, key=lambda table: table.route_table_id))
 
     return discovery.asked("ec2:DescribeRouteTables", vpc_id, ask)

@@ -21,6 +21,7 @@ from sm_private_client.errors import (
 )
 from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id, parse_vpc_endpoint_arn
 from sm_private_client.privatelink.services import routable_service_names
+from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.deadlines import run_within
 from sm_private_client.routing.explicit import from_text, from_url, from_vpc_endpoint
 from sm_private_client.routing.kept_answers import KeptAnswers
@@ -33,7 +34,6 @@ from sm_private_client.routing.search import (
     nearest,
     usable,
 )
-from sm_private_client.routing.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
     import socket

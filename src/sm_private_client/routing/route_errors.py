@@ -11,11 +11,11 @@ from sm_private_client.errors import (
 )
 from sm_private_client.privatelink.hostnames import parse_vpce_name
 from sm_private_client.privatelink.services import routable_service_names
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.privatelink.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
+    from sm_private_client.privatelink.urls import EndpointUrl
     from sm_private_client.routing.search import RouteSearch
-    from sm_private_client.routing.urls import EndpointUrl
 
 __all__ = ["check_url", "contradiction", "no_route", "not_fips"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sm_private_client.errors import DiscoveryError, FipsUnavailableError, NoPrivateRouteError
 from sm_private_client.privatelink.addresses import AddressPolicy
+from sm_private_client.privatelink.ec2 import read_vpc_endpoints
 from sm_private_client.privatelink.other_services import (
     OTHER_SERVICES,
     WITHOUT_PRIVATE_WAY,
@@ -19,8 +20,9 @@ from sm_private_client.privatelink.other_services import (
     other_service_url,
     regional_dns_name,
 )
+from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.deadlines import run_within
-from sm_private_client.routing.discovery import vpc_endpoint_of
+from sm_private_client.routing.discovery import described
 from sm_private_client.routing.explicit import from_url
 from sm_private_client.routing.gateways import (
     gateways_of,
@@ -30,13 +32,11 @@ from sm_private_client.routing.gateways import (
 )
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT, private_dns
 from sm_private_client.routing.search import RouteSearch, nearest, usable
-from sm_private_client.routing.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from sm_private_client.privatelink.records import Route, VpcEndpoint
     from sm_private_client.routing.search import RouteRequest, RouteSources
+    from sm_private_client.types import BotoClient
 
 __all__ = ["other_service_route"]
 
@@ -185,18 +185,10 @@ def _other_services_of_region(search: _OtherServiceSearch) -> tuple[VpcEndpoint,
             row, region=search.request.region, partition=search.partition
         )
     )
-    asked = [
-        {"Name": "service-name", "Values": names},
-        {"Name": "vpc-endpoint-type", "Values": ["Interface"]},
-    ]
+    filters = {"service-name": names, "vpc-endpoint-type": ["Interface"]}
 
-    def ask(ec2: Any) -> tuple[VpcEndpoint, ...]:  # noqa: ANN401 - boto3's clients
-        found = [
-            vpc_endpoint_of(made)
-            for page in ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=asked)
-            for made in page["VpcEndpoints"]
-        ]
-        return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
+    def ask(ec2: BotoClient) -> tuple[VpcEndpoint, ...]:
+        return read_vpc_endpoints(described(ec2, "describe_vpc_endpoints", "VpcEndpoints", filters))
 
     return search.sources.discovery.asked("ec2:DescribeVpcEndpoints", "other_services", ask)
 

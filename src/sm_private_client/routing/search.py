@@ -27,7 +27,7 @@ from sm_private_client.privatelink.records import (
     RouteSource,
     VpcEndpoint,
 )
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.privatelink.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
+from moto.core.model_instances import model_data
 from moto.core.request import Request as MotoRequest
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
@@ -277,6 +278,9 @@ class ControlPlane:
             owned = s3_backends.bucket_accounts
             for bucket in [b for b, owner in owned.items() if owner[1] == self.account_id]:
                 owned.pop(bucket, None)
+            # moto keeps every object of EC2 for its dashboard, 1,300 AMIs an account among them.
+            for model in model_data["ec2"].values():
+                model.instances_tracked.clear()  # set by moto
 
     def _dispatch(self, handler: MotoObject, request: Request, host: str, action: str) -> Response:
         def play() -> Response:
