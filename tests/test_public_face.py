@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import boto3
 import pytest
 
 import sm_private_client
@@ -79,6 +80,21 @@ def test_every_name_is_there(name: str) -> None:
         assert value.__name__ == name
         assert value.__module__.startswith("sm_private_client.")
         assert value.__doc__
+
+
+def test_a_session_has_boto3s_members_and_our_verbs() -> None:
+    """What our own rooms need of it is no member that a user sees."""
+    ours = {name for name in dir(sm_private_client.Session) if not name.startswith("_")}
+    assert ours - set(dir(boto3.Session)) == {
+        "async_predictor",
+        "egress",
+        "forget_routes",
+        "predictor",
+        "route",
+        "sealed",
+    }
+    made = {name for name in vars(sm_private_client.Session()) if not name.startswith("_")}
+    assert made <= set(vars(boto3.Session()))
 
 
 def test_star_import() -> None:

@@ -12,6 +12,7 @@ from sm_private_client.privatelink.addresses import is_loopback_host
 from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.routing.settings import read_environment
+from sm_private_client.session.presigned_urls import PresignedUrlNotice
 from sm_private_client.session.private_routes import ServiceRoute
 from sm_private_client.transport.client_config import RoutedConfig, set_timeouts
 from sm_private_client.transport.guarded import (
@@ -21,7 +22,6 @@ from sm_private_client.transport.guarded import (
     is_guarded,
     verified_by_client,
 )
-from sm_private_client.transport.presigned import PresignedUrlNotice
 from sm_private_client.transport.sealing import without_common_runtime
 
 if TYPE_CHECKING:

@@ -131,11 +131,11 @@ class RouteLookups:
         if routes.router.settings().discovery == "private":
             routes.egress.refused("ec2", host, address=verdict.address, rule=verdict.rule)
             raise refusal(host, verdict)
-        tally = routes.egress.tally("ec2", host, verdict, availability_zone=None)
+        counters = routes.egress.counters("ec2", host, verdict, availability_zone=None)
 
         def count(**_: object) -> None:
-            tally.connected()
-            tally.called()
+            counters.connected()
+            counters.called()
 
         client.meta.events.register("before-send", count)
         return f"{host} ({verdict.address})"

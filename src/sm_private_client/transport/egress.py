@@ -66,7 +66,7 @@ class EgressLog:
     def __init__(self) -> None:
         self._counters: dict[tuple[str, str, str, str | None, bool, str], Counters] = {}
 
-    def tally(
+    def counters(
         self,
         service_name: str,
         host: str,
@@ -101,9 +101,9 @@ class EgressLog:
                 availability_zone=key[3],
                 private=key[4],
                 rule=key[5],
-                **tally.read(),
+                **counters.read(),
             )
-            for key, tally in self._counters.copy().items()
+            for key, counters in self._counters.copy().items()
         ]
         records.sort(key=lambda r: (r.service_name, r.host, r.address, r.rule))
         return Egress(sealed=sealed, records=tuple(records))

@@ -12,7 +12,6 @@ import copy
 import functools
 import os
 import ssl
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +30,7 @@ from sm_private_client.errors import (
     RoutingError,
 )
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.transport.dialer import Dialer
 from sm_private_client.transport.tls import explain, verifying_context
 
@@ -107,7 +107,7 @@ class _GuardedConnection:
             super().request(*args, **kwargs)  # type: ignore[misc] # a mixin
         finally:
             if self._dialed is not None:
-                self._dialed.tally.called()
+                self._dialed.counters.called()
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's
         """Send; the read time-out is for each step, where urllib3 has the connect one for all."""
@@ -196,7 +196,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         self._pid = os.getpid()
         self._bundle = verify
         self._client_cert = client_cert
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._trusts = False
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
         self._pools: Any = manager
@@ -268,7 +268,6 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             )
         if self._pid != os.getpid():  # forked: the connections in the pool are the parent's
             self._pid = os.getpid()
-            self._lock = threading.Lock()
             self.close()
         self._trust()
         try:
@@ -398,7 +397,7 @@ def guard(
         max_pool_connections=config.max_pool_connections,
         client_cert=config.client_cert,
     )
-    carrier: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
+    carrier: Any = client._endpoint  # type: ignore[attr-defined]
     carrier.http_session.close()
     carrier.http_session = guarded
     guarded.route = route
@@ -428,7 +427,7 @@ def decide_route(client: BaseClient) -> None:
         RoutingError, PublicAddressError, ConfigurationError: As its first call.
     """
     made: Any = client
-    made._endpoint.http_session.route(None)  # noqa: SLF001 - see module
+    made._endpoint.http_session.route(None)
 
 
 def limit_silence(client: BaseClient) -> None:
@@ -437,8 +436,8 @@ def limit_silence(client: BaseClient) -> None:
     botocore waits 60 s a try, five times, while the call that needs credentials hangs.
     """
     made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
-    carried._manager.connection_pool_kw["timeout"] = Timeout(connect=5, read=10)  # noqa: SLF001
+    carried = made._endpoint.http_session
+    carried._manager.connection_pool_kw["timeout"] = Timeout(connect=5, read=10)
     send, url, region = carried.send, client.meta.endpoint_url, client.meta.region_name
 
     def send_twice(request: Any) -> Any:  # noqa: ANN401 - botocore's
@@ -471,7 +470,7 @@ def verified_by_client(client: BaseClient) -> bool | str:
         ConfigurationError: Its HTTP session is not botocore's own, so no guard fits under it.
     """
     made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
+    carried = made._endpoint.http_session
     if not isinstance(carried, botocore.httpsession.URLLib3Session):
         kind = f"{type(carried).__module__}.{type(carried).__qualname__}"
         raise ConfigurationError(
@@ -480,20 +479,20 @@ def verified_by_client(client: BaseClient) -> bool | str:
             remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
             "sm_private_client.integrations.aiobotocore to create_client.",
         )
-    return carried._verify  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - see module
+    return carried._verify  # type: ignore[attr-defined, no-any-return]
 
 
 def guarded_session(client: BaseClient) -> GuardedHTTPSession | None:
     """Return the HTTP session that ``guard`` put under a client, ``None`` if there is none."""
     made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
+    carried = made._endpoint.http_session
     return carried if isinstance(carried, GuardedHTTPSession) else None
 
 
 def credentials_of(client: BaseClient) -> Any:  # noqa: ANN401 - botocore's
     """Return botocore's credentials object of a client, ``None`` if it has none; no I/O."""
     made: Any = client
-    return made._get_credentials()  # noqa: SLF001 - see module
+    return made._get_credentials()
 
 
 def is_guarded(client: BaseClient) -> bool:
@@ -506,4 +505,4 @@ def is_guarded(client: BaseClient) -> bool:
 
 def user_provided_options(config: Config | None) -> dict[str, Any]:
     """Return what a ``Config`` was made with, without botocore's defaults."""
-    return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined] # noqa: SLF001 - see module
+    return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined]

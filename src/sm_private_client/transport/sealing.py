@@ -117,11 +117,11 @@ def guard_fetchers(session: botocore.session.Session, fetch: Callable[[str], Any
     """
     for provider in session.get_component("credential_provider").providers:
         if isinstance(provider, InstanceMetadataProvider):
-            fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-            fetcher._session = fetch("instance metadata")  # noqa: SLF001 - see module
+            fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined]
+            fetcher._session = fetch("instance metadata")
         elif isinstance(provider, ContainerProvider):
-            fetcher = provider._fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-            fetcher._session = fetch("container credentials")  # noqa: SLF001
+            fetcher = provider._fetcher  # type: ignore[attr-defined]
+            fetcher._session = fetch("container credentials")
 
 
 def without_common_runtime(client: BaseClient) -> None:
@@ -131,7 +131,7 @@ def without_common_runtime(client: BaseClient) -> None:
     transfers, and carries them itself if there are none.
     """
     owned: Any = client
-    owned._get_credentials = _no_credentials  # noqa: SLF001 - see module
+    owned._get_credentials = _no_credentials
 
 
 def _no_credentials() -> None:
@@ -217,11 +217,13 @@ class MetadataNetwork:
         """
         local = ipaddress.ip_address(address).is_loopback
         verdict = (_LOCAL if local else _LINK_LOCAL).judge(address)
-        tally = self._egress.tally("instance metadata", address, verdict, availability_zone=None)
+        counters = self._egress.counters(
+            "instance metadata", address, verdict, availability_zone=None
+        )
         if not verdict.private:
-            tally.refused()
+            counters.refused()
             raise OSError(f"{address} {verdict.why}")
         opened = self._network.open(address, port, socket_options=socket_options)
-        tally.connected()
-        tally.called()  # one request a connection; see routing.location
+        counters.connected()
+        counters.called()  # one request a connection; see routing.location
         return opened

@@ -252,7 +252,7 @@ class ServiceGathering:
             return RouteFailure(
                 reference=error.reference,
                 what=redacted(error.what.splitlines()[0]).removesuffix(" Tried, in order:"),
-                steps=tuple(steps),
+                steps=steps,
             )
         except BotoCoreError as error:
             return RouteFailure(reference="routing", what=redacted(str(error).splitlines()[0]))
