@@ -167,6 +167,5 @@ def _row(service_name: str, name_suffix: str) -> EndpointService:
     return EndpointService(
         service_name=service_name,
         name_suffix=name_suffix,
-        dns_label=".".join(reversed(name_suffix.split("."))),  # ecr.api is api.ecr in DNS
         source=_SOURCE,
     )
