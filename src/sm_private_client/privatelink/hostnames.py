@@ -59,6 +59,14 @@ class Partition(NamedTuple):
     regions: frozenset[str] = frozenset()
 
     @property
+    def service_prefix(self) -> str:
+        """The start of the names of its endpoint services: its DNS suffix, reversed.
+
+        CDK lists ``com.amazonaws``, ``cn.com.amazonaws``, ``gov.ic.c2s``, ``gov.sgov.sc2s``.
+        """
+        return ".".join(reversed(self.dns_suffix.split(".")))
+
+    @property
     def names_verified(self) -> bool:
         """Whether a source states the names of endpoint services in this partition.
 
@@ -79,10 +87,7 @@ def partition_of(
 ) -> Partition:
     """Return the partition of a region.
 
-    Args:
-        region: The region.
-        partitions: botocore's.
-        falls_back: True to take ``aws`` for a region of none, as botocore's endpoint rules do.
+    With ``falls_back`` a region of none is in ``aws``, as in botocore's endpoint rules.
 
     Raises:
         ConfigurationError: No partition has such a region.
@@ -104,14 +109,11 @@ def partition_of(
 def endpoint_service_name(service: EndpointService, *, region: str, partition: Partition) -> str:
     """Return EC2's name of the endpoint service: ``com.amazonaws.us-east-1.sagemaker.api``.
 
-    The prefix is the partition's DNS suffix reversed (CDK lists ``com.amazonaws``,
-    ``cn.com.amazonaws``, ``gov.ic.c2s``, ``gov.sgov.sc2s``); browser-only services begin with
-    ``aws.sagemaker``.
+    Browser-only services begin with ``aws.sagemaker``.
     """
     if service.is_browser_only:
         return f"aws.sagemaker.{region}.{service.name_suffix}"
-    prefix = ".".join(reversed(partition.dns_suffix.split(".")))
-    return f"{prefix}.{region}.{service.name_suffix}"
+    return f"{partition.service_prefix}.{region}.{service.name_suffix}"
 
 
 def is_vpc_endpoint_id(text: str) -> bool:
@@ -178,11 +180,8 @@ def without_hosted_zone(text: str) -> str:
 def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | None:
     """Return the parts of a host name; ``None`` if it is not one of a SageMaker VPC endpoint.
 
-    For every name that it accepts, ``parse_vpce_name(host).host`` is the name again.
-
-    Args:
-        host: A host name, in any case, with or without a trailing dot.
-        partitions: The partitions that may occur.
+    The name may be in any case, with or without a trailing dot. For every name that it accepts,
+    ``parse_vpce_name(host).host`` is the name again.
     """
     if not host.isascii():
         return None  # some letters become ASCII ones in lower case

@@ -84,8 +84,8 @@ def endpoint_service_names(
     (CDK lists them one by one), so both are returned; EC2 knows one of them.
     """
     rest = f"{region}.{row.name_suffix}" if row.is_regional else row.name_suffix
-    own = ".".join(reversed(partition.dns_suffix.split(".")))
-    return tuple(dict.fromkeys(f"{prefix}.{rest}" for prefix in (own, "com.amazonaws")))
+    prefixes = (partition.service_prefix, "com.amazonaws")
+    return tuple(dict.fromkeys(f"{prefix}.{rest}" for prefix in prefixes))
 
 
 def regional_dns_name(dns_names: Iterable[str]) -> str | None:

@@ -68,9 +68,7 @@ class EndpointUrl(NamedTuple):
 def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
     """Check a URL or a bare host name; return it with its path, which is a gateway's prefix.
 
-    Args:
-        text: What was given; without a scheme it is ``https``.
-        origin: Where it was given, for errors.
+    Without a scheme it is ``https``. ``origin`` is its place in words, for errors.
 
     Raises:
         ConfigurationError: No host, another scheme than https (or http to this machine), a user
@@ -160,6 +158,6 @@ def _is_host(host: str) -> bool:
     if _HOST.match(host):
         return True
     try:
-        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - IPv6
+        return isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address)
     except ValueError:
         return False

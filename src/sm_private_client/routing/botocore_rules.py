@@ -91,11 +91,7 @@ def configured_url(
 ) -> ConfiguredUrl | None:
     """Return ``AWS_ENDPOINT_URL_*`` or the config file's ``services`` section, as botocore does.
 
-    Args:
-        session: Whose profile counts.
-        service_name: boto3's name of the service.
-        config: The caller's ``Config``; its ``ignore_configured_endpoint_urls`` comes first.
-        environ: The environment.
+    ``ignore_configured_endpoint_urls`` of the caller's ``Config`` comes first.
     """
     ignored = getattr(config, "ignore_configured_endpoint_urls", None)
     if ignored is None:

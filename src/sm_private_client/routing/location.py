@@ -73,12 +73,7 @@ def locate(
 ) -> Location:
     """Return where this process runs. Never raise; what cannot be read is not known.
 
-    Args:
-        network: The network to metadata services.
-        environ: The environment.
-        root: The root of the file system.
-        timeout: Seconds for all probes together.
-        clock: Monotonic seconds.
+    ``root`` is the root of the file system, ``timeout`` the seconds for all probes together.
     """
     deadline = clock() + timeout
 

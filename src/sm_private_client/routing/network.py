@@ -108,13 +108,9 @@ def failure_of(opened: socket.socket) -> OSError | None:
 
 
 def connect(network: NetworkBackend, address: str, port: int, *, timeout: float) -> socket.socket:
-    """Connect to one address and wait for it.
+    """Return a socket that is connected to one address.
 
-    Args:
-        network: The network to go through.
-        address: An address, not a name.
-        port: The port.
-        timeout: Seconds for the connection, then for each read and write.
+    ``timeout`` is in seconds, for the connection and then for each read and write.
 
     Raises:
         OSError: The connection failed; ``TimeoutError`` if it took too long.

@@ -169,10 +169,7 @@ def missing_region(*, option: str = "region_name=") -> MissingRegionError:
     """Return the error for a session without a region; it names what boto3 passes over.
 
     Platforms such as ECS, EKS and Lambda set ``AWS_REGION``, which other SDKs read and boto3 does
-    not (boto3 guide, "Configuration").
-
-    Args:
-        option: How the caller names a region.
+    not (boto3 guide, "Configuration"). ``option`` is how the caller names a region.
     """
     region = read_environment().get("AWS_REGION", "")
     for_example = region if _REGION.match(region) else "us-east-1"
@@ -191,12 +188,7 @@ def missing_region(*, option: str = "region_name=") -> MissingRegionError:
 def load_settings(
     options: RoutingOptions, *, environ: Mapping[str, str], profile: Mapping[str, Any]
 ) -> RoutingSettings:
-    """Return the settings of the three sources.
-
-    Args:
-        options: The arguments; ``None`` counts as not given.
-        environ: The environment.
-        profile: The profile's section of the AWS config file.
+    """Return the settings of the arguments, the environment and the profile's section.
 
     Raises:
         TypeError: An argument that does not exist.
