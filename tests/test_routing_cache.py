@@ -907,7 +907,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.wait(timeout=240)
     assert said == [""] * count
     assert [p.returncode for p in processes] == [0] * count
     assert 1 <= len(list(decisions.iterdir())) <= 3

@@ -188,7 +188,7 @@ def test_a_lock_that_a_thread_holds_at_a_fork_is_free_in_the_child(
     def hold() -> None:
         with lock:
             held.set()
-            go_on.wait()
+            go_on.wait(60)
             order.append("the thread")
 
     def enter() -> bool:
@@ -198,7 +198,7 @@ def test_a_lock_that_a_thread_holds_at_a_fork_is_free_in_the_child(
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait()
+    held.wait(60)
     assert in_child(enter)
     go_on.set()
     with lock:

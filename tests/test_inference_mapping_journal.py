@@ -372,6 +372,7 @@ def test_a_full_disk_leaves_it_valid(path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
+        timeout=240,
     )
     assert ran.stdout == "File too large\n"
     with Journal(path, RUN) as journal:
