@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing import LocalPrivateLink
 
 hypothesis.settings.register_profile(
-    "suite", database=None, deadline=None, derandomize=True, max_examples=100
+    "suite", database=None, deadline=None, derandomize=True, max_examples=50
 )
 hypothesis.settings.load_profile("suite")
 

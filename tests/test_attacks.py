@@ -1003,21 +1003,21 @@ def test_without_an_attack_every_call_is_answered(
     assert (machine.leaks, machine.received) == ([], (0, 0))
 
 
-def _rows(ways: Callable[[Attack], tuple[str, ...]]) -> Iterator[Any]:
+def _rows() -> Iterator[Any]:
     """Gives every attack in all of its ways; one of them is tried always, the others if slow ones.
 
     The ways take turns within a kind of attack, so that each kind is always tried in each way.
     """
     for kind in KINDS:
         for number, attack in enumerate(kind):
-            each = ways(attack)
-            for way in each:
-                always = way == each[number % len(each)] or len(kind) < len(each)
+            for way in attack.ways:
+                turn = attack.ways[number % len(attack.ways)]
+                always = way == turn or len(kind) < len(attack.ways)
                 marks = () if always else pytest.mark.slow(reason="700 rows of the same few kinds")
                 yield pytest.param(attack, way, id=f"{attack.name} / {way}", marks=marks)
 
 
-@pytest.mark.parametrize(("attack", "way"), _rows(lambda attack: attack.ways))
+@pytest.mark.parametrize(("attack", "way"), [*_rows()])
 @pytest.mark.filterwarnings("ignore")  # urllib3 warns of what an attack asks of it
 def test_nothing_reaches_the_public_internet(
     attack: Attack, way: str, machine: Machine, monkeypatch: pytest.MonkeyPatch

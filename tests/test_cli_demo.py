@@ -99,6 +99,7 @@ def test_the_readers_own_settings_do_not_disturb(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
     )
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)

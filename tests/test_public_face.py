@@ -49,17 +49,19 @@ def loaded_by(statements: str) -> set[str]:
     """The modules that a fresh interpreter has after some statements."""
     code = f"{statements}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     made = subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert made.stderr == ""
     return set(json.loads(made.stdout))
 
 
 def test_names() -> None:
-    """The public names, sorted, at most 28: five of them are those of the module boto3."""
+    """The public names, in their order: five of them are those of the module boto3."""
     assert sm_private_client.__all__ == NAMES
-    assert sorted(NAMES) == NAMES
-    assert len(NAMES) <= 28
 
 
 def test_dir() -> None:
@@ -103,6 +105,7 @@ def test_star_import() -> None:
         check=True,
         capture_output=True,
         text=True,
+        timeout=240,
     )
     assert made.stdout.strip() == str(NAMES)
 

@@ -208,7 +208,7 @@ def test_64_threads_ask_ec2_once(link: LocalPrivateLink) -> None:
     barrier = threading.Barrier(64)
 
     def call(number: int) -> Any:
-        barrier.wait()
+        barrier.wait(60)
         if number % 2:
             return session.client("sagemaker").list_endpoints()["Endpoints"][0]["EndpointName"]
         client = session.client("sagemaker-runtime") if number % 4 else shared
@@ -227,7 +227,7 @@ def test_sessions_of_one_process_share_what_ec2_said(link: LocalPrivateLink) -> 
     barrier = threading.Barrier(24)
 
     def call(session: Any) -> bytes:
-        barrier.wait()
+        barrier.wait(60)
         client = session.client("sagemaker-runtime")
         return bytes(client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read())
 
@@ -425,7 +425,7 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
     def wait(**_: object) -> None:
         if os.getpid() == parent:
             asked.set()
-            go_on.wait()
+            go_on.wait(60)
 
     session._session.register("creating-client-class.ec2", wait)
     client = session.client("sagemaker-runtime")
@@ -444,10 +444,10 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
 
     with ThreadPoolExecutor(1) as pool:
         called = pool.submit(call)
-        asked.wait()
+        asked.wait(60)
         assert in_child(call_in_time)
         go_on.set()
-        assert called.result()
+        assert called.result(60)
 
 
 def default_session(_: Any) -> tuple[Any, Callable[[], Any]]:

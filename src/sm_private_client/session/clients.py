@@ -9,9 +9,9 @@ from botocore import UNSIGNED
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.addresses import is_loopback_host
+from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.routing.settings import read_environment
-from sm_private_client.routing.urls import parse_endpoint_url
 from sm_private_client.session.presigned_urls import PresignedUrlNotice
 from sm_private_client.session.private_routes import ServiceRoute
 from sm_private_client.transport.client_config import RoutedConfig, set_timeouts

@@ -42,7 +42,7 @@ _QUICK: Final = Config(
 
 
 class RouteLookups:
-    """The ``Callers`` of ``routing.router`` for one session.
+    """The ``Lookups`` of ``routing.router`` for one session.
 
     ``boto3_client`` is boto3's own ``client``; that of a sealed session guards its clients.
     """
@@ -54,7 +54,7 @@ class RouteLookups:
         self._routes = routes
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Ec2Access:
-        """Make an EC2 client; see ``Callers.ec2``."""
+        """Make an EC2 client; see ``Lookups.ec2``."""
         client = self._make("ec2", region_name=region, config=_QUICK, **credentials.as_arguments())
         public_address = None
         if is_guarded(client):  # the session is sealed
@@ -74,7 +74,7 @@ class RouteLookups:
         credentials: ClientCredentials,
         discovery: Discovery,
     ) -> str | None:
-        """Ask SageMaker in which VPC a resource is; see ``Callers.own_vpc``."""
+        """Ask SageMaker in which VPC a resource is; see ``Lookups.own_vpc``."""
         client = self._make(
             route.service_name,
             region_name=route.region,

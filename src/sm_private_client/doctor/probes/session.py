@@ -13,7 +13,7 @@ from sm_private_client.doctor.observations import Unknown
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.plugin import is_live
 from sm_private_client.privatelink.addresses import is_loopback_host
-from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
+from sm_private_client.privatelink.urls import parse_endpoint_url, redacted, redacted_url
 from sm_private_client.session.private_routes import routes_of
 from sm_private_client.transport.tls import verifying_context
 

@@ -183,6 +183,7 @@ def test_another_process_is_led_here_by_the_environment() -> None:
             capture_output=True,
             check=True,
             text=True,
+            timeout=240,
         )
         assert json.loads(done.stdout) == [
             link.account_id,
@@ -249,6 +250,7 @@ def run(code: str, **variables: str) -> str:
         capture_output=True,
         check=True,
         text=True,
+        timeout=240,
     )
     return done.stdout
 
