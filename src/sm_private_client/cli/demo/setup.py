@@ -12,12 +12,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from sm_private_client.errors import PrivateClientError
 from sm_private_client.routing.settings import read_environment
 
@@ -242,6 +236,13 @@ def train(artifact: Path) -> TrainedModel:
     Args:
         artifact: Where the fitted model goes, for the model server to load.
     """
+    # Only here: the command that has this module loaded says first what is not installed.
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - see above
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see above
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - see above
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - see above
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - see above
+
     features, labels = load_breast_cancer(return_X_y=True)
     seen, held_out, seen_labels, held_out_labels = train_test_split(
         features, labels, test_size=_HELD_OUT, random_state=_SEED, stratify=labels
