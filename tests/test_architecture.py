@@ -73,7 +73,7 @@ IMPURE_MODULES = {
 PURE_PART = "botocore.exceptions."
 """Classes only, which do nothing by themselves."""
 READS_ENVIRONMENT = {"routing.settings"}
-SETS_ENVIRONMENT = {"cli.demo.setup", "testing.moto_import"}
+SETS_ENVIRONMENT = {"cli.demo.setup", "testing"}
 """Where it is set: the demonstration shows how variables work, moto's import must not see
 AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}

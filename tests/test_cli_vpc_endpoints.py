@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sm_private_client.testing.vpcs import Vpc
+    from sm_private_client.testing.topology import Vpc
 
 SERVICES = ["--service", "sagemaker-runtime", "--service", "s3"]
 POLICY = {

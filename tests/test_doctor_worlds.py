@@ -760,7 +760,7 @@ def test_hub_and_spoke_is_healthy(site: Site) -> None:
 def test_on_premises_over_a_vpn_is_healthy(site_with_dns: Site, inbound_resolver: bool) -> None:
     """By the VPC endpoints' own names, or by private DNS through an inbound resolver."""
     link = site_with_dns.link
-    before = link.place.availability_zone
+    before = link.caller.availability_zone
     assert before is not None
     link.move_on_premises(inbound_resolver=inbound_resolver)
     site_with_dns.undo.callback(link.move_to, before)

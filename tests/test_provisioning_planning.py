@@ -34,7 +34,7 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.testing.vpcs import Vpc
+    from sm_private_client.testing.topology import Vpc
 
 API = "com.amazonaws.us-east-1.sagemaker.api"
 RUNTIME = "com.amazonaws.us-east-1.sagemaker.runtime"

@@ -30,9 +30,8 @@ from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import parse_vpce_name
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
 from sm_private_client.routing.botocore_rules import partitions
-from sm_private_client.routing.cache import ROUTE_TTL, RouteCache
+from sm_private_client.routing.cache import ROUTE_TTL, KeptAnswers, RouteCache
 from sm_private_client.routing.discovery import Discovery
-from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.location import Location
 from sm_private_client.routing.resolver import RouteResolver
 from sm_private_client.routing.search import RouteRequest, RouteSources
@@ -858,7 +857,7 @@ PROCESS = textwrap.dedent(
     import json, os, sys, time
     from pathlib import Path
     from sm_private_client.routing.cache import RouteCache
-    from sm_private_client.routing.kept_answers import KeptAnswers
+    from sm_private_client.routing.cache import KeptAnswers
 
     directory, decisions, start, made = sys.argv[1:]
     answers = KeptAnswers.from_json(json.loads(made))

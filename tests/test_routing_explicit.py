@@ -131,8 +131,7 @@ def test_of_several_others_the_one_in_our_zone_is_taken(own_link: LocalPrivateLi
         own_link.create_vpc_endpoint("sagemaker-runtime", zones=[zone])
         for zone in ("us-east-1a", "us-east-1b", "us-east-1b")
     ]
-    with own_link.control.locked():
-        ec2 = own_link.control.ec2_backend(own_link.region)
+    with own_link.control.ec2() as ec2:
         for day, standing in enumerate(made, 1):
             created = dt.datetime(2026, 1, day, tzinfo=dt.timezone.utc)
             ec2.vpc_end_points[standing.vpc_endpoint_id].creation_timestamp = created

@@ -240,7 +240,7 @@ def test_a_client_that_is_dropped_is_gone_with_its_connections(link: LocalPrivat
         warnings.simplefilter("ignore", ResourceWarning)  # of the socket, which is closed by it
         gc.collect()
     assert dropped() is None
-    assert connection.gone.wait(60)
+    assert connection.closed.wait(60)
 
 
 def test_response_streams_have_a_read_timeout_of_their_own(link: LocalPrivateLink) -> None:

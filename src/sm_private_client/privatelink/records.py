@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Route",
     "RouteSource",
+    "RouteTable",
     "VpcEndpoint",
 ]
 
@@ -98,6 +99,23 @@ class VpcEndpoint:
     def is_available(self) -> bool:
         """Whether it can carry calls."""
         return self.state == "available"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RouteTable:
+    """A route table, as far as gateways matter.
+
+    Attributes:
+        route_table_id: ``rtb-…``.
+        is_main: Whether subnets without a table of their own use it.
+        subnet_ids: The subnets that name it.
+        gateways: Pairs of prefix list id and VPC endpoint id of its active routes.
+    """
+
+    route_table_id: str
+    is_main: bool
+    subnet_ids: frozenset[str]
+    gateways: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 CHUNK: Final = 64 * 1024
-"""Bytes that are read or written at once at the most."""
+"""The most bytes that are read or written at once."""
 
 _SHORTEST_TIMEOUT: Final = 0.001  # seconds; zero would mean not to wait at all
 _LONGEST_TIMEOUT: Final = 1e9  # seconds, some thirty years; more does not fit a timeval
@@ -101,7 +101,7 @@ class Connection(BaseConnection):
         """Begin TLS, within so many seconds.
 
         Raises:
-            OSError: It failed; ``ssl.SSLError`` if TLS has something to say about it.
+            OSError: It failed; ``ssl.SSLError`` if it was TLS.
         """
         if self._tls is None:
             return
@@ -129,7 +129,7 @@ class Connection(BaseConnection):
         Args:
             head: The request's head.
             body: Its payload.
-            timeout: Seconds of silence that this and the reads after it bear; ``None``: any.
+            timeout: Seconds of silence, here and in the reads after it; ``None``: any.
 
         Raises:
             TimeoutError: The peer neither took more nor answered in time.
