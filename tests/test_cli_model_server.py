@@ -120,6 +120,7 @@ def test_it_keeps_connections(served: Served, pool: urllib3.PoolManager) -> None
     assert made.num_connections == 1
 
 
+@pytest.mark.slow(reason="scikit-learn in a process of its own")
 def test_it_ends_with_the_block(tmp_path: Path) -> None:
     """After the block the process is gone."""
     artifact = tmp_path / "model.pkl"
