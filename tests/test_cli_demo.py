@@ -126,7 +126,11 @@ def a_byte_goes_out(link: LocalPrivateLink) -> None:
 @pytest.mark.parametrize(
     ("disturb", "failed"),
     [
-        (deny_lists, ["step 4 runs to its end"]),
+        pytest.param(
+            deny_lists,
+            ["step 4 runs to its end"],
+            marks=pytest.mark.slow(reason="the whole demo"),
+        ),
         pytest.param(
             another_model,
             [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import urllib3
 
+from sm_private_client.cli.demo import setup
 from sm_private_client.errors import PrivateClientError
 
 if TYPE_CHECKING:
@@ -21,19 +21,13 @@ if TYPE_CHECKING:
 class Served(NamedTuple):
     """A model and the server that serves it."""
 
-    model: Any
+    model: setup.TrainedModel
     url: str
     process: subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
-def setup() -> Any:
-    """Return the module, which imports scikit-learn: for a second, and in one worker only."""
-    return importlib.import_module("sm_private_client.cli.demo.setup")
-
-
-@pytest.fixture(scope="module")
-def served(setup: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     artifact = tmp_path_factory.mktemp("model") / "model.pkl"
     model = setup.train(artifact)
     with setup.serve(artifact) as (url, process):
@@ -46,7 +40,7 @@ def pool() -> Iterator[urllib3.PoolManager]:
         yield pool
 
 
-def test_training_is_the_same_every_time(served: Served, tmp_path: Path, setup: Any) -> None:
+def test_training_is_the_same_every_time(served: Served, tmp_path: Path) -> None:
     """569 rows, 30 % held out, and the same model whenever it is trained."""
     model = served.model
     again = setup.train(tmp_path / "model.pkl")
@@ -129,7 +123,7 @@ def test_it_keeps_connections(served: Served, pool: urllib3.PoolManager) -> None
     assert connections.num_connections == 1
 
 
-def test_it_ends_with_the_block(tmp_path: Path, setup: Any) -> None:
+def test_it_ends_with_the_block(tmp_path: Path) -> None:
     """After the block the process is gone."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
@@ -138,7 +132,7 @@ def test_it_ends_with_the_block(tmp_path: Path, setup: Any) -> None:
     assert process.poll() == 0
 
 
-def test_it_ends_with_whoever_started_it(tmp_path: Path, setup: Any) -> None:
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """When its starter is gone, however that ended, its standard input ends, and so does it."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
@@ -151,7 +145,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path, setup: Any) -> None:
         assert process.wait(60) == 0
 
 
-def test_one_that_does_not_start_says_why(tmp_path: Path, setup: Any) -> None:
+def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
     """A server that ends at once is an error with what it said."""
     artifact = tmp_path / "model.pkl"
     artifact.write_bytes(b"no model")
@@ -162,7 +156,7 @@ def test_one_that_does_not_start_says_why(tmp_path: Path, setup: Any) -> None:
         pytest.fail("it started")
 
 
-def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch, setup: Any) -> None:
+def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside the block only the given AWS variables are there; afterwards all is as before."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://192.0.2.1")
     monkeypatch.setenv("SM_PRIVATE_VPC_ID", "vpc-00000000")

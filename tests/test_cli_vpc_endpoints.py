@@ -431,7 +431,14 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
 @pytest.mark.parametrize(
-    ("answer", "status"), [(b"yes\n", 0), (b"n\n", 1), (b"\x03", 130)], ids=["yes", "no", "ctrl-c"]
+    ("answer", "status"),
+    [
+        pytest.param(b"yes\n", 0, id="yes"),
+        pytest.param(
+            b"n\n", 1, id="no", marks=pytest.mark.slow(reason="a program of its own for each key")
+        ),
+        pytest.param(b"\x03", 130, id="ctrl-c"),
+    ],
 )
 def test_the_question_on_a_terminal(
     answer: bytes, status: int, link: LocalPrivateLink, vpc: Vpc, tmp_path: Path
