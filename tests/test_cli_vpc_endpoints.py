@@ -13,7 +13,7 @@ import pytest
 
 from at_a_terminal import SCRIPT, answered
 from sm_private_client.cli import main
-from sm_private_client.cli.vpc_endpoint_views import ProgressLines
+from sm_private_client.cli.console import ProgressLines
 from sm_private_client.provisioning import plan_vpc_endpoints
 from sm_private_client.provisioning.progress import Progress
 from sm_private_client.testing import LocalPrivateLink
@@ -538,10 +538,10 @@ def test_export_needs_a_format_and_something_to_make(
 
 def test_a_wait_is_told_of_again_after_half_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     """A wait that looks every five seconds does not fill the screen."""
-    tell = ProgressLines()
+    progress = ProgressLines()
     for seconds in (0.0, 5.0, 10.0, 30.0, 35.0):
-        tell(Progress(state="waiting", what="sagemaker is pending", seconds=seconds))
-    tell(Progress(state="available", what="sagemaker", resource_id="vpce-1", seconds=40.0))
+        progress(Progress(state="waiting", what="sagemaker is pending", seconds=seconds))
+    progress(Progress(state="available", what="sagemaker", resource_id="vpce-1", seconds=40.0))
     assert capsys.readouterr().err == (
         "  0.0 s  waiting: sagemaker is pending\n"
         " 30.0 s  waiting: sagemaker is pending\n"

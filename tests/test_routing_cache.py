@@ -30,9 +30,8 @@ from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import parse_vpce_name
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
 from sm_private_client.routing.botocore_rules import partitions
-from sm_private_client.routing.cache import ROUTE_TTL, RouteCache
+from sm_private_client.routing.cache import ROUTE_TTL, KeptAnswers, RouteCache
 from sm_private_client.routing.discovery import Discovery
-from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.location import Location
 from sm_private_client.routing.resolver import RouteResolver
 from sm_private_client.routing.search import RouteRequest, RouteSources
@@ -541,7 +540,7 @@ def test_no_file_makes_a_route_that_the_settings_would_not(
     read = site.cache.read(KEY)
     request = request_of(
         vpc_endpoint=named or None,
-        vpc_endpoint_is_argument=True,
+        vpc_endpoint_from="vpc_endpoint=",
         allowed_networks=ALLOWED,
         on_public_route="warn" if warn else "refuse",
     )
@@ -858,7 +857,7 @@ PROCESS = textwrap.dedent(
     import json, os, sys, time
     from pathlib import Path
     from sm_private_client.routing.cache import RouteCache
-    from sm_private_client.routing.kept_answers import KeptAnswers
+    from sm_private_client.routing.cache import KeptAnswers
 
     directory, decisions, start, made = sys.argv[1:]
     answers = KeptAnswers.from_json(json.loads(made))

@@ -95,8 +95,7 @@ def test_everything_hangs(
 
 def test_the_limits_add_up_to_what_is_promised() -> None:
     """No route is said within ten seconds; each question has a part of that."""
-    assert ROUTE_TIMEOUT == 9.5
-    assert (LOCATION_TIMEOUT, DNS_TIMEOUT, DISCOVERY_TIMEOUT) == (1.0, 2.0, 5.0)
+    assert LOCATION_TIMEOUT + DNS_TIMEOUT + DISCOVERY_TIMEOUT < ROUTE_TIMEOUT < 10
 
 
 def test_dns_that_hangs_costs_two_seconds(link: LocalPrivateLink) -> None:

@@ -164,9 +164,8 @@ def test_the_ecs_task_metadata_tells_our_vpc_and_zone(
 
 
 def located(session: Session, link: LocalPrivateLink, **arguments: Any) -> Session:
-    """Has a session find out where it is with another root of the file system."""
-    found = locate(link.network, **arguments)
-    routes_of(session).router._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
+    """Return the session at the location that another root of the file system has."""
+    routes_of(session).router.set_location(locate(link.network, **arguments))
     return session
 
 

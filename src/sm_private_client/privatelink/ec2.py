@@ -13,7 +13,7 @@ from sm_private_client.errors import (
     PublicAddressError,
     RoutingError,
 )
-from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+from sm_private_client.privatelink.records import EndpointAddress, RouteTable, VpcEndpoint
 from sm_private_client.privatelink.urls import redacted
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "is_throttled",
     "read_addresses",
     "read_cidrs",
+    "read_route_table",
     "read_vpc_endpoint",
     "read_vpc_endpoints",
 ]
@@ -93,6 +94,21 @@ def read_cidrs(raw: Mapping[str, Any]) -> tuple[str, ...]:
     v4 = [a["CidrBlock"] for a in raw.get("CidrBlockAssociationSet", ())]
     v6 = [a["Ipv6CidrBlock"] for a in raw.get("Ipv6CidrBlockAssociationSet", ())]
     return tuple(dict.fromkeys([*first, *v4, *v6]))
+
+
+def read_route_table(raw: Mapping[str, Any]) -> RouteTable:
+    """Return one entry of DescribeRouteTables as a record."""
+    associations = raw.get("Associations", ())
+    return RouteTable(
+        route_table_id=raw["RouteTableId"],
+        is_main=any(a.get("Main") for a in associations),
+        subnet_ids=frozenset(a["SubnetId"] for a in associations if a.get("SubnetId")),
+        gateways=frozenset(
+            (r["DestinationPrefixListId"], r.get("GatewayId", ""))
+            for r in raw.get("Routes", ())
+            if r.get("DestinationPrefixListId") and r.get("State", "active") == "active"
+        ),
+    )
 
 
 class Failure(NamedTuple):

@@ -16,7 +16,7 @@ from sm_private_client.privatelink.ec2 import (
     read_cidrs,
     read_vpc_endpoints,
 )
-from sm_private_client.routing.discovery import described
+from sm_private_client.routing.discovery import describe, permission_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -202,8 +202,9 @@ class Account:
         return self._described(operation, key, {name: values})
 
     def _described(self, operation: str, key: str, filters: Mapping[str, list[str]]) -> list[Any]:
-        permission = "ec2:" + "".join(part.capitalize() for part in operation.split("_"))
-        return self._ask(permission, lambda: described(self._ec2, operation, key, filters))
+        return self._ask(
+            permission_for(operation), lambda: describe(self._ec2, operation, key, filters)
+        )
 
     @staticmethod
     def _ask(permission: str, question: Callable[[], T]) -> T:

@@ -93,7 +93,7 @@ class Session(boto3.session.Session):
             network=network,
             options=routing,
             keeps_on_disk=isinstance(network, SystemNetwork) or bool(routing.get("route_cache")),
-            callers=RouteLookups(super().client, routes=lambda: self._routes),
+            lookups=RouteLookups(super().client, routes=lambda: self._routes),
             access_key_id=access_key_id,
             metadata=lambda: self._seal.metadata_network(),  # noqa: PLW0108 - not yet made
         )

@@ -67,14 +67,7 @@ class EndpointServices:
     def __init__(self, region: str) -> None:
         self.partition = partition_of(region, partitions(_botocore_session()))
         self._other_services = tuple(
-            EndpointService(
-                service_name=row.service_name,
-                name_suffix=row.name_suffix,
-                # ecr.api is api.ecr in DNS
-                dns_label=".".join(reversed(row.name_suffix.split("."))),
-                source=_SOURCE,
-            )
-            for row in OTHER_SERVICES
+            EndpointService(row.service_name, row.name_suffix, _SOURCE) for row in OTHER_SERVICES
         )
         self._not_offered: set[tuple[str, str]] = set()
 

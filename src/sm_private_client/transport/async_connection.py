@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnection"]
 
 _MOST_UNREAD: Final = 256 * 1024
-"""Bytes of a stream that wait for their reader before the peer has to."""
+"""Bytes of a stream that may wait for their reader before reading pauses."""
 
 
 class AsyncConnection(BaseConnection, asyncio.Protocol):
@@ -47,7 +47,7 @@ class AsyncConnection(BaseConnection, asyncio.Protocol):
         """Have the loop drive it, and begin TLS.
 
         Raises:
-            OSError: It failed; ``ssl.SSLError`` if TLS has something to say about it.
+            OSError: It failed; ``ssl.SSLError`` if it was TLS.
         """
         # Up to Python 3.10 asyncio leaves the socket in its selector if this is cancelled half-way.
         beginning = asyncio.ensure_future(
@@ -66,11 +66,7 @@ class AsyncConnection(BaseConnection, asyncio.Protocol):
     ) -> None:
         """Begin to write a request; reading goes on with it.
 
-        Args:
-            head: The request's head.
-            body: Its payload.
-            reader: Reads the answer.
-            timeout: Seconds of silence that this and the reads after it bear; ``None``: any.
+        Silence may last ``timeout`` seconds, here and in the reads after it.
         """
         self._reader = reader
         self._timeout = timeout

@@ -33,8 +33,8 @@ __all__ = ["AsyncDirectTransport", "AsyncHttpStream"]
 class AsyncDirectTransport(BaseDirectTransport["AsyncConnection"]):
     """``DirectTransport`` for asyncio: its errors, its limits, its pool policy.
 
-    Connections belong to the event loop that made them. Deciding the route, loading the CA bundle
-    and refreshing credentials are done in a thread that all calls share.
+    Connections belong to the event loop that made them. A thread that all calls share decides the
+    route, loads the CA bundle and refreshes credentials.
 
     Args:
         routes: See ``BaseDirectTransport``.
@@ -139,7 +139,7 @@ class AsyncDirectTransport(BaseDirectTransport["AsyncConnection"]):
 
 
 class AsyncHttpStream(BaseHttpStream["AsyncConnection"]):
-    """``HttpStream`` for asyncio; one that is dropped closes its connection."""
+    """``HttpStream`` for asyncio; its connection is closed if it is dropped."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class AsyncHttpStream(BaseHttpStream["AsyncConnection"]):
         return response_of(self._reader, self._chunks, self.availability_zone)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the payload as it arrives; one that was ended has no more.
+        """Yield the payload as it arrives; nothing more after ``close``.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.

@@ -47,11 +47,11 @@ class Routes(Protocol):
     """Decides the route of a transport when it is first needed, and remembers it."""
 
     def known(self) -> Dialer | None:
-        """Return what connects, if the route is decided; no I/O."""
+        """Return the Dialer if the route is decided; no I/O."""
         ...
 
     def decide(self) -> Dialer:
-        """Return what connects; deciding may take seconds.
+        """Return the Dialer; deciding may take seconds.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: There is no route.
@@ -60,21 +60,14 @@ class Routes(Protocol):
 
 
 class Upstream(Generic[C]):
-    """One route and the idle connections to it.
-
-    Attributes:
-        dialer: The route's.
-        connector: What connects.
-        pool: The connections of threads.
-        pools: The connections of event loops.
-    """
+    """One route and the idle connections to it."""
 
     def __init__(
         self, dialer: Dialer, connector: Connector, new_pool: Callable[[], ConnectionPool[C]]
     ) -> None:
         self.dialer = dialer
         self.connector = connector
-        self.pool = new_pool()
+        self.pool = new_pool()  # of threads
         self.pools: dict[asyncio.AbstractEventLoop, ConnectionPool[C]] = {}
         self._new_pool = new_pool
         self._closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
@@ -116,14 +109,12 @@ class BaseDirectTransport(Generic[C]):
     """What the transports for threads and for asyncio share: options, signing, the upstream.
 
     Args:
-        routes: Asked at each call; another Dialer than before is connected to anew.
-        service: The signing name.
-        credentials: Asked for each request; ``None``: there are none.
+        routes: Called for each request; connections of an earlier Dialer are closed.
+        credentials: Return those of a request, ``None`` if there are none.
         bundle: Return the path of a CA bundle, or ``True`` for botocore's own.
         client_cert: As in botocore's ``Config``.
         connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
-        max_idle: Connections that are kept while idle; those in use are not bounded.
-        user_agent: The value of ``User-Agent``.
+        max_idle: The most connections that are kept while idle; those in use are not bounded.
         clock: Monotonic seconds.
         now: This machine's seconds since the epoch.
     """
@@ -225,7 +216,7 @@ class DirectTransport(BaseDirectTransport["Connection"]):
         Args:
             request: What to send.
             timeout: Seconds of silence; ``None`` waits for ever.
-            limit: Bytes of payload that are taken at the most; ``None``: any number.
+            limit: The most bytes of payload; ``None``: any number.
         """
         response = self._response(request, timeout, limit)
         if self._signer.is_corrected_by(response):
@@ -237,7 +228,7 @@ class DirectTransport(BaseDirectTransport["Connection"]):
     ) -> HttpStream:
         """Send a request and return the answer once its head has come.
 
-        The answer of an error has come whole, and only that has a limit.
+        The answer of an error is read whole, and the limit is for that only.
         """
         stream = self._stream(request, timeout, limit)
         if stream.status >= FIRST_ERROR and self._signer.is_corrected_by(stream.whole()):
@@ -341,7 +332,7 @@ class HttpStream(BaseHttpStream["Connection"]):
         return response_of(self._reader, self._chunks, self.availability_zone)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the payload as it arrives; one that was ended has no more.
+        """Yield the payload as it arrives; nothing more after ``close``.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.

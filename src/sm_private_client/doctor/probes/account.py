@@ -26,7 +26,7 @@ from sm_private_client.privatelink.ec2 import (
     read_vpc_endpoints,
 )
 from sm_private_client.routing.deadlines import BackgroundTask
-from sm_private_client.routing.discovery import described
+from sm_private_client.routing.discovery import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,7 +109,7 @@ def look_at_account(
 
     def list_vpc_endpoints() -> tuple[VpcEndpoint, ...]:
         filters = {"service-name": sorted(endpoint_services)}
-        return read_vpc_endpoints(described(ec2, "describe_vpc_endpoints", "VpcEndpoints", filters))
+        return read_vpc_endpoints(describe(ec2, "describe_vpc_endpoints", "VpcEndpoints", filters))
 
     listed = ask("ec2:DescribeVpcEndpoints", list_vpc_endpoints)
     if isinstance(listed, Unknown):
@@ -195,7 +195,7 @@ def _interfaces(ec2: Any, ids: list[str]) -> dict[str, tuple[EndpointAddress, ..
     if not ids:
         return {}
     filters = {"network-interface-id": ids}
-    found = described(ec2, "describe_network_interfaces", "NetworkInterfaces", filters)
+    found = describe(ec2, "describe_network_interfaces", "NetworkInterfaces", filters)
     return {raw["NetworkInterfaceId"]: read_addresses(raw) for raw in found}
 
 
