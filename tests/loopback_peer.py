@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import os
 import socket
 import ssl
@@ -104,6 +105,8 @@ class Talk:
         self._sock.close()
 
 
+_certificate = functools.cache(AUTHORITY.issue_cert)
+
 Script = Callable[["Peer", Talk], None]
 
 
@@ -148,7 +151,7 @@ class Peer:
         self.go_on = threading.Event()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.sslsocket_class = ClosedWhenReset
-        AUTHORITY.issue_cert(*names or (HOST,)).configure_cert(self.context)
+        _certificate(*names or (HOST,)).configure_cert(self.context)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()

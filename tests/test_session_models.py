@@ -104,6 +104,7 @@ def test_two_sessions_read_each_file_once() -> None:
     assert names_of(again) <= {"_retry.json"}  # botocore changes it; some versions do not read it
 
 
+@pytest.mark.slow(reason="three processes, to show that its neighbour can fail")
 def test_two_sessions_of_boto3_read_every_file_twice() -> None:
     """What is counted is what boto3 would read: nothing of ours is in the way of boto3's own."""
     once = reads_of("use(boto3.Session(**keys))")

@@ -152,7 +152,16 @@ assert len(answers) == 8, answers
 """
 
 
-@pytest.mark.parametrize("verb", ["predict", "stream", "map"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "predict",
+        pytest.param(
+            "stream", marks=pytest.mark.slow(reason="gevent patches a process of its own")
+        ),
+        pytest.param("map", marks=pytest.mark.slow(reason="gevent patches a process of its own")),
+    ],
+)
 def test_greenlets_wait_for_their_models_at_the_same_time(peer: Peer, verb: str) -> None:
     """None of eight is answered before all of them have called."""
     pytest.importorskip("gevent")
