@@ -22,8 +22,8 @@ import typer
 import sm_private_client as smp
 from as_read import as_read
 from sm_private_client import PrivateClientError, api, errors
-from sm_private_client.cli import app
-from sm_private_client.cli.lazy_commands import LazyCommands
+from sm_private_client.cli import app, main
+from sm_private_client.cli.app import LazyCommands
 from sm_private_client.cli.route_reports import report_on
 from sm_private_client.inference.codecs import CODECS, encode, registry
 from sm_private_client.inference.invocation import (
@@ -49,7 +49,11 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "sm_private_client"
 README: Final = ROOT / "README.md"
-PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES: Final = (
+    README,
+    *(ROOT / f"{n}.md" for n in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 CALLING: Final = ROOT / "docs" / "calling.md"
 SIMULATOR: Final = ROOT / "docs" / "simulator.md"
 FENCED_TEXT: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -556,6 +560,7 @@ def test_the_calling_page_has_the_defaults_of_predictors_and_map() -> None:
     assert arguments == mapped - {"self", "items", "codec", "options"}
 
 
+@pytest.mark.slow(reason="a pytest in a process of its own")
 def test_the_test_modules_of_the_simulator_page_pass(tmp_path: Path) -> None:
     """The blocks are written to a directory of their own and run by pytest as a user would."""
     modules = blocks(SIMULATOR, "python")
@@ -637,7 +642,7 @@ def test_every_option_of_a_command_is_on_the_command_line_page(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What ``--help`` lists, the page lists; and the page lists no more."""
-    app.run([*command.split(), "--help"], make_session=None)
+    assert main([*command.split(), "--help"]) == 0
     offered = set(re.findall(r"^\s+(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     page = text_of(ROOT / "docs" / "command-line.md")
     section = page.partition(f"## sm-private-client {command}\n")[2].partition("\n## ")[0]

@@ -29,9 +29,11 @@ def run(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
     )
 
 
+@pytest.mark.slow(reason="the simulator in a process of its own")
 def test_against_the_simulator() -> None:
     """examples/against_the_simulator.py lists, invokes and explains, without any AWS setting."""
     done = run("against_the_simulator.py")

@@ -274,6 +274,7 @@ def test_it_pickles_as_a_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert repr(again).startswith("AsyncPredictor('churn', transport=AsyncInvoker(")
 
 
+@pytest.mark.slow(reason="a thousand TLS connections")
 def test_a_thousand_streams_are_in_flight_at_once(link: LocalPrivateLink) -> None:
     """No stream ends before all of them have begun."""
     many = 1000

@@ -730,7 +730,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, batch: int) -> None:
         child.wait_for_calls(min(before + chance.randrange(1, 80), before + count - len(known)))
         time.sleep(chance.random() * 0.01)
         running.send_signal(signal.SIGKILL)
-        running.communicate()
+        running.communicate(timeout=240)
         assert not known & set(child.called()[before:])
         now = child.answered(count)
         assert known <= now

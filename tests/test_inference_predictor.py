@@ -33,6 +33,7 @@ from sm_private_client.inference.invocation import Invocation
 from sm_private_client.inference.predictor import Predictor
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.session import Session
+from sm_private_client.session.private_routes import routes_of
 from sm_private_client.testing import LocalPrivateLink
 
 PATHS = ("direct", "botocore")
@@ -409,7 +410,7 @@ def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPat
     assert again._retrier.policy == RetryPolicy(attempts=2)
     session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert session_again.region_name == "us-east-1"
-    assert session_again._routes.settings().vpc_id == "vpc-0a1b2c3d"
+    assert routes_of(session_again).router.settings().vpc_id == "vpc-0a1b2c3d"
 
 
 def test_a_predictor_over_a_client_does_not_pickle() -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +25,9 @@ from botocore.utils import ArgumentGenerator
 
 import sm_private_client as smp
 from loopback_peer import in_child
+from sm_private_client import api
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
+from sm_private_client.integrations import install as installing
 from sm_private_client.privatelink.services import UNROUTABLE
 from sm_private_client.routing import discovery, network, router
 from sm_private_client.routing.router import ClientCredentials
@@ -193,9 +195,9 @@ def test_a_predictor_over_botocore_keeps_its_time_outs(link: LocalPrivateLink) -
         {"stream_timeout": 9},
         {"stream_timeout": None},
     ):
-        made = session.predictor("echo", transport="botocore", **options)._invoker.client
-        http = made._endpoint.http_session
-        assert made.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)
+        client = session.predictor("echo", transport="botocore", **options)._invoker.client
+        http = client._endpoint.http_session
+        assert client.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)
         assert http.stream_timeout == options.get("stream_timeout", 600)
 
 
@@ -206,7 +208,7 @@ def test_64_threads_ask_ec2_once(link: LocalPrivateLink) -> None:
     barrier = threading.Barrier(64)
 
     def call(number: int) -> Any:
-        barrier.wait()
+        barrier.wait(60)
         if number % 2:
             return session.client("sagemaker").list_endpoints()["Endpoints"][0]["EndpointName"]
         client = session.client("sagemaker-runtime") if number % 4 else shared
@@ -225,7 +227,7 @@ def test_sessions_of_one_process_share_what_ec2_said(link: LocalPrivateLink) -> 
     barrier = threading.Barrier(24)
 
     def call(session: Any) -> bytes:
-        barrier.wait()
+        barrier.wait(60)
         client = session.client("sagemaker-runtime")
         return bytes(client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read())
 
@@ -365,9 +367,9 @@ def test_family_members_without_an_endpoint_service_are_refused(
     client = session.client(service, config=Config(parameter_validation=False))
     model = client.meta.service_model
     operation = model.operation_model(min(model.operation_names))
-    given = ArgumentGenerator(use_member_names=True).generate_skeleton(operation.input_shape)
+    arguments = ArgumentGenerator(use_member_names=True).generate_skeleton(operation.input_shape)
     with pytest.raises(NoPrivateRouteError) as caught:
-        getattr(client, xform_name(operation.name))(**given)
+        getattr(client, xform_name(operation.name))(**arguments)
     assert caught.value.what.startswith(f"{service} cannot be reached privately.")
 
 
@@ -387,8 +389,8 @@ def test_a_stand_in_on_loopback_is_reached_with_one_notice(
         for _ in range(2):
             client = session.client("sagemaker", endpoint_url=link.control_url)
             session.route("sagemaker", endpoint_url=link.control_url)
-    said = [r.getMessage() for r in caplog.records]
-    assert said == [
+    messages = [r.getMessage() for r in caplog.records]
+    assert messages == [
         f"sagemaker goes to {link.control_url}, a stand-in on this machine, not a private route."
     ]
     route = session.route("sagemaker", endpoint_url=link.control_url)
@@ -423,7 +425,7 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
     def wait(**_: object) -> None:
         if os.getpid() == parent:
             asked.set()
-            go_on.wait()
+            go_on.wait(60)
 
     session._session.register("creating-client-class.ec2", wait)
     client = session.client("sagemaker-runtime")
@@ -442,10 +444,86 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
 
     with ThreadPoolExecutor(1) as pool:
         called = pool.submit(call)
-        asked.wait()
+        asked.wait(60)
         assert in_child(call_in_time)
         go_on.set()
-        assert called.result()
+        assert called.result(60)
+
+
+def default_session(_: Any) -> tuple[Any, Callable[[], Any]]:
+    return api._lock, api.default_session
+
+
+def predictors(session: Any) -> tuple[Any, Callable[[], Any]]:
+    return session._invokers._lock, lambda: session.predictor("echo")
+
+
+def transport(session: Any) -> tuple[Any, Callable[[], Any]]:
+    predictor = session.predictor("echo")
+    lock = predictor._invoker._transport._lock
+    return lock, lambda: predictor.invoke(b"x", content_type="text/csv")
+
+
+def retries(session: Any) -> tuple[Any, Callable[[], Any]]:
+    quota = session._invokers._quota
+    return quota._lock, lambda: quota.acquire(1)
+
+
+def http_session(session: Any) -> tuple[Any, Callable[[], Any]]:
+    client = session.client("sagemaker-runtime")
+    lock = client._endpoint.http_session._lock
+    return lock, lambda: client.invoke_endpoint(EndpointName="echo", Body=b"x")
+
+
+def seal(session: Any) -> tuple[Any, Callable[[], Any]]:
+    sealed = smp.Session("a", "b", region_name=session.region_name, sealed=True)
+    return sealed._seal._lock, sealed.get_credentials
+
+
+def installation(session: Any) -> tuple[Any, Callable[[], Any]]:
+    return session.installation._lock, lambda: boto3.Session().client("sagemaker")
+
+
+def hook(_: Any) -> tuple[Any, Callable[[], Any]]:
+    return installing._hook._lock, lambda: boto3.Session().client("sagemaker")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+@pytest.mark.parametrize(
+    "use",
+    [default_session, predictors, transport, retries, http_session, seal, installation, hook],
+)
+def test_no_lock_that_a_thread_holds_at_a_fork_hangs_the_child(
+    link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[Any], tuple[Any, Callable[[], Any]]],
+) -> None:
+    """The thread is not in the child, and would never release it there."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(lock: Any) -> None:
+        with lock:
+            held.set()
+            go_on.wait()
+
+    def work_in_time() -> bool:
+        signal.alarm(60)  # ends a child that waits for ever
+        work()
+        return True
+
+    with installing.install(network=link.network) as installed, ThreadPoolExecutor(1) as pool:
+        session: Any = link.session()
+        session.installation = installed
+        lock, work = use(session)
+        holding = pool.submit(hold, lock)
+        held.wait()
+        done = in_child(work_in_time)
+        go_on.set()
+        holding.result()
+    assert done
 
 
 def test_a_dead_zone_costs_one_second_once(link: LocalPrivateLink) -> None:
@@ -487,8 +565,8 @@ def test_connect_takes_a_session_or_its_options(link: LocalPrivateLink, options:
 
 def test_connect_decides_at_once(link: LocalPrivateLink) -> None:
     """What has no private route is said before the first call."""
-    for made in link.vpc_endpoints:
-        link.delete_vpc_endpoint(str(made.vpc_endpoint_id))
+    for vpc_endpoint in link.vpc_endpoints:
+        link.delete_vpc_endpoint(str(vpc_endpoint.vpc_endpoint_id))
     with pytest.raises(NoPrivateRouteError):
         smp.connect(session=link.session())
 
@@ -530,9 +608,9 @@ def test_client_takes_boto3s_arguments_by_position(monkeypatch: pytest.MonkeyPat
     """In boto3's order."""
     url = "https://vpce-0a1b2c3d-abcdefgh.api.sagemaker.eu-west-1.vpce.amazonaws.com"
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    made: Any = smp.client("sagemaker", "eu-west-1", None, True, None, url, "k", "s", "t")
-    assert (made.meta.region_name, made.meta.endpoint_url) == ("eu-west-1", url)
-    assert made._get_credentials().token == "t"
+    client: Any = smp.client("sagemaker", "eu-west-1", None, True, None, url, "k", "s", "t")
+    assert (client.meta.region_name, client.meta.endpoint_url) == ("eu-west-1", url)
+    assert client._get_credentials().token == "t"
 
 
 def test_a_client_made_at_import_works_inside_moto(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -542,9 +620,9 @@ def test_a_client_made_at_import_works_inside_moto(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(network.SystemNetwork, "resolve", unresolved)
-    made = smp.client("sagemaker")
+    client = smp.client("sagemaker")
     with moto.mock_aws():
-        assert made.list_endpoints()["Endpoints"] == []
+        assert client.list_endpoints()["Endpoints"] == []
         inside: Any = smp.client("sagemaker")
         assert inside.list_endpoints()["Endpoints"] == []
         assert inside._get_credentials().access_key == "FOOBARKEY"

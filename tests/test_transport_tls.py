@@ -41,13 +41,13 @@ def directory(authority: trustme.CA, tmp_path: Path) -> Path:
     pem = path / "ca.pem"
     authority.cert_pem.write_to_path(str(pem))
     command = [OPENSSL, "x509", "-noout", "-subject_hash", "-in", str(pem)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout  # noqa: S603
     (path / f"{told.strip()}.0").symlink_to(pem)
     return path
 
 
 def shake_hands(context: ssl.SSLContext, authority: trustme.CA) -> None:
-    """Takes a client through a handshake with a server of the authority, in memory."""
+    """Take a client through a handshake with a server of the authority, in memory."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST).configure_cert(serving)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

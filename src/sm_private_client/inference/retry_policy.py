@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.deadlines import ForkableLock
 
 __all__ = [
     "CAPACITY",
@@ -139,7 +139,7 @@ class RetryQuota:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._available = capacity
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
 
     def __repr__(self) -> str:
         return f"RetryQuota(available={self._available}, capacity={self._capacity})"

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.retry_policy import RetryPolicy
 from sm_private_client.inference.retry_rules import classify, describe
-from sm_private_client.routing.urls import redacted
+from sm_private_client.privatelink.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -2,79 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.errors import DiscoveryError, PrivateClientError
-from sm_private_client.provisioning.records import PLAN_TAG, FoundVpcEndpoint
+from sm_private_client.privatelink.ec2 import (
+    PLAN_TAG,
+    discovery_error,
+    explain,
+    read_cidrs,
+    read_vpc_endpoints,
+)
+from sm_private_client.routing.discovery import describe, permission_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = [
-    "DENIED",
     "GONE",
     "Account",
     "ServiceOffer",
     "VpcSubnet",
     "ec2_of",
-    "is_throttled",
-    "retold",
     "why",
 ]
-
-DENIED: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
-_PERFORM: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-
-
-def is_throttled(error: Exception) -> bool:
-    """Says whether EC2 throttles, also where that is the cause of an error of ours."""
-    failed = error.__cause__ if isinstance(error, PrivateClientError) else error
-    code = failed.response["Error"]["Code"] if isinstance(failed, ClientError) else ""
-    return code == "RequestLimitExceeded" or "Throttl" in code
-
-
-def why(error: Exception, permission: str) -> tuple[str, str]:
-    """Gives the cause of a failed EC2 call, and the remedy, each as a sentence."""
-    if isinstance(error, ClientError):
-        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in DENIED:
-            named = _PERFORM.search(said)  # EC2 names the action that was missing, mostly
-            missing = named[1] if named else permission
-            return f"this identity is not allowed to ({code}).", f"allow {missing} for it."
-        if is_throttled(error):
-            return f"EC2 throttles this account ({code}).", "try again in a minute."
-        told = f": {said.rstrip('.')}" if said else ""
-        return f"EC2 answered {code}{told}.", "correct what EC2 names, and try again."
-    if isinstance(error, NoCredentialsError):
-        return "there are no AWS credentials.", "give credentials as for boto3."
-    if isinstance(error, PrivateClientError):
-        return error.what.partition("\n")[0], "see that error's own remedy."
-    return (
-        f"{type(error).__name__}: {str(error).rstrip('.')}.",
-        "make EC2 reachable from here: by an interface endpoint for EC2, or from another network.",
-    )
-
-
-def retold(error: PrivateClientError) -> tuple[str, tuple[str, ...]]:
-    """Takes an error of ours apart: what happened and why, and its remedies."""
-    cause, remedies = error.what, []
-    for line in str(error).removeprefix(error.what).splitlines():
-        if line.startswith("Cause: "):
-            cause += f" {line.removeprefix('Cause: ')}"
-        elif match := re.match(r"Remedy: (.+)|  \d+\. (.+)", line):
-            remedies.append(match[1] or match[2])
-    return cause, tuple(remedies)
-
 
 GONE: Final = frozenset({"deleting", "deleted"})
 """States of a VPC endpoint that is on its way out; EC2 shows it for minutes."""
@@ -85,6 +42,12 @@ _CALLS: Final = Config(
 
 
 T = TypeVar("T")
+
+
+def why(error: Exception, permission: str) -> tuple[str, tuple[str, ...]]:
+    """Return the cause of a failed EC2 call, as a sentence, and the remedies."""
+    failure = explain(error, permission, with_message=True)
+    return failure.cause, failure.remedies
 
 
 def ec2_of(session: Session) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
@@ -145,9 +108,7 @@ class Account:
         found = self._pages("describe_vpcs", "Vpcs", "vpc-id", [vpc_id])
         if not found:
             return None
-        v4 = [a["CidrBlock"] for a in found[0].get("CidrBlockAssociationSet", ())]
-        v6 = [a["Ipv6CidrBlock"] for a in found[0].get("Ipv6CidrBlockAssociationSet", ())]
-        return tuple(dict.fromkeys([found[0]["CidrBlock"], *v4, *v6]))
+        return read_cidrs(found[0])
 
     def dns_attributes(self, vpc_id: str) -> dict[str, bool]:
         """Says whether ``enableDnsSupport`` and ``enableDnsHostnames`` are on."""
@@ -196,7 +157,7 @@ class Account:
             found.update({(offer.name, kind): offer for kind in offer.kinds})
         return found
 
-    def vpc_endpoints(self, **filters: str) -> tuple[FoundVpcEndpoint, ...]:
+    def vpc_endpoints(self, **filters: str) -> tuple[VpcEndpoint, ...]:
         """Lists VPC endpoints, the oldest first.
 
         Args:
@@ -204,7 +165,7 @@ class Account:
         """
         return self._vpc_endpoints({k.replace("_", "-"): v for k, v in filters.items()})
 
-    def made_by(self, plan_id: str, vpc_id: str) -> tuple[FoundVpcEndpoint, ...]:
+    def made_by(self, plan_id: str, vpc_id: str) -> tuple[VpcEndpoint, ...]:
         """Lists the VPC endpoints that a plan made, those that go away included."""
         return self._vpc_endpoints({"vpc-id": vpc_id, f"tag:{PLAN_TAG}": plan_id})
 
@@ -232,54 +193,22 @@ class Account:
             sorted(network_interface_ids),
         )
 
-    def _vpc_endpoints(self, filters: Mapping[str, str]) -> tuple[FoundVpcEndpoint, ...]:
+    def _vpc_endpoints(self, filters: Mapping[str, str]) -> tuple[VpcEndpoint, ...]:
         asked = {name: [value] for name, value in filters.items()}
         found = self._described("describe_vpc_endpoints", "VpcEndpoints", asked)
-        return tuple(
-            sorted(map(_vpc_endpoint, found), key=lambda one: (one.created, one.vpc_endpoint_id))
-        )
+        return read_vpc_endpoints(found)
 
     def _pages(self, operation: str, key: str, name: str, values: list[str]) -> list[Any]:
         return self._described(operation, key, {name: values})
 
     def _described(self, operation: str, key: str, filters: Mapping[str, list[str]]) -> list[Any]:
-        asked = [{"Name": name, "Values": values} for name, values in filters.items()]
-        permission = "ec2:" + "".join(part.capitalize() for part in operation.split("_"))
-
-        def ask() -> list[Any]:
-            pages = self._ec2.get_paginator(operation).paginate(Filters=asked)
-            return [made for page in pages for made in page[key]]
-
-        return self._ask(permission, ask)
+        return self._ask(
+            permission_for(operation), lambda: describe(self._ec2, operation, key, filters)
+        )
 
     @staticmethod
     def _ask(permission: str, question: Callable[[], T]) -> T:
         try:
             return question()
         except (BotoCoreError, ClientError) as error:
-            cause, remedy = why(error, permission)
-            raise DiscoveryError(
-                f"EC2 could not be asked ({permission}).", cause=cause, remedy=remedy
-            ) from error
-
-
-def _vpc_endpoint(made: Mapping[str, Any]) -> FoundVpcEndpoint:
-    tags = {tag["Key"]: tag["Value"] for tag in made.get("Tags", ())}
-    created = made.get("CreationTimestamp")
-    return FoundVpcEndpoint(
-        vpc_endpoint_id=made["VpcEndpointId"],
-        endpoint_service=made["ServiceName"],
-        kind=made.get("VpcEndpointType") or "Gateway",
-        vpc_id=made.get("VpcId", ""),
-        # Pascal case in the model, camel or lower case in answers.
-        state=str(made.get("State", "")).lower(),
-        private_dns=bool(made.get("PrivateDnsEnabled")),
-        dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
-        subnet_ids=tuple(made.get("SubnetIds", ())),
-        network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
-        security_group_ids=tuple(group["GroupId"] for group in made.get("Groups", ())),
-        route_table_ids=tuple(made.get("RouteTableIds", ())),
-        policy=made.get("PolicyDocument") or "",
-        created=created.isoformat() if created else "",
-        plan_id=tags.get(PLAN_TAG, ""),
-    )
+            raise discovery_error(error, permission, with_message=True) from error

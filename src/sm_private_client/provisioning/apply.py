@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError, ProvisioningError
-from sm_private_client.provisioning.account import GONE, Account, ec2_of, retold, why
+from sm_private_client.provisioning.account import GONE, Account, ec2_of, why
 from sm_private_client.provisioning.checks import match_existing, refuse_problems
 from sm_private_client.provisioning.destroy import REMOVE_TIMEOUT, Remover, left_behind
 from sm_private_client.provisioning.ec2_requests import (
@@ -23,9 +23,9 @@ from sm_private_client.provisioning.verify import verify_vpc_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.records import (
         Blueprint,
-        FoundVpcEndpoint,
         PlannedSecurityGroup,
         PlannedVpcEndpoint,
     )
@@ -109,7 +109,7 @@ class _Run:
     account: Account
     tell: Callable[[Progress], None]
     waiting: Waiting
-    before: dict[str, FoundVpcEndpoint] = field(default_factory=dict)
+    before: dict[str, VpcEndpoint] = field(default_factory=dict)
     groups_before: tuple[str, ...] = ()
     doing: str = ""
     permission: str = ""
@@ -245,7 +245,7 @@ class _Run:
                 address = self._connect(planned, found, until)
                 self._tell("verified", f"{_title(planned)} at {address}", found.vpc_endpoint_id)
 
-    def _connect(self, planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, until: float) -> str:
+    def _connect(self, planned: PlannedVpcEndpoint, found: VpcEndpoint, until: float) -> str:
         while True:
             try:
                 return verify_vpc_endpoint(planned, found, self.session, self.account)
@@ -280,10 +280,9 @@ class _Run:
 
     def failure(self, error: BaseException, left: dict[str, str]) -> ProvisioningError:
         if isinstance(error, PrivateClientError):
-            cause, remedies = retold(error)
+            cause, remedies = f"{error.what} {error.cause}".strip(), error.remedies
         elif isinstance(error, (BotoCoreError, ClientError)):
-            cause, remedy = why(error, self.permission)
-            remedies = (remedy,)
+            cause, remedies = why(error, self.permission)
         else:  # a bug, the caller's own progress, or an interrupt
             cause, remedies = f"{type(error).__name__}: {error}", ()
         undone, by_hand = left_behind(self.made, left)
@@ -313,7 +312,7 @@ class _Run:
             return ()
         return self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
 
-    def _standing(self) -> dict[str, FoundVpcEndpoint]:
+    def _standing(self) -> dict[str, VpcEndpoint]:
         found = self.waiting.patiently(lambda: self.account.vpc_endpoints(vpc_id=self.plan.vpc_id))
         return {one.vpc_endpoint_id: one for one in found}
 

@@ -16,10 +16,10 @@ from sm_private_client.provisioning.records import Problem, Subnet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.account import ServiceOffer, VpcSubnet
     from sm_private_client.provisioning.records import (
         Blueprint,
-        FoundVpcEndpoint,
         PlannedVpcEndpoint,
     )
 
@@ -77,13 +77,13 @@ def check_dns_attributes(vpc_id: str, attributes: Mapping[str, bool]) -> Iterato
 def check_private_names(
     planned: Iterable[PlannedVpcEndpoint],
     offers: Mapping[tuple[str, str], ServiceOffer],
-    standing: Iterable[FoundVpcEndpoint],
+    standing: Iterable[VpcEndpoint],
 ) -> Iterator[Problem]:
     """A private name leads to one VPC endpoint of a VPC only."""
     taken = {
         name.lower().removesuffix("."): one
         for one in standing
-        if one.private_dns and one.state != "deleted"
+        if one.private_dns_enabled and one.state != "deleted"
         for name in one.dns_names
         if ".vpce." not in name
     }
@@ -107,7 +107,7 @@ def check_private_names(
 
 
 def check_quotas(
-    in_vpc: Iterable[FoundVpcEndpoint], gateways: int, planned: Sequence[PlannedVpcEndpoint]
+    in_vpc: Iterable[VpcEndpoint], gateways: int, planned: Sequence[PlannedVpcEndpoint]
 ) -> Iterator[str]:
     """Notes default quotas that would be passed; whether one was raised is not known here.
 
@@ -251,8 +251,8 @@ _USABLE: Final = frozenset({"available", "pending", "pendingacceptance", "partia
 
 
 def match_existing(
-    planned: PlannedVpcEndpoint, standing: Iterable[FoundVpcEndpoint]
-) -> FoundVpcEndpoint | None:
+    planned: PlannedVpcEndpoint, standing: Iterable[VpcEndpoint]
+) -> VpcEndpoint | None:
     """Gives the VPC endpoint that there is for a service: with private DNS first, then the oldest.
 
     Args:
@@ -265,12 +265,12 @@ def match_existing(
         if (one.endpoint_service, one.kind) == (planned.endpoint_service, planned.kind)
         and one.state in _USABLE
     ]
-    return next((one for one in same if one.private_dns), next(iter(same), None))
+    return next((one for one in same if one.private_dns_enabled), next(iter(same), None))
 
 
 def found_again(
     planned: PlannedVpcEndpoint,
-    standing: Iterable[FoundVpcEndpoint],
+    standing: Iterable[VpcEndpoint],
     security_group_ids: tuple[str, ...],
 ) -> PlannedVpcEndpoint:
     """Notes in what is planned that it is there already, and how it differs."""
@@ -282,13 +282,13 @@ def found_again(
 
 
 def _differences(
-    planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, security_group_ids: tuple[str, ...]
+    planned: PlannedVpcEndpoint, found: VpcEndpoint, security_group_ids: tuple[str, ...]
 ) -> Iterator[str]:
     if found.state != "available":
         yield f"it is {found.state}"
     if planned.kind == "Interface":
-        if planned.private_dns != found.private_dns:
-            yield f"its private DNS is {'on' if found.private_dns else 'off'}"
+        if planned.private_dns != found.private_dns_enabled:
+            yield f"its private DNS is {'on' if found.private_dns_enabled else 'off'}"
         missing = [s for s in planned.subnets if s.subnet_id not in found.subnet_ids]
         if missing:
             yield "it is not in " + ", ".join(s.subnet_id for s in missing)

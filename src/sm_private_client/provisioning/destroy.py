@@ -75,8 +75,7 @@ class Remover:
                 lambda: self._ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids))
             )
         except (BotoCoreError, ClientError) as error:
-            cause, remedy = why(error, "ec2:DeleteVpcEndpoints")
-            return dict.fromkeys(ids, f"{cause} Remedy: {remedy}")
+            return dict.fromkeys(ids, _reason(error, "ec2:DeleteVpcEndpoints"))
         left = {
             str(item["ResourceId"]): str(item["Error"]["Message"])
             for item in answer.get("Unsuccessful", ())
@@ -119,9 +118,9 @@ class Remover:
                 again = code == "DependencyViolation" and not is_in_use
                 if again and self._waiting.again(POLL_INTERVAL):
                     continue
-                return _reason(error)
+                return _reason(error, "ec2:DeleteSecurityGroup")
             except BotoCoreError as error:
-                return _reason(error)
+                return _reason(error, "ec2:DeleteSecurityGroup")
             break
         self._tell("removed", "security group", group_id)
         return ""
@@ -132,9 +131,9 @@ class Remover:
         )
 
 
-def _reason(error: Exception) -> str:
-    cause, remedy = why(error, "ec2:DeleteSecurityGroup")
-    return f"{cause} Remedy: {remedy}"
+def _reason(error: Exception, permission: str) -> str:
+    cause, remedies = why(error, permission)
+    return f"{cause} Remedy: {' '.join(remedies)}"
 
 
 def left_behind(made: Sequence[str], left: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sm_private_client.provisioning.account import DENIED, Account, ec2_of
+from sm_private_client.privatelink.ec2 import error_code, explain
+from sm_private_client.provisioning.account import Account, ec2_of
 from sm_private_client.provisioning.checks import refuse_problems
 from sm_private_client.provisioning.ec2_requests import (
     group_request,
@@ -127,8 +128,9 @@ def _rehearsed(
     try:
         getattr(ec2, method)(DryRun=True, **parameters)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        allowed = True if code == _WOULD_WORK else False if code in DENIED else None
+        code = error_code(error)
+        is_denied = explain(error, permission).kind == "denied"
+        allowed = True if code == _WOULD_WORK else False if is_denied else None
         message = error.response["Error"].get("Message", "")
         return DryRunResult(
             permission=permission, what=what, allowed=allowed, detail=message or code

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.policy.documents import to_json
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.provisioning.account import Account, ec2_of
 from sm_private_client.provisioning.checks import (
@@ -29,7 +30,6 @@ from sm_private_client.provisioning.policy_files import (
     of_one_service,
 )
 from sm_private_client.provisioning.records import (
-    PLAN_TAG,
     PlannedSecurityGroup,
     PlannedVpcEndpoint,
     Problem,
@@ -42,9 +42,9 @@ from sm_private_client.routing.settings import missing_region
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.account import ServiceOffer
     from sm_private_client.provisioning.policy_files import AnyPolicy
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = ["Planner", "list_vpc_endpoints", "plan_vpc_endpoints"]
@@ -288,9 +288,7 @@ def _as_tuple(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def list_vpc_endpoints(
-    session: Session, *, vpc_id: str | None = None
-) -> tuple[FoundVpcEndpoint, ...]:
+def list_vpc_endpoints(session: Session, *, vpc_id: str | None = None) -> tuple[VpcEndpoint, ...]:
     """Lists the VPC endpoints of the session's region, of every service, the oldest first.
 
     Args:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sm_private_client.policy.documents import Problem
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = [
@@ -154,7 +154,7 @@ def compare_policy(
 
 
 def _compared(
-    found: FoundVpcEndpoint,
+    found: VpcEndpoint,
     new: AttachedPolicy,
     problems: tuple[Problem, ...],
     actions: Sequence[str] = (),
@@ -287,7 +287,7 @@ def compare_kept_policy(session: Session, kept: str | os.PathLike[str]) -> Polic
     return _compared(there, found.policy, problems)
 
 
-def _found(session: Session, vpc_endpoint_id: str) -> FoundVpcEndpoint:
+def _found(session: Session, vpc_endpoint_id: str) -> VpcEndpoint:
     account = Account(ec2_of(session))
     found = next(iter(account.vpc_endpoints(vpc_endpoint_id=vpc_endpoint_id)), None)
     if found is None:

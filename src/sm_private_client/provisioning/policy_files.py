@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sm_private_client.errors import ConfigurationError, PolicyError
-from sm_private_client.files import NotOursError, read_owned
+from sm_private_client.files import AtomicFile, NotOursError, read_owned
 from sm_private_client.policy.building import EndpointPolicy
 from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
@@ -20,6 +16,8 @@ from sm_private_client.policy.validation import check
 from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sm_private_client.policy.documents import Problem
 
 __all__ = [
@@ -102,7 +100,6 @@ def same_rights(one: str, other: str) -> bool:
 AttachedPolicy = PolicyDocument | str
 """A document that EC2 has taken: read, or its text where it breaks the grammar that we know."""
 
-_READABLE_BY_OWNER: Final = 0o600
 _LARGEST: Final = 1 << 18  # a policy has 20,480 characters at most, each escaped in six bytes
 
 
@@ -152,37 +149,9 @@ def keep(kept: KeptPolicy, path: Path, *, stamp: str) -> None:
         "kept": stamp,
         "policy": policy if isinstance(policy, str) else policy.as_dict(),
     }
-    text = json.dumps(content, indent=2) + "\n"
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        _write(handle, text)
-        try:
-            os.link(temporary, path)  # fails where the file is there
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links, such as exFAT and some shares
-            _write_new(path, text)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _write_new(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _READABLE_BY_OWNER)
-    try:
-        _write(handle, text)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise
-
-
-def _write(handle: int, text: str) -> None:
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with AtomicFile(path, over=False) as file:
+        file.write(f"{json.dumps(content, indent=2)}\n".encode())
+        file.commit()
 
 
 def read_kept(path: Path) -> KeptPolicy:

@@ -1,8 +1,8 @@
-"""The routes of one session: how services are reached, and what was refused."""
+"""The routes of one session, and the Dialers over them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from sm_private_client.errors import PublicAddressError, RoutingError
@@ -27,24 +27,21 @@ if TYPE_CHECKING:
 
 __all__ = ["PrivateRoutes", "ServiceRoute", "routes_of"]
 
+_SESSIONS_OWN: Final = ClientCredentials()
+
 
 def routes_of(session: Session) -> PrivateRoutes:
     """Return the routes of a session, for rooms above that connect as it does."""
-    return session._routes  # noqa: SLF001 - a Session has the members of boto3 and our verbs, no more
+    return session._routes  # noqa: SLF001 - for rooms above, not for users
 
 
 class PrivateRoutes:
     """Decides and dials the routes of one session; safe between threads.
 
-    Args:
-        botocore_session: Whose region and CA bundle count.
-        network: What resolves names and opens sockets.
-        router: What decides routes and keeps them.
-
     Attributes:
-        network: As given.
-        router: As given.
-        egress: What was reached and refused.
+        network: Resolves names and opens sockets.
+        router: Decides routes and keeps them.
+        egress: Counts what was reached and refused.
         health: Which zones did not answer lately, for all clients of the session.
     """
 
@@ -62,17 +59,17 @@ class PrivateRoutes:
         self.health = ZoneHealth()
 
     def is_routed(self, service_name: str) -> bool:
-        """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
+        """Return True if a name is of the family; boto3 refuses a name that nobody knows."""
         name = services.canonical_service_name(service_name)
         if name in services.routable_service_names() or name in services.UNROUTABLE:
             return True
         return services.is_family(name) and name in self._session.get_available_services()
 
     def region(self, region_name: str | None, config: Config | None) -> str:
-        """Gives the region that is meant: the one given, the config's, or the session's.
+        """Return the region: the argument, the config's, or the session's.
 
         Raises:
-            MissingRegionError: None is set anywhere; botocore's NoRegionError catches it.
+            MissingRegionError: No region is set; ``except NoRegionError`` catches it.
         """
         default = self._session.get_default_client_config()
         configured = (getattr(c, "region_name", None) for c in (config, default))
@@ -89,34 +86,15 @@ class PrivateRoutes:
         *,
         endpoint_url: str | None = None,
         config: Config | None = None,
+        credentials: ClientCredentials = _SESSIONS_OWN,
     ) -> Route:
-        """Decides a route for the session's own credentials; see ``decide``.
+        """Return the route to a service; a refusal is counted in ``egress``.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
-        return self.decide(
-            services.canonical_service_name(service_name),
-            self.region(region_name, config),
-            endpoint_url=endpoint_url,
-            config=config,
-            credentials=ClientCredentials(),
-        )
-
-    def decide(
-        self,
-        service_name: str,
-        region: str,
-        *,
-        endpoint_url: str | None,
-        config: Config | None,
-        credentials: ClientCredentials,
-    ) -> Route:
-        """Decides a route; a refusal is kept for ``egress``.
-
-        Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
-        """
+        service_name = services.canonical_service_name(service_name)
+        region = self.region(region_name, config)
         try:
             return self.router.route(
                 service_name,
@@ -135,7 +113,7 @@ class PrivateRoutes:
             raise
 
     def dialer(self, route: Route) -> Dialer:
-        """Return what connects over a route, and judges each address that it connects to."""
+        """Return the Dialer of a route."""
         return Dialer(
             route,
             network=self.network,
@@ -153,15 +131,15 @@ class PrivateRoutes:
 class ServiceRoute:
     """The route to one service, decided by the first call; safe between threads.
 
-    The session keeps it until ``forget_routes``; one that was not found is searched anew some
+    The session keeps it until ``forget_routes``. If none was found, it is searched anew some
     seconds later.
 
     Args:
         routes: The session's.
         service_name: The canonical name.
         region: The region.
-        config: botocore's, for FIPS and dual-stack.
-        credentials: Return those that EC2 is asked with, if they are not the session's own.
+        config: For FIPS and dual-stack.
+        credentials: Return those to ask EC2 with, if they are not the session's own.
     """
 
     def __init__(
@@ -195,9 +173,6 @@ class ServiceRoute:
     def decide(self, endpoint_url: str | None = None) -> Dialer:
         """Return the Dialer; the first time this may take up to ten seconds.
 
-        Args:
-            endpoint_url: As for ``boto3.client``; it is judged like any other.
-
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
@@ -209,7 +184,7 @@ class ServiceRoute:
             if known is not None:
                 return known
             era = self._routes.router.era
-            route = self._routes.decide(
+            route = self._routes.route(
                 self._service_name,
                 self._region,
                 endpoint_url=endpoint_url,

@@ -1,14 +1,19 @@
-"""The seal of one session: whether it is asked for, and what it closes."""
+"""The seal of one session: when it is on, and what it guards."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import is_sealed, read_environment
-from sm_private_client.transport.sealing import guard_fetchers, watch_clients
+from sm_private_client.transport.sealing import (
+    CredentialsHTTPSession,
+    MetadataNetwork,
+    guard_fetchers,
+    watch_clients,
+)
 
 if TYPE_CHECKING:
     import botocore.session
@@ -17,18 +22,12 @@ if TYPE_CHECKING:
     from sm_private_client.routing.settings import RoutingOptions
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
-    from sm_private_client.transport.sealing import CredentialsHTTPSession
 
 __all__ = ["Seal"]
 
 
 class Seal:
-    """Seals one session once that is asked for, which may be after it was made; never undone.
-
-    Args:
-        botocore_session: What is sealed.
-        routes: Decides and dials.
-    """
+    """Seals one session once a setting asks for it, which may be later; it is never undone."""
 
     def __init__(
         self, botocore_session: botocore.session.Session, *, routes: PrivateRoutes
@@ -36,20 +35,15 @@ class Seal:
         self._session = botocore_session
         self._routes = routes
         self._options: RoutingOptions | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._is_on = False
         self._fetchers_are_guarded = False
 
     def watch(self, options: RoutingOptions, clients: ClientGuard, *, family: bool) -> None:
-        """Have the session sealed once that is asked for; no I/O.
+        """Seal the session once a setting asks for it; no I/O. Without this it never is.
 
-        A session for which this is not called is never sealed.
-
-        Args:
-            options: The routing arguments.
-            clients: Guards the session's clients.
-            family: True to guard the SageMaker family's clients also while it is not sealed,
-                however its botocore session is asked for them.
+        With ``family`` the SageMaker family's clients are guarded also while it is not sealed,
+        however its botocore session is asked for them.
         """
         self._options = options
         self._is_on = is_sealed(options, environ=read_environment(), profile={})
@@ -67,16 +61,14 @@ class Seal:
             self._is_on = is_sealed(
                 self._options,
                 environ=read_environment(),
-                profile=profile if isinstance(profile, Mapping) else {},  # tests hand in mocks
+                profile=profile if isinstance(profile, Mapping) else {},  # users' tests pass mocks
             )
         return self._is_on
 
     def metadata_network(self) -> NetworkBackend:
-        """Return what is asked where we run: link-local addresses only if the seal is on."""
+        """Return the network for finding out where we run: link-local only if the seal is on."""
         if not self.is_on():
             return self._routes.network
-        from sm_private_client.transport.sealing import MetadataNetwork  # noqa: PLC0415
-
         return MetadataNetwork(self._routes.network, egress=self._routes.egress)
 
     def _guard_fetchers(self) -> None:
@@ -88,8 +80,6 @@ class Seal:
                 self._fetchers_are_guarded = True
 
     def _credentials(self, service_name: str) -> CredentialsHTTPSession:
-        from sm_private_client.transport.sealing import CredentialsHTTPSession  # noqa: PLC0415
-
         return CredentialsHTTPSession(
             service_name,
             network=self._routes.network,

@@ -20,21 +20,20 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import struct
-import sys
 import tempfile
 import threading
 import time
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.files import try_lock
+from sm_private_client.files import NotOursError, open_ours, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -434,28 +433,18 @@ class _AnswerPositions:
 
 
 def _open(path: str) -> IO[bytes]:
-    cause = "it is not an ordinary file."
-    # A link that another user planted would have the results written where he can read them.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, flags, 0o600)
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(handle)
-        elif sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            os.close(handle)
-            cause = "other users can write it, and its answers are given as results (chmod go-w)."
-        else:
-            return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
+        # A link that another user planted would have the results written where he can read them.
+        handle = open_ours(Path(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        cause = f"{error.strerror}."
-        if error.errno in (errno.ELOOP, errno.EMLINK):
-            cause = "it is a link, which is not followed."
-    raise ConfigurationError(
-        f"The journal {path} cannot be opened.",
-        cause=cause,
-        remedy="pass journal= the path of a file of yours, in a directory that is there.",
-    )
+        cause = str(error) if isinstance(error, NotOursError) else error.strerror
+        raise ConfigurationError(
+            f"The journal {path} cannot be opened.",
+            cause=f"{cause}.",
+            remedy="pass journal= the path of a file of yours, in a directory that is there; if "
+            "others can write it: chmod go-w.",
+        ) from None
+    return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
