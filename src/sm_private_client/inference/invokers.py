@@ -218,7 +218,7 @@ class _DirectStream:
 
     def parts(self) -> Iterator[bytes]:
         # Here and below: plain calls do without it.
-        from sm_private_client.inference.eventstream import payload_parts  # noqa: PLC0415
+        from sm_private_client.inference.eventstream import payload_parts  # noqa: PLC0415 - see above
 
         return payload_parts(self._response.chunks(), _stream_errors(self._runtime))
 
@@ -233,7 +233,7 @@ class _AsyncDirectStream:
         self._runtime = runtime
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        from sm_private_client.inference.eventstream import (  # noqa: PLC0415
+        from sm_private_client.inference.eventstream import (  # noqa: PLC0415 - see above
             PayloadPartDecoder,
             interrupted,
         )
@@ -334,7 +334,7 @@ class _BotocoreStream:
             kind = self._exceptions.from_code(code[:1].upper() + code[1:])
             raise kind(error.response, error.operation_name) from error
         except (HTTPClientError, URLLib3Error) as error:
-            from sm_private_client.inference.eventstream import interrupted  # noqa: PLC0415
+            from sm_private_client.inference.eventstream import interrupted  # noqa: PLC0415 - as above
 
             raise interrupted(received, error) from error
 
@@ -395,7 +395,7 @@ def async_invoker(
         **options: See ``TransportOptions``.
     """
     # Here: it imports asyncio, which plain calls do without.
-    from sm_private_client.transport.async_direct import AsyncDirectTransport  # noqa: PLC0415
+    from sm_private_client.transport.async_direct import AsyncDirectTransport  # noqa: PLC0415 - see above
 
     transport = AsyncDirectTransport(
         routes, refresh_is_due=refresh_is_due, **_transport_arguments(model, options)

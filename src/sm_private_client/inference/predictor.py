@@ -101,7 +101,7 @@ class Predictor(BasePredictor):
 
         Args:
             body: At most 25 MB.
-            **options: See ``InvokeOptions``.
+            **options: Such as ``content_type`` and ``accept``; see ``InvokeOptions``.
 
         Raises:
             ConfigurationError, PayloadError: Something is out of limits; nothing was sent.
@@ -124,8 +124,8 @@ class Predictor(BasePredictor):
             PayloadError: The data cannot be encoded, or the answer cannot be decoded.
             Exception: As ``invoke``.
         """
-        # Here and below: a process that only sends bytes need not load what the other verbs need.
-        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415
+        # Here and below: a process that only sends bytes does not load what other verbs need.
+        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415 - see above
 
         codec = codec or self._codec
         payload = encode(data, codec)
@@ -149,7 +149,7 @@ class Predictor(BasePredictor):
             Exception: As ``invoke``.
         """
         from sm_private_client.inference.codecs import encode  # noqa: PLC0415 - as predict
-        from sm_private_client.inference.streams import ResponseStream  # noqa: PLC0415
+        from sm_private_client.inference.streams import ResponseStream  # noqa: PLC0415 - as predict
 
         payload = encode(data, codec or self._codec)
         params = self._params(options, payload.body, ContentType=payload.content_type)
@@ -238,7 +238,7 @@ class Predictor(BasePredictor):
             ConfigurationError: An argument cannot be used, or the journal is another run's.
             Exception: As ``predict``, for the item that failed.
         """
-        from sm_private_client.inference.mapping.mapping import map_calls  # noqa: PLC0415
+        from sm_private_client.inference.mapping.mapping import map_calls  # noqa: PLC0415 - as predict
 
         item_codec = self._item_codec(
             codec, journal=journal, batch_size=batch_size, combine=combine
