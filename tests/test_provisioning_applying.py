@@ -13,7 +13,6 @@ from sm_private_client.errors import DiscoveryError, ProvisioningError
 from sm_private_client.provisioning import (
     Plan,
     list_vpc_endpoints,
-    made_by_plan,
     plan_vpc_endpoints,
 )
 from sm_private_client.provisioning.records import PLAN_TAG
@@ -547,10 +546,9 @@ def test_destroy_removes_what_the_plan_made_and_nothing_else(
     other = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=["sts"]).apply()
     applied = plan.apply()
     again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, tags={"team": "risk"})
-    made = made_by_plan(session, plan_id=plan.plan_id, vpc_id=link.vpc_id)
-    assert sorted(made) == sorted(applied.made)
-    assert made[-1] == applied.security_group_id
-    assert again.destroy() == made
+    removed = again.destroy()
+    assert sorted(removed) == sorted(applied.made)
+    assert removed[-1] == applied.security_group_id
     assert vpc_endpoint_ids(ec2) == [there.vpc_endpoint_id, other.vpc_endpoint_ids["sts"]]
     assert groups(ec2) == [other.security_group_id]
     assert plan.destroy() == ()

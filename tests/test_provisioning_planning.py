@@ -23,10 +23,10 @@ from sm_private_client.provisioning.checks import (
     check_private_names,
     check_quotas,
     check_security_groups,
-    chosen_subnets,
+    choose_subnets,
 )
 from sm_private_client.provisioning.records import FoundVpcEndpoint, PlannedVpcEndpoint, Subnet
-from sm_private_client.provisioning.requested_services import services_wanted
+from sm_private_client.provisioning.requested_services import resolve_services
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -352,7 +352,7 @@ def test_one_subnet_a_zone_is_chosen() -> None:
         subnet("s5", "a"),
         subnet("s3", "b"),
     ]
-    chosen = chosen_subnets("one-per-zone", there, "v")
+    chosen = choose_subnets("one-per-zone", there, "v")
     assert [(s.availability_zone, s.subnet_id) for s in chosen] == [("a", "s5"), ("b", "s2")]
 
 
@@ -506,5 +506,5 @@ def test_fips_names_the_fips_services_or_refuses(session: Session, vpc: Vpc) -> 
 def test_words_lead_to_endpoint_services(word: str, kind: str, names: tuple[str, ...]) -> None:
     """boto3's names, browsers, gateways, interfaces and full names, in any partition."""
     china = Partition(name="aws-cn", dns_suffix="amazonaws.com.cn", region_regex="cn-.*")
-    (wanted,) = services_wanted([word], region="cn-north-1", partition=china, fips=False)
+    (wanted,) = resolve_services([word], region="cn-north-1", partition=china, fips=False)
     assert (wanted.kind, wanted.names) == (kind, names)
