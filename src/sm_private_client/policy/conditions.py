@@ -44,12 +44,14 @@ class Operator:
         reads: Returns True if it can compare with a value of the policy at all.
         negated: Whether it is met if they do not agree.
         has_variables: Whether its values may have policy variables.
+        words: What it says in English.
     """
 
     compares: Comparison
-    reads: Callable[[str], bool]
+    reads: Callable[[str], bool] = lambda _: True
     negated: bool = False
     has_variables: bool = False
+    words: str = "is"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,50 +171,53 @@ def _ordered(
     return compare
 
 
-def _orders(prefix: str, read: Callable[[str], _Comparable | None]) -> dict[str, Operator]:
+def _orders(
+    prefix: str, read: Callable[[str], _Comparable | None], *words: str
+) -> dict[str, Operator]:
     def reads(text: str) -> bool:
         return read(text) is not None
 
     orders = {
-        "Equals": operator.eq,
         "LessThan": operator.lt,
         "LessThanEquals": operator.le,
         "GreaterThan": operator.gt,
         "GreaterThanEquals": operator.ge,
     }
-    operators = {
-        f"{prefix}{name}": Operator(compares=_ordered(read, holds), reads=reads)
-        for name, holds in orders.items()
-    }
-    operators[f"{prefix}NotEquals"] = replace(operators[f"{prefix}Equals"], negated=True)
-    return operators
-
-
-def _pair(
-    positive: str,
-    negative: str,
-    compares: Comparison,
-    *,
-    reads: Callable[[str], bool] = lambda _: True,
-) -> dict[str, Operator]:
-    return {
-        positive: Operator(compares=compares, reads=reads, has_variables=True),
-        negative: Operator(compares=compares, reads=reads, has_variables=True, negated=True),
+    equals = Operator(compares=_ordered(read, operator.eq), reads=reads)
+    return _pair(f"{prefix}Equals", f"{prefix}NotEquals", equals) | {
+        f"{prefix}{name}": Operator(compares=_ordered(read, holds), reads=reads, words=said)
+        for (name, holds), said in zip(orders.items(), words, strict=True)
     }
 
+
+def _pair(positive: str, negative: str, one: Operator) -> dict[str, Operator]:
+    other = replace(one, negated=True, words=one.words.replace("is", "is not", 1))
+    return {positive: one, negative: other}
+
+
+_ARN: Final = Operator(compares=_arn, reads=_is_arn, has_variables=True, words="is like")
+_LIKE: Final = Operator(compares=Pattern.matches, has_variables=True, words="is like")
+_IGNORING_CASE: Final = Operator(compares=_string_ignoring_case, has_variables=True)
 
 OPERATORS: Final[dict[str, Operator]] = {
-    **_pair("StringEquals", "StringNotEquals", _string),
-    **_pair("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", _string_ignoring_case),
-    **_pair("StringLike", "StringNotLike", Pattern.matches),
-    **_pair("ArnEquals", "ArnNotEquals", _arn, reads=_is_arn),
-    **_pair("ArnLike", "ArnNotLike", _arn, reads=_is_arn),
-    **_orders("Numeric", _number),
-    **_orders("Date", _date),
-    "Bool": Operator(compares=_string_ignoring_case, reads=_is_boolean, has_variables=True),
+    **_pair("StringEquals", "StringNotEquals", Operator(compares=_string, has_variables=True)),
+    **_pair(
+        "StringEqualsIgnoreCase",
+        "StringNotEqualsIgnoreCase",
+        replace(_IGNORING_CASE, words="is (in any case)"),
+    ),
+    **_pair("StringLike", "StringNotLike", _LIKE),
+    **_pair("ArnEquals", "ArnNotEquals", _ARN),
+    **_pair("ArnLike", "ArnNotLike", _ARN),
+    **_orders("Numeric", _number, "is less than", "is at most", "is more than", "is at least"),
+    **_orders("Date", _date, "is before", "is not after", "is after", "is not before"),
+    "Bool": replace(_IGNORING_CASE, reads=_is_boolean),
     "BinaryEquals": Operator(compares=_binary, reads=_is_binary),
-    "IpAddress": Operator(compares=_network, reads=_is_network),
-    "NotIpAddress": Operator(compares=_network, reads=_is_network, negated=True),
+    **_pair(
+        "IpAddress",
+        "NotIpAddress",
+        Operator(compares=_network, reads=_is_network, words="is in"),
+    ),
 }
 """Every operator but ``Null``, which is about the key and not its value."""
 

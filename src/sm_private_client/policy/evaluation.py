@@ -114,17 +114,10 @@ def evaluate_operation(
     resource: str,
     context: GivenContext | None = None,
 ) -> Decision:
-    """Decide about one API operation, as ``evaluate`` about the action of its name.
+    """Decide about an API operation of a SageMaker service, as ``evaluate`` about its action.
 
-    Args:
-        policy: As in ``evaluate``.
-        operation_name: Of a SageMaker service, ``InvokeEndpointWithResponseStream``.
-        principal: As in ``evaluate``.
-        resource: As in ``evaluate``.
-        context: As in ``evaluate``.
-
-    Raises:
-        PolicyError: The document cannot be read.
+    ``operation_name`` is a name such as ``InvokeEndpointWithResponseStream``; the other arguments
+    are those of ``evaluate``.
     """
     return evaluate(
         policy,
@@ -146,16 +139,9 @@ def evaluate_at_vpc_endpoint(
 ) -> Decision | None:
     """Decide about one call by the policy of a VPC endpoint, if the call goes through it.
 
-    Args:
-        policy: The VPC endpoint's document.
-        vpc_endpoint_id: That VPC endpoint.
-        principal: As in ``evaluate``.
-        action: As in ``evaluate``.
-        resource: As in ``evaluate``.
-        context: As in ``evaluate``; ``aws:SourceVpce`` is the VPC endpoint that the call takes.
-
-    Returns:
-        The decision; ``None`` for a call that goes another way: the policy does not decide on it.
+    ``aws:SourceVpce`` in ``context`` is the VPC endpoint that the call takes. If it is another one,
+    or missing, the policy does not decide, and ``None`` is returned. The arguments are those of
+    ``evaluate``.
     """
     way = {key.lower(): value for key, value in context.items()}.get("aws:sourcevpce")
     if way not in (vpc_endpoint_id, [vpc_endpoint_id], (vpc_endpoint_id,)):
@@ -177,9 +163,9 @@ def denial_message(
 
     Args:
         decision: What ``evaluate`` returned; one that does not allow.
-        principal: As it was given to ``evaluate``.
-        action: As it was given to ``evaluate``.
-        resource: As it was given to ``evaluate``.
+        principal: As in ``evaluate``.
+        action: As in ``evaluate``.
+        resource: As in ``evaluate``.
         policy_type: The kind of policy, such as ``identity-based policy``.
     """
     reason = f"because no {policy_type} allows the {action} action"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client.policy.actions import actions_matching
 from sm_private_client.policy.arns import read_arn
 from sm_private_client.policy.caller import read_caller
-from sm_private_client.policy.conditions import read_operator
+from sm_private_client.policy.conditions import OPERATORS, read_operator
 from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
@@ -18,43 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _LISTED_AT_MOST: Final = 4
-_VERBS: Final = {
-    "StringEquals": "is",
-    "StringNotEquals": "is not",
-    "StringEqualsIgnoreCase": "is (in any case)",
-    "StringNotEqualsIgnoreCase": "is not (in any case)",
-    "StringLike": "is like",
-    "StringNotLike": "is not like",
-    "ArnEquals": "is like",
-    "ArnNotEquals": "is not like",
-    "ArnLike": "is like",
-    "ArnNotLike": "is not like",
-    "NumericEquals": "is",
-    "NumericNotEquals": "is not",
-    "NumericLessThan": "is less than",
-    "NumericLessThanEquals": "is at most",
-    "NumericGreaterThan": "is more than",
-    "NumericGreaterThanEquals": "is at least",
-    "DateEquals": "is",
-    "DateNotEquals": "is not",
-    "DateLessThan": "is before",
-    "DateLessThanEquals": "is not after",
-    "DateGreaterThan": "is after",
-    "DateGreaterThanEquals": "is not before",
-    "Bool": "is",
-    "BinaryEquals": "is",
-    "IpAddress": "is in",
-    "NotIpAddress": "is not in",
-}
 
 
 def explain(policy: Policy) -> tuple[str, ...]:
     """Return one line per statement: who may or may not do what on what, and when.
 
     Wildcards are followed by the actions of SageMaker that they match.
-
-    Args:
-        policy: The document.
 
     Raises:
         PolicyError: The document cannot be read.
@@ -152,7 +121,7 @@ def _condition(condition: Condition) -> str:
         subject = f"{every} of {condition.key}"
     values = " or ".join(value or "empty" for value in condition.values)
     or_absent = " (or is absent)" if read.if_exists else ""
-    return f"{subject} {_VERBS[read.name]} {values}{or_absent}"
+    return f"{subject} {OPERATORS[read.name].words} {values}{or_absent}"
 
 
 def _and(texts: Iterable[str]) -> str:
