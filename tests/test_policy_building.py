@@ -188,10 +188,10 @@ def test_a_stream_is_allowed_as_invoke_endpoint_and_stopped_by_a_deny_of_either(
     """The API reference asks for InvokeEndpoint; no right is promised that one source denies."""
 
     def judge(document: EndpointPolicy) -> Decision:
-        asked: dict[str, Any] = {"principal": ROLE, "resource": f"{ARN}/a"}
-        decision = evaluate(document, action=spelled, **asked)
+        call: dict[str, Any] = {"principal": ROLE, "resource": f"{ARN}/a"}
+        decision = evaluate(document, action=spelled, **call)
         operation = evaluate_operation(
-            document, operation_name="InvokeEndpointWithResponseStream", **asked
+            document, operation_name="InvokeEndpointWithResponseStream", **call
         )
         assert decision.effect == operation.effect
         return decision

@@ -1,4 +1,4 @@
-"""Planning VPC endpoints: what is looked at, found again, and said before anything is made."""
+"""Planning VPC endpoints: what EC2 is asked, what exists, and what stands against a plan."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def session(link: LocalPrivateLink) -> Session:
 
 @pytest.fixture
 def vpc(link: LocalPrivateLink) -> Iterator[Vpc]:
-    """Gives each test a VPC of its own, and clears the faults that it made."""
+    """A VPC of the test's own; its faults are cleared."""
     yield link.create_vpc()
     link.faults.clear()
 
@@ -118,11 +118,11 @@ def test_a_notebook_shows_a_plan_escaped(session: Session, vpc: Vpc) -> None:
 def test_a_plan_is_json(session: Session, vpc: Vpc) -> None:
     """``as_dict`` has what the table has; the session is in neither."""
     plan = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, tags={"team": "risk"})
-    made = json.loads(json.dumps(plan.as_dict()))
-    assert made["vpc_id"] == vpc.vpc_id
-    assert made["tags"] == {"team": "risk"}
-    assert made["cost"]["hourly_units"] == 4
-    assert [step["action"] for step in made["steps"]] == [
+    record = json.loads(json.dumps(plan.as_dict()))
+    assert record["vpc_id"] == vpc.vpc_id
+    assert record["tags"] == {"team": "risk"}
+    assert record["cost"]["hourly_units"] == 4
+    assert [step["action"] for step in record["steps"]] == [
         "ec2:CreateSecurityGroup",
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:CreateVpcEndpoint",
@@ -148,8 +148,8 @@ def test_the_same_question_has_the_same_id(session: Session, vpc: Vpc) -> None:
     assert len({ask(), *others}) == 1 + len(others)
 
 
-def test_what_is_there_is_found_again(link: LocalPrivateLink, session: Session, vpc: Vpc) -> None:
-    """Nothing is made for it, and what it has otherwise is told."""
+def test_what_exists_is_found(link: LocalPrivateLink, session: Session, vpc: Vpc) -> None:
+    """Nothing is made for it, and the plan has how it differs."""
     there = link.create_vpc_endpoint("sagemaker", vpc_id=vpc.vpc_id, zones=["us-east-1a"])
     link.create_vpc_endpoint("sagemaker-runtime", vpc_id=vpc.vpc_id, private_dns=True)
     plan = plan_vpc_endpoints(
@@ -170,7 +170,7 @@ def test_what_is_there_is_found_again(link: LocalPrivateLink, session: Session, 
 
 
 @pytest.mark.parametrize("state", ["deleted", "rejected", "failed"])
-def test_what_cannot_be_used_is_not_found_again(
+def test_what_cannot_be_used_is_not_found(
     link: LocalPrivateLink, session: Session, vpc: Vpc, state: str
 ) -> None:
     """One that is gone or broken stands for nothing."""
@@ -219,9 +219,9 @@ def test_security_groups_that_let_nobody_in_are_a_problem(
     link: LocalPrivateLink, session: Session, vpc: Vpc
 ) -> None:
     """The groups are judged by their rules for TCP port 443."""
-    made = link.create_security_group(vpc_id=vpc.vpc_id)
-    (problem,) = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, security_groups=[made]).problems
-    assert problem.what == f"Nobody is let in to TCP port 443 by {made}."
+    group_id = link.create_security_group(vpc_id=vpc.vpc_id)
+    (problem,) = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, security_groups=[group_id]).problems
+    assert problem.what == f"Nobody is let in to TCP port 443 by {group_id}."
 
 
 def rule(**members: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def session(link: LocalPrivateLink) -> Session:
 
 @pytest.fixture
 def vpc_endpoint_id(link: LocalPrivateLink) -> Iterator[str]:
-    """Gives the VPC endpoint of the Runtime, with the policy of AWS's default."""
+    """The VPC endpoint of the Runtime, with the policy of AWS's default."""
     found = link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
     link.set_policy(found, None)
     yield found
@@ -92,9 +92,9 @@ def test_a_comparison_says_which_actions_on_which_endpoints_change(
         f"+ * sagemaker:InvokeEndpoint {MODELS}/myEndpoint",
         f"+ * sagemaker:InvokeEndpointWithResponseStream {MODELS}/myEndpoint",
     ]
-    made = json.loads(json.dumps(change.as_dict()))
-    assert {right["resource"] for right in made["given"]} == {f"{MODELS}/myEndpoint"}
-    assert {right["resource"] for right in made["taken"]} == {f"{MODELS}/other"}
+    record = json.loads(json.dumps(change.as_dict()))
+    assert {right["resource"] for right in record["given"]} == {f"{MODELS}/myEndpoint"}
+    assert {right["resource"] for right in record["taken"]} == {f"{MODELS}/other"}
 
 
 def test_a_stream_is_no_right_that_invoke_endpoint_lacks(
@@ -222,10 +222,10 @@ def test_what_was_in_force_is_given_back_whatever_is_wrong_with_it(
     link.set_policy(vpc_endpoint_id, old.as_dict())
     change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
     assert change.kept_in is not None
-    told = compare_kept_policy(session, change.kept_in)
+    preview = compare_kept_policy(session, change.kept_in)
     assert in_force(session, vpc_endpoint_id) == SEED.document
     back = restore_policy(session, change.kept_in)
-    assert (back.old, back.new, back.rights) == (told.old, told.new, told.rights)
+    assert (back.old, back.new, back.rights) == (preview.old, preview.new, preview.rights)
     assert in_force(session, vpc_endpoint_id) == old.document
     assert "sagemaker:NoLongerKnown is no action of SageMaker." in str(back)
 

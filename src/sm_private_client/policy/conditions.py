@@ -161,8 +161,7 @@ def _is_network(text: str) -> bool:
 
 
 def _ordered(
-    read: Callable[[str], _Comparable | None],
-    holds: Callable[[_Comparable, _Comparable], bool],
+    read: Callable[[str], _Comparable | None], holds: Callable[[_Comparable, _Comparable], bool]
 ) -> Comparison:
     def compare(wanted: Pattern, actual: str) -> bool:
         right, left = read(wanted.text), read(actual)
@@ -214,9 +213,7 @@ OPERATORS: Final[dict[str, Operator]] = {
     "Bool": replace(_IGNORING_CASE, reads=_is_boolean),
     "BinaryEquals": Operator(compares=_binary, reads=_is_binary),
     **_pair(
-        "IpAddress",
-        "NotIpAddress",
-        Operator(compares=_network, reads=_is_network, words="is in"),
+        "IpAddress", "NotIpAddress", Operator(compares=_network, reads=_is_network, words="is in")
     ),
 }
 """Every operator but ``Null``, which is about the key and not its value."""

@@ -316,8 +316,4 @@ def _apply(
 
 
 def _right(change: Change) -> dict[str, str]:
-    return {
-        "principal": change.principal,
-        "action": change.action,
-        "resource": change.resource,
-    }
+    return {"principal": change.principal, "action": change.action, "resource": change.resource}
