@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import subprocess
 import sys
 import time
@@ -21,6 +22,11 @@ _AT_ITS_TERMINAL = (
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 _QUESTION = b"[y/N] "
+_SIGNALS = (b"\x03", b"\x1c")
+_LOOK = 0.05
+_REPEATED = 2.0
+_LIMIT = 240.0
+"""Seconds: between looks, before a signal is sent again, and for all of it."""
 
 
 def answered(
@@ -37,6 +43,7 @@ def answered(
     keyboard, terminal = os.openpty()
     with (
         os.fdopen(keyboard, "r+b", buffering=0) as screen,
+        selectors.DefaultSelector() as selector,
         subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", _AT_ITS_TERMINAL, str(SCRIPT), *argv],
             stdin=terminal,
@@ -48,29 +55,37 @@ def answered(
         ) as process,
     ):
         os.close(terminal)
-        shown, asked = b"", False
+        selector.register(screen, selectors.EVENT_READ)
+        shown, presses, now = b"", 0, ""
+        limit = time.monotonic() + _LIMIT
         with contextlib.suppress(OSError):  # how Linux says that nobody has it open any more
-            while part := screen.read(4096):
-                shown += part
-                if not asked and _QUESTION in shown:
-                    asked = True
-                    _wait_until_it_reads(process)
+            while True:
+                if selector.select(_REPEATED if presses else _LOOK):
+                    part = screen.read(4096)
+                    if not part:
+                        break
+                    shown += part
+                    continue
+                if time.monotonic() > limit:
+                    process.kill()
+                    raise TimeoutError(f"{argv} did not end; it had shown {shown!r}")
+                before, now = now, _doing(process.pid)
+                # A signal that comes just before the read is heard after it: it is sent again.
+                is_lost = not presses or answer in _SIGNALS
+                if _QUESTION in shown and is_lost and before == now and now.startswith("S"):
+                    presses += 1
                     screen.write(answer)
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
-def _wait_until_it_reads(process: subprocess.Popen[bytes]) -> None:
-    """Return once the program, which has asked, sleeps: it waits for a key, or has ended.
+def _doing(pid: int) -> str:
+    """Return a process's state, ``S`` if it sleeps, and the processor time that it has used.
 
-    Python hears of a Ctrl-C that comes between the question and the read only after the read.
+    A program that sleeps, and used none between two looks, waits for a key once it has asked.
     """
-    while process.poll() is None and not _state(process.pid).startswith("S"):
-        time.sleep(0.001)
-
-
-def _state(pid: int) -> str:
     about = Path(f"/proc/{pid}/stat")
     if about.exists():
-        return about.read_text(encoding="utf-8").rpartition(") ")[2]
-    told = ["ps", "-o", "state=", "-p", str(pid)]
-    return subprocess.run(told, capture_output=True, text=True, check=False).stdout  # noqa: S603 - BSD's
+        fields = about.read_text(encoding="utf-8").rpartition(") ")[2].split()
+        return " ".join([fields[0], *fields[11:13]])
+    told = ["ps", "-o", "state=,time=", "-p", str(pid)]
+    return subprocess.run(told, capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603 - BSD's

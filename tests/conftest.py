@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hypothesis
-import pytest
+# Each of the suite's many processes would compile all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from route_limits import limit_routes
+import hypothesis  # noqa: E402 - compiled once, too
+import pytest  # noqa: E402 - as above
+
+from botocore_once import work_out_once  # noqa: E402 - as above
+from route_limits import limit_routes  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing import LocalPrivateLink
 
 hypothesis.settings.register_profile(
-    "suite", database=None, deadline=None, derandomize=True, max_examples=100
+    "suite", database=None, deadline=None, derandomize=True, max_examples=50
 )
 hypothesis.settings.load_profile("suite")
 
@@ -55,6 +62,8 @@ def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
             if name.upper().startswith(_PREFIXES) or name.upper() in _NAMES:
                 monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        # moto's EC2 of each account would begin with 1,300 images, which nobody starts here.
+        monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         _place(monkeypatch, tmp_path_factory.mktemp("home"))
         yield
 
@@ -64,6 +73,14 @@ def a_busy_machine_is_waited_for() -> Iterator[None]:
     """Stretch the time limits of routing, so that only what tests hang on purpose is too late."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         limit_routes(monkeypatch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sessions_are_made_quickly() -> Iterator[None]:
+    """Have botocore work out once what is the same for every session."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        work_out_once(monkeypatch)
         yield
 
 
@@ -88,6 +105,25 @@ def collections_are_short() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def new_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Make directories, each with a number of its own."""
+    base, numbers = tmp_path_factory.mktemp("test"), itertools.count()
+
+    def make() -> Path:
+        made = base / str(next(numbers))
+        made.mkdir()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def tmp_path(new_directory: Callable[[], Path]) -> Path:
+    """Make a directory of the test's own; pytest's takes longer than most tests."""
+    return new_directory()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ The checkers read source with ``ast``; each is also run on small breaches, which
 from __future__ import annotations
 
 import ast
+import re
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "sm_private_client"
 ROOT = Path(sm_private_client.__file__).parent
+PROJECT = Path(__file__).parents[1]
 
 FLOORS = {
     "_version": 0,
@@ -42,6 +44,8 @@ FLOORS = {
     "": 12,  # the package's own __init__ gives every public name
 }
 """A room imports from floors below its own, without exception."""
+FACTS = "privatelink.records"
+"""Records that a room below may name as types."""
 
 PURE = {"privatelink", "transport.http11"}
 """Rooms and modules without I/O."""
@@ -66,8 +70,10 @@ IMPURE_MODULES = {
     "urllib.request",
     "urllib3",
 }
+PURE_PART = "botocore.exceptions."
+"""Classes only, which do nothing by themselves."""
 READS_ENVIRONMENT = {"routing.settings"}
-SETS_ENVIRONMENT = {"cli.demo.setup", "testing.moto_import"}
+SETS_ENVIRONMENT = {"cli.demo.setup", "testing"}
 """Where it is set: the demonstration shows how variables work, moto's import must not see
 AWS_PROFILE; both put the old ones back."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
@@ -161,10 +167,13 @@ def breaks_floors(module: Module) -> Iterator[str]:
     if module.room not in FLOORS:
         yield f"{module.name} is in no room of the table"
         return
+    for_types = {line for line, _ in imports_for_types(module)}
     for line, name in own_imports(module):
         room = name.partition(".")[0]
         if room not in FLOORS:  # a name that the package's __init__ gives
             room = ""
+        if line in for_types and name.startswith(f"{FACTS}."):
+            continue
         if room != module.room and FLOORS[room] >= FLOORS[module.room]:
             yield f"{module.name}:{line} imports {name or PACKAGE}, which is not below it"
 
@@ -173,7 +182,8 @@ def breaks_purity(module: Module) -> Iterator[str]:
     if PURE.isdisjoint((module.room, module.name)):
         return
     for line, name in imported(module):
-        if any(name == bad or name.startswith(f"{bad}.") for bad in IMPURE_MODULES):
+        is_impure = any(name == bad or name.startswith(f"{bad}.") for bad in IMPURE_MODULES)
+        if is_impure and not name.startswith(PURE_PART):
             yield f"{module.name}:{line} imports {name}"
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
@@ -357,6 +367,27 @@ def test_every_room_of_the_table_is_there() -> None:
     assert {module.room for module in MODULES.values()} == set(FLOORS)
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_a_page_sends_to_are_there(page: str) -> None:
+    """A page for those who change the code names no file or directory that is gone."""
+    named = set(re.findall(r"`([\w./]+(?:\.py|/))`", (PROJECT / page).read_text(encoding="utf-8")))
+    assert len(named) > 3
+    near = [ROOT, PROJECT, ROOT / "inference", ROOT / "doctor"]
+    assert [name for name in named if not any((base / name).exists() for base in near)] == []
+
+
+def test_the_floors_are_those_that_are_enforced() -> None:
+    """docs/architecture.md has every room on the floor that the architecture test has it on."""
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = {
+        room: int(floor)
+        for floor, rooms in re.findall(r"^\| (\d+) \| (.*?) \|", text, re.MULTILINE)
+        for room in re.findall(r"`(\w+)[./]", rooms)
+    }
+    left_out = {"", "__main__", "_version"}
+    assert told == {r: n for r, n in FLOORS.items() if r not in left_out} | {"__init__": FLOORS[""]}
+
+
 def test_ground_floors_import_only_the_standard_library_and_botocore() -> None:
     """Up to routing, botocore is the only third party."""
     third_party = {
@@ -386,6 +417,11 @@ BREACHES = [
     (breaks_floors, "session", "from sm_private_client.api import client"),
     (breaks_floors, "testing.x", "from sm_private_client.doctor import report"),
     (breaks_floors, "errors", "from sm_private_client.privatelink.records import Route"),
+    (
+        breaks_floors,
+        "errors",
+        "if TYPE_CHECKING:\n    from sm_private_client.privatelink.services import is_family",
+    ),
     (breaks_floors, "attic", "import json"),
     (breaks_purity, "privatelink.x", "import socket"),
     (breaks_purity, "transport.http11", "import ssl"),
@@ -434,7 +470,13 @@ IN_ORDER = [
     (breaks_floors, "api", "from sm_private_client.session import Session"),
     (breaks_floors, "testing.x", "def f():\n    from sm_private_client.session import Session"),
     (breaks_floors, "", "from sm_private_client.api import client"),
+    (
+        breaks_floors,
+        "errors",
+        "if TYPE_CHECKING:\n    from sm_private_client.privatelink.records import Route",
+    ),
     (breaks_purity, "privatelink.x", "import ipaddress, re\nfrom urllib.parse import urlsplit"),
+    (breaks_purity, "privatelink.x", "from botocore.exceptions import ClientError"),
     (breaks_purity, "routing.x", "import socket, time"),
     (reads_environment, "routing.settings", "import os\nx = os.environ"),
     (reads_environment, "routing.x", "import os\nx = os.fspath('a')"),

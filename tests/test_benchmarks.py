@@ -87,12 +87,14 @@ def check_goals(lines: list[str], expected: list[tuple[str, str, str, str]]) -> 
             assert re.fullmatch(f"{name} {ratio}{verdict}", said)
 
 
+@pytest.mark.slow(reason="runs every benchmark once")
 def test_every_goal_is_in_the_first_table(run: Run) -> None:
     """A line a work, and no goal is left out."""
     table = run.printed.partition("\n\n")[0]
     check_goals(table.splitlines()[2:], WITH_GOALS)
 
 
+@pytest.mark.slow(reason="runs every benchmark once")
 def test_every_row_is_printed_and_written(run: Run) -> None:
     """JSON has what the second table has, with every number behind the medians."""
     _, table, _ = run.printed.split("\n\n")
@@ -115,6 +117,7 @@ def test_every_row_is_printed_and_written(run: Run) -> None:
             assert len(row["our_values"]) == len(row["peer_values"]) == len(row["ratios"])
 
 
+@pytest.mark.slow(reason="runs every benchmark once")
 def test_only_what_is_not_installed_is_not_measured(run: Run) -> None:
     """A contender that is there takes part; the reason names what is not."""
     absent = {name for name, version in run.written["before"]["versions"].items() if not version}
@@ -123,6 +126,7 @@ def test_only_what_is_not_installed_is_not_measured(run: Run) -> None:
             assert any(name in row["verdict"] for name in absent), row["verdict"]
 
 
+@pytest.mark.slow(reason="runs every benchmark once")
 def test_a_run_says_what_it_ran_with(run: Run) -> None:
     """Versions, Python, CPUs and the load before and after stand below the tables."""
     before = run.written["before"]

@@ -102,7 +102,9 @@ def test_a_made_client_has_its_http_session_and_its_credentials() -> None:
     )
     assert isinstance(client._endpoint.http_session, botocore.httpsession.URLLib3Session)
     assert verified_by_client(client) == "bundle.pem"
-    assert credentials_of(client).access_key == "a"
+    credentials = credentials_of(client)
+    assert credentials
+    assert credentials.access_key == "a"
     assert not is_guarded(client)
     client.close()
 

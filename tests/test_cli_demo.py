@@ -77,6 +77,7 @@ def test_into_a_pipe_go_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert aws_settings() == settings
 
 
+@pytest.mark.slow(reason="the whole demo, in a process of its own")
 def test_the_readers_own_settings_do_not_disturb(tmp_path: Path) -> None:
     """Whatever profile, keys, URLs, proxies or CA bundle are set, the demo is the same."""
     hostile = {
@@ -98,6 +99,7 @@ def test_the_readers_own_settings_do_not_disturb(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
     )
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
@@ -133,15 +135,20 @@ def a_byte_goes_out(link: LocalPrivateLink) -> None:
     ("disturb", "failed"),
     [
         (deny_lists, ["step 4 runs to its end"]),
-        (
+        pytest.param(
             another_model,
             [
                 "every answer is the model's own",
                 "the accuracy is at least 90%",
                 "every call was answered, and rightly",
             ],
+            marks=pytest.mark.slow(reason="the whole demo"),
         ),
-        (a_byte_goes_out, ["the public address has received nothing since the demo began"]),
+        pytest.param(
+            a_byte_goes_out,
+            ["the public address has received nothing since the demo began"],
+            marks=pytest.mark.slow(reason="the whole demo"),
+        ),
     ],
 )
 def test_a_claim_that_fails_is_named(
@@ -158,6 +165,7 @@ def test_a_claim_that_fails_is_named(
     assert "   ok: no process, thread or file is left behind" in lines
 
 
+@pytest.mark.slow(reason="the demo, in a process of its own")
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
 def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     """SIGTERM in the middle takes away the files and the model server too."""

@@ -289,7 +289,7 @@ def test_a_shell_is_led_there(
         'printf "%s\\n" "$AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME" "$no_proxy"'
     )
     done = subprocess.run(  # noqa: S603 - our own text
-        [BASH, "-c", script], env=environ, capture_output=True, text=True, check=False
+        [BASH, "-c", script], env=environ, capture_output=True, text=True, check=False, timeout=240
     )
     runtime, no_proxy = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")

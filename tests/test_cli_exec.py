@@ -108,6 +108,7 @@ def test_a_signal_that_ends_the_command_is_seen_as_a_shell_shows_it() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
     )
     assert done.stdout == "137\n"
 
@@ -190,7 +191,7 @@ def test_where_routes_are_known_ec2_is_not_asked(
         for _ in range(2):
             link.calls.clear()
             words = [*PROGRAM, "exec", "--json", "--", "true"]
-            done = subprocess.run(words, env=environ, capture_output=True, check=True)  # noqa: S603 - our own program
+            done = subprocess.run(words, env=environ, capture_output=True, check=True, timeout=240)  # noqa: S603 - our own program
             told.append((json.loads(done.stderr), bool(link.calls)))
     (first, asked_first), (second, asked_again) = told
     assert first == second
@@ -213,10 +214,12 @@ def test_a_python_program_is_guarded(
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == ("GuardedHTTPSession b'0.5;1'\n", "")
 
 
+@pytest.mark.slow(reason="another program, the AWS CLI")
 @posix
 @pytest.mark.skipif(not AWS_CLI, reason="there is no AWS CLI; TEST_AWS_CLI names one")
 def test_the_aws_cli_needs_no_endpoint_url(
@@ -254,6 +257,7 @@ def test_the_aws_cli_needs_no_endpoint_url(
             input=b"1,2,3",
             capture_output=True,
             check=False,
+            timeout=240,
         )
 
     seen = len(link.requests)

@@ -101,7 +101,7 @@ def test_what_is_only_asked_about_is_not_loaded(argv: list[str], unneeded: tuple
         f"print([name for name in {unneeded!r} if name in sys.modules], status)"
     )
     done = subprocess.run(  # noqa: S603 - our own text
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
     )
     assert done.stdout.endswith("\n[] 0\n")
 
@@ -129,6 +129,7 @@ def test_exec_without_options_loads_no_typer(
         capture_output=True,
         text=True,
         check=True,
+        timeout=240,
     )
     assert done.stdout == f"127 {is_loaded}\n"
     assert "cannot be run" in done.stderr
@@ -219,7 +220,9 @@ def test_a_region_that_boto3_does_not_read_is_named(
 def test_entry_points(program: list[str]) -> None:
     """The installed script and ``python -m`` are the same program, with its exit statuses."""
     for argv, status in ((["--version"], 0), (["routes"], 1), (["routes", "--no"], 2)):
-        done = subprocess.run([*program, *argv], capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        done = subprocess.run(  # noqa: S603 - our own program
+            [*program, *argv], capture_output=True, text=True, check=False, timeout=240
+        )
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
 
@@ -241,7 +244,7 @@ def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, e
         f"from sm_private_client.cli import main; sys.exit(main({argv!r}))"
     )
     done = subprocess.run(  # noqa: S603 - our own text
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -264,7 +267,12 @@ def test_shells_complete_commands_options_and_values(words: str, completed: str)
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     done = subprocess.run(  # noqa: S603 - our own text
-        [SCRIPT], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+        [SCRIPT],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == (f"{completed}\n", "")
 
@@ -274,7 +282,12 @@ def test_completion_can_be_shown_and_installed(tmp_path: Path) -> None:
     environ = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     for option in ("--show-completion", "--install-completion"):
         done = subprocess.run(  # noqa: S603 - our own text
-            [SCRIPT, option, "bash"], env=environ, capture_output=True, text=True, check=False
+            [SCRIPT, option, "bash"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert ("_SM_PRIVATE_CLIENT_COMPLETE=complete_bash" in done.stdout) == (
@@ -291,6 +304,6 @@ def test_importing_the_command_line_imports_no_extra() -> None:
         "print([m for m in ('typer', 'rich', 'boto3', 'moto', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run(  # noqa: S603 - our own text
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
     )
     assert done.stdout == "[]\n"

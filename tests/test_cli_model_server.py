@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
 
-from sm_private_client.cli.demo import setup
 from sm_private_client.errors import PrivateClientError
 
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def served(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[setup.TrainedModel, setup.ModelServer]]:
+def setup() -> Any:
+    """Gives the module, which imports scikit-learn: for a second, and in one worker only."""
+    return importlib.import_module("sm_private_client.cli.demo.setup")
+
+
+@pytest.fixture(scope="module")
+def served(setup: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     artifact = tmp_path_factory.mktemp("model") / "model.pkl"
     model = setup.train(artifact)
     with setup.serve(artifact) as server:
@@ -34,10 +38,10 @@ def pool() -> Iterator[urllib3.PoolManager]:
         yield made
 
 
-Served = tuple[setup.TrainedModel, setup.ModelServer]
+Served = tuple[Any, Any]
 
 
-def test_training_is_the_same_every_time(served: Served, tmp_path: Path) -> None:
+def test_training_is_the_same_every_time(served: Served, tmp_path: Path, setup: Any) -> None:
     """569 rows, 30 % held out, and the same model whenever it is trained."""
     model, _ = served
     again = setup.train(tmp_path / "model.pkl")
@@ -122,7 +126,7 @@ def test_it_keeps_connections(served: Served, pool: urllib3.PoolManager) -> None
     assert made.num_connections == 1
 
 
-def test_it_ends_with_the_block(tmp_path: Path) -> None:
+def test_it_ends_with_the_block(tmp_path: Path, setup: Any) -> None:
     """After the block the process is gone."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
@@ -131,7 +135,7 @@ def test_it_ends_with_the_block(tmp_path: Path) -> None:
     assert not server.is_running
 
 
-def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+def test_it_ends_with_whoever_started_it(tmp_path: Path, setup: Any) -> None:
     """When its starter is gone, however that ended, its standard input ends, and so does it."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
@@ -144,7 +148,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         assert process.wait(60) == 0
 
 
-def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_one_that_does_not_start_says_why(tmp_path: Path, setup: Any) -> None:
     """A server that ends at once is an error with what it said."""
     artifact = tmp_path / "model.pkl"
     artifact.write_bytes(b"no model")
@@ -155,7 +159,7 @@ def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
         pytest.fail("it started")
 
 
-def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch, setup: Any) -> None:
     """Inside the block only the given AWS variables are there; afterwards all is as before."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://192.0.2.1")
     monkeypatch.setenv("SM_PRIVATE_VPC_ID", "vpc-00000000")

@@ -283,7 +283,12 @@ def test_build_as_json_explains_the_document(
 
 def run_script(argv: list[str], text: str = "") -> tuple[int, str, str]:
     done = subprocess.run(  # noqa: S603 - our own text
-        [str(SCRIPT), "policy", *argv], input=text, capture_output=True, text=True, check=False
+        [str(SCRIPT), "policy", *argv],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     return done.returncode, done.stdout, done.stderr
 

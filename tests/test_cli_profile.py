@@ -268,7 +268,7 @@ def test_writers_at_the_same_time_lose_nothing(config: Path) -> None:
     barrier = threading.Barrier(4)
 
     def work(number: int) -> str | None:
-        barrier.wait()
+        barrier.wait(60)
         try:
             write(config, f"p{number}")
         except ConfigurationError as error:
@@ -311,7 +311,9 @@ def test_the_program_writes_a_profile(
     words = [sys.executable, "-m", "sm_private_client", "env", "--write-profile", "prod", "--json"]
     records = []
     for _ in range(2):
-        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own program
+            words, env=environ, capture_output=True, text=True, check=False, timeout=240
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert link.secret_access_key not in done.stdout
         records.append(json.loads(done.stdout))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sm_private_client.testing.vpcs import Vpc
+    from sm_private_client.testing.topology import Vpc
 
 SERVICES = ["--service", "sagemaker-runtime", "--service", "s3"]
 POLICY = {
@@ -481,7 +481,7 @@ def test_a_create_that_is_ended_removes_what_it_made(
             if "waiting: connecting" in line:
                 process.send_signal(sent)
                 break
-        out, rest = process.communicate()
+        out, rest = process.communicate(timeout=240)
     assert (process.returncode, out) == (status, "")
     assert "Traceback" not in rest
     assert described(link, vpc.vpc_id) == groups(link, vpc.vpc_id) == []

@@ -49,7 +49,11 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "sm_private_client"
 README: Final = ROOT / "README.md"
-PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES: Final = (
+    README,
+    *(ROOT / f"{n}.md" for n in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 CALLING: Final = ROOT / "docs" / "calling.md"
 SIMULATOR: Final = ROOT / "docs" / "simulator.md"
 FENCED_TEXT: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -556,6 +560,7 @@ def test_the_calling_page_has_the_defaults_of_predictors_and_map() -> None:
     assert arguments == mapped - {"self", "items", "codec", "options"}
 
 
+@pytest.mark.slow(reason="a pytest in a process of its own")
 def test_the_test_modules_of_the_simulator_page_pass(tmp_path: Path) -> None:
     """The blocks are written to a directory of their own and run by pytest as a user would."""
     modules = blocks(SIMULATOR, "python")

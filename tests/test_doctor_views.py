@@ -13,8 +13,7 @@ import pytest
 from rich.console import Console
 
 from sm_private_client.cli.commands.doctor import drawn
-from sm_private_client.doctor.diagnose import Report
-from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopState, Path
+from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopState, Path, Report
 from sm_private_client.doctor.views import fragment, page, path_svg, report_lines, verdict
 
 LABELS = (

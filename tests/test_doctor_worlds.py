@@ -16,7 +16,8 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
 from route_limits import limit_routes
-from sm_private_client.doctor.diagnose import Report, diagnose
+from sm_private_client.doctor.diagnose import diagnose
+from sm_private_client.doctor.findings import Report
 from sm_private_client.doctor.probes import account, gather
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.plugin import ENTRY, VARIABLE
@@ -362,7 +363,7 @@ BROKEN: list[tuple[Callable[[Site], Session], str, str | None, str]] = [
     (in_another_vpc, "vpc-endpoint-vpc", API, "--vpc-id {vpc} --subnet-ids <subnets>"),
     (in_two_vpcs, "vpc-endpoint-vpc", API, "export SM_PRIVATE_VPC_ID="),
     (ec2_denied, "route", API, "allow ec2:DescribeVpcEndpoints for this identity"),
-    (ec2_throttled, "route", API, "run the doctor again once EC2 answers: AWS throttles"),
+    (ec2_throttled, "route", API, "run the doctor again once EC2 answers: ec2:Describe"),
     (ec2_unreachable, "discovery", None, "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name"),
     (ec2_behind_proxy, "proxy", None, 'export NO_PROXY="$NO_PROXY,ec2.us-east-1.amazonaws.com'),
     (url_of_another_service, "custom-url-target", API, "unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S"),
@@ -759,7 +760,7 @@ def test_hub_and_spoke_is_healthy(site: Site) -> None:
 def test_on_premises_over_a_vpn_is_healthy(site_with_dns: Site, inbound_resolver: bool) -> None:
     """By the VPC endpoints' own names, or by private DNS through an inbound resolver."""
     link = site_with_dns.link
-    before = link.place.availability_zone
+    before = link.caller.availability_zone
     assert before is not None
     link.move_on_premises(inbound_resolver=inbound_resolver)
     site_with_dns.undo.callback(link.move_to, before)

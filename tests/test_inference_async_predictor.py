@@ -270,10 +270,11 @@ def test_it_pickles_as_a_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Session(region_name="us-east-1").async_predictor("churn", target_variant="blue")
     again = pickle.loads(pickle.dumps(made))  # noqa: S301 - our own bytes
     assert again.endpoint_name == "churn"
-    assert again._target.members["TargetVariant"] == "blue"
+    assert again._target["TargetVariant"] == "blue"
     assert repr(again).startswith("AsyncPredictor('churn', transport=AsyncInvoker(")
 
 
+@pytest.mark.slow(reason="a thousand TLS connections")
 def test_a_thousand_streams_are_in_flight_at_once(link: LocalPrivateLink) -> None:
     """No stream ends before all of them have begun."""
     many = 1000

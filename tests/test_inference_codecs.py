@@ -738,7 +738,9 @@ def test_rows_are_pulled_one_by_one() -> None:
 
 
 def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=240
+    )
     return done.stdout.strip()
 
 

@@ -26,13 +26,20 @@ from sm_private_client.inference.eventstream import (
     HEADERS_LIMIT,
     PAYLOAD_LIMIT,
     Event,
-    EventDecoder,
+    FrameDecoder,
     error_response,
     payload_parts,
 )
 from sm_private_client.testing.response_streams import encode_event, encode_exception, encode_frame
 
 Header = tuple[int, bytes]  # type and encoded value
+
+
+class EventDecoder(FrameDecoder[Event]):
+    """Returns every frame, as botocore's ``EventStreamBuffer`` does."""
+
+    def _item(self, headers: Any, payload: bytes) -> Event:
+        return Event(headers=headers, payload=payload)
 
 
 def frame(headers: bytes, payload: bytes, *, extra: int = 0, headers_length: int = -1) -> bytes:

@@ -1,4 +1,4 @@
-"""Specification of asynchronous inference: submitting.py, jobs.py, waiting.py and s3.py."""
+"""Specification of asynchronous inference: submit.py, jobs.py, job_wait.py and s3.py."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from sm_private_client.errors import (
     PayloadError,
 )
 from sm_private_client.inference.codecs import JsonCodec
-from sm_private_client.inference.invokers import BotocoreInvoker, OperationResult
+from sm_private_client.inference.invokers import BotocoreInvoker
 from sm_private_client.inference.job_wait import Poller, PollSchedule
 from sm_private_client.inference.jobs import AsyncJob
-from sm_private_client.inference.operations import RuntimeOperation
+from sm_private_client.inference.operations import OperationResult, RuntimeOperation
 from sm_private_client.inference.s3 import S3Location, S3Objects
 from sm_private_client.inference.submit import INPUT_LIMIT, submit
 from sm_private_client.testing import LocalPrivateLink, ModelFailure
@@ -446,7 +446,7 @@ def test_an_input_never_leaves_its_prefix(prefix: str, name: str) -> None:
 # Results
 
 
-def test_done_looks_once(link: LocalPrivateLink, s3: Any) -> None:
+def test_done_checks_once(link: LocalPrivateLink, s3: Any) -> None:
     """Output and failure are asked for, once each; what has ended is not asked for again."""
     job = job_at(s3)
     before = link.calls["s3:GET"]
@@ -638,7 +638,7 @@ def test_the_default_counts_from_submission(s3: Any, ago: float, waits: float) -
     assert sum(clock.slept) == pytest.approx(waits)
 
 
-def test_a_timeout_of_zero_looks_once(s3: Any) -> None:
+def test_a_timeout_of_zero_checks_once(s3: Any) -> None:
     """And finds what is there."""
     clock = Time()
     job = job_at(s3, schedule=clock.schedule())
@@ -675,11 +675,11 @@ def test_what_is_not_a_time_is_refused(s3: Any, timeout: Any) -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
-def test_pauses_are_bounded(looks: int, drawn: float) -> None:
+def test_pauses_are_bounded(checks: int, drawn: float) -> None:
     """Between a half of and the whole doubled pause, never over the longest."""
     schedule = PollSchedule(random=lambda: drawn)
-    most = min(0.5 * 2.0 ** min(looks, 30), 15)
-    assert most / 2 <= schedule.pause(looks) <= most
+    most = min(0.5 * 2.0 ** min(checks, 30), 15)
+    assert most / 2 <= schedule.pause(checks) <= most
 
 
 # What waiting mends and what it does not
@@ -824,7 +824,7 @@ def test_a_timeout_after_403_names_the_permission(link: LocalPrivateLink, s3: An
     with link.faults.deny("s3:GET"), pytest.raises(JobTimeoutError) as caught:
         job.result(timeout=5)
     assert (
-        "Possible causes: the job is still queued or running; S3 answered the last look at "
+        "Possible causes: the job is still queued or running; S3 answered the last check of "
         f"{job.output_location} with AccessDenied (HTTP 403): without the permission s3:ListBucket "
         "it does so for what is not there yet, and without s3:GetObject for what is.\n"
         "Remedies, in order:\n"
@@ -840,7 +840,7 @@ def test_a_timeout_without_a_network_says_so(s3: Any) -> None:
     with pytest.raises(JobTimeoutError) as caught:
         job.result(timeout=5)
     assert (
-        f"S3 did not answer the last look at {job.output_location} (EndpointConnectionError).\n"
+        f"S3 did not answer the last check of {job.output_location} (EndpointConnectionError).\n"
         "Remedies, in order:\n"
         "  1. check the way to S3 from here: its VPC endpoint, routes and DNS.\n"
     ) in str(caught.value)
@@ -1001,7 +1001,7 @@ def test_asyncio_is_loaded_only_where_it_is_used() -> None:
         "import sys, sm_private_client.inference.submit\n"
         "assert not {'asyncio', 'rich', 'tqdm', 'numpy', 'pandas'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)  # noqa: S603 - our own program
 
 
 # After a restart
@@ -1131,7 +1131,8 @@ def test_the_client_is_made_once_on_first_use(s3: Any) -> None:
     place = S3Location(bucket="jobs", key="nothing")
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         states = {
-            look.state for look in threads.map(lambda _: objects.look(place, read=False), range(16))
+            status.state
+            for status in threads.map(lambda _: objects.check(place, read=False), range(16))
         }
     assert (states, len(made)) == ({"found"}, 1)
 
@@ -1252,4 +1253,4 @@ def test_stubbed_answers_of_s3_mean_what_they_say() -> None:
             ("SlowDown", 503, "unreachable"),
         ):
             stub.add_client_error("get_object", code, http_status_code=status)
-            assert objects.look(place, read=True).state == state
+            assert objects.check(place, read=True).state == state

@@ -409,7 +409,7 @@ def test_sessions_and_predictors_pickle_as_recipes(monkeypatch: pytest.MonkeyPat
     assert b"AKIAI44QH8DHBEXAMPLE" not in data
     again = pickle.loads(data)  # noqa: S301 - our own bytes
     assert again.endpoint_name == "churn"
-    assert again._target.members["TargetVariant"] == "blue"
+    assert again._target["TargetVariant"] == "blue"
     assert again._retrier.policy == RetryPolicy(attempts=2)
     session_again = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert session_again.region_name == "us-east-1"

@@ -1,4 +1,4 @@
-"""RetryPolicy: defaults, what it refuses, and the waits it draws."""
+"""RetryPolicy: defaults, what it refuses, the waits it draws. RetryQuota: the token bucket."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import pickle
 from typing import Any
 
 import pytest
+from botocore.retries.quota import RetryQuota as BotocoreQuota
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client import errors
-from sm_private_client.inference.retry_policy import RetryPolicy
+from sm_private_client.inference.retry_policy import RetryPolicy, RetryQuota
 
 
 def test_the_defaults_are_as_documented() -> None:
@@ -129,3 +130,25 @@ def test_waits_are_drawn_from_twice_as_much_each_time() -> None:
     assert [policy.backoff(n, draw=1.0) for n in (1, 2, 3, 4, 5)] == [0.5, 1, 2, 3, 3]
     assert [policy.backoff(n, draw=0.25) for n in (1, 2, 3, 4)] == [0.125, 0.25, 0.5, 0.75]
     assert policy.backoff(4, draw=0.0) == 0
+
+
+# The quota
+
+
+def test_a_quota_gives_until_it_is_empty_and_takes_back_to_its_capacity() -> None:
+    """All or none of what is asked; never below 0, never above the capacity."""
+    quota = RetryQuota(capacity=12)
+    assert [quota.acquire(5) for _ in range(3)] == [True, True, False]
+    assert quota.available == 2
+    assert quota.acquire(2)
+    quota.release(1)
+    assert repr(quota) == "RetryQuota(available=1, capacity=12)"
+    quota.release(100)
+    assert quota.available == 12
+    quota.release(1)
+    assert quota.available == 12
+
+
+def test_a_quota_starts_as_botocore_s_does() -> None:
+    """500 tokens."""
+    assert RetryQuota().available == BotocoreQuota().available_capacity == 500

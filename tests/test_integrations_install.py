@@ -757,7 +757,7 @@ def test_threads_may_install_and_make_clients_at_the_same_time(link: LocalPrivat
     started = threading.Barrier(4)
 
     def work() -> None:
-        started.wait()
+        started.wait(60)
         try:
             for _ in range(3):
                 with install(network=link.network):

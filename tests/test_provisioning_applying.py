@@ -10,8 +10,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.provisioning import Plan, list_vpc_endpoints, plan_vpc_endpoints
-from sm_private_client.provisioning.records import PLAN_TAG
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -427,7 +427,7 @@ def test_two_runs_at_once_make_nothing_twice(link: LocalPrivateLink, plan: Plan,
     other = plan_vpc_endpoints(link.session(), vpc_id=link.vpc_id, tags={"team": "risk"})
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(one.apply, verify=False) for one in (plan, other)]
-        first, second = (run.result() for run in runs)
+        first, second = (run.result(60) for run in runs)
     assert first.vpc_endpoint_ids == second.vpc_endpoint_ids
     assert (len(groups(ec2)), len(vpc_endpoint_ids(ec2))) == (1, 2)
 

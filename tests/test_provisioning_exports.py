@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cfnlint.api import lint
 
 from sm_private_client.errors import ProvisioningError
 from sm_private_client.policy.building import EndpointPolicy
@@ -71,19 +71,27 @@ def subnet_ids(plan: Plan) -> list[str]:
 # CloudFormation
 
 
+def lint(template: str) -> list[str]:
+    """Returns what AWS's own linter says, which takes a second to import."""
+    said = importlib.import_module("cfnlint.api").lint(template, regions=["us-east-1"])
+    return [str(match) for match in said]
+
+
+@pytest.mark.slow(reason="another project's linter")
 @pytest.mark.parametrize("which", ["plan", "given"])
 def test_cfn_lint_has_nothing_to_say(which: str, request: pytest.FixtureRequest) -> None:
     """AWS's own linter accepts the template, warnings included."""
     if importlib.metadata.version("cfn-lint") != CFN_LINT:
         pytest.skip("this cfn-lint may have rules that were not read")
     template = request.getfixturevalue(which).to_cloudformation()
-    assert [str(match) for match in lint(template, regions=["us-east-1"])] == []
+    assert lint(template) == []
 
 
+@pytest.mark.slow(reason="another project's linter")
 def test_cfn_lint_would_say_something() -> None:
     """A resource without what it needs is not passed by."""
     broken = {"Resources": {"X": {"Type": "AWS::EC2::VPCEndpoint", "Properties": {"Vpc": "v"}}}}
-    assert lint(json.dumps(broken), regions=["us-east-1"])
+    assert lint(json.dumps(broken))
 
 
 def test_the_template_has_what_the_plan_has(plan: Plan) -> None:
@@ -157,6 +165,7 @@ def test_groups_that_were_given_are_named(given: Plan) -> None:
 # AWS CLI
 
 
+@pytest.mark.slow(reason="another program, the AWS CLI")
 @pytest.mark.skipif(not AWS_CLI, reason="there is no AWS CLI; TEST_AWS_CLI names one")
 @pytest.mark.skipif(sys.platform == "win32", reason="the script is for a POSIX shell")
 def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None:
@@ -178,7 +187,12 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
         path = os.pathsep.join([str(Path(AWS_CLI).parent), os.defpath])
         environ = {**link.environment(), "PATH": path, "AWS_PAGER": ""}
         ended = subprocess.run(  # noqa: S603 - our own interpreter
-            ["/bin/sh", str(script)], env=environ, capture_output=True, text=True, check=False
+            ["/bin/sh", str(script)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
         )
         assert (ended.stderr, ended.returncode) == ("", 0)
         by_script = described(session)

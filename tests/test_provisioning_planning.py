@@ -16,6 +16,7 @@ from sm_private_client.errors import (
 )
 from sm_private_client.policy.building import EndpointPolicy
 from sm_private_client.privatelink.hostnames import Partition
+from sm_private_client.privatelink.records import VpcEndpoint
 from sm_private_client.provisioning import Plan, list_vpc_endpoints, plan_vpc_endpoints
 from sm_private_client.provisioning.account import ServiceOffer, VpcSubnet
 from sm_private_client.provisioning.checks import (
@@ -25,7 +26,7 @@ from sm_private_client.provisioning.checks import (
     check_security_groups,
     choose_subnets,
 )
-from sm_private_client.provisioning.records import FoundVpcEndpoint, PlannedVpcEndpoint, Subnet
+from sm_private_client.provisioning.records import PlannedVpcEndpoint, Subnet
 from sm_private_client.provisioning.requested_services import resolve_services
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
@@ -33,7 +34,7 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.testing.vpcs import Vpc
+    from sm_private_client.testing.topology import Vpc
 
 API = "com.amazonaws.us-east-1.sagemaker.api"
 RUNTIME = "com.amazonaws.us-east-1.sagemaker.runtime"
@@ -285,7 +286,7 @@ def test_a_subnet_needs_an_address_for_each_vpc_endpoint(free: int, problems: in
 def test_default_quotas_are_told_before_they_are_hit(there: int, noted: int) -> None:
     """50 interface VPC endpoints of a VPC; whether it was raised nobody can see."""
     standing = [
-        FoundVpcEndpoint(
+        VpcEndpoint(
             vpc_endpoint_id=f"vpce-{n}",
             endpoint_service="s",
             kind="Interface",
@@ -309,13 +310,13 @@ def test_default_quotas_are_told_before_they_are_hit(there: int, noted: int) -> 
 def test_a_private_name_that_leads_elsewhere_is_a_problem(state: str, remedy: str) -> None:
     """EC2 lets one VPC endpoint of a VPC have a private name."""
     name = "api.sagemaker.us-east-1.amazonaws.com"
-    owner = FoundVpcEndpoint(
+    owner = VpcEndpoint(
         vpc_endpoint_id="vpce-1",
         endpoint_service="another",
         kind="Interface",
         vpc_id="vpc-1",
         state=state,
-        private_dns=True,
+        private_dns_enabled=True,
         dns_names=(name, "vpce-1-x.api.sagemaker.us-east-1.vpce.amazonaws.com"),
     )
     offer = ServiceOffer(
@@ -329,7 +330,7 @@ def test_a_private_name_that_leads_elsewhere_is_a_problem(state: str, remedy: st
     (problem,) = check_private_names([PLANNED], offers, [owner])
     assert problem.what == f"{name} leads to vpce-1 in this VPC already, which is {state}."
     assert problem.remedy == remedy
-    off = dataclasses.replace(owner, private_dns=False)
+    off = dataclasses.replace(owner, private_dns_enabled=False)
     assert list(check_private_names([PLANNED], offers, [off])) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import json
 import stat
 import sys
@@ -171,20 +170,31 @@ def test_a_file_that_is_there_is_not_overwritten(
     assert in_force(session, vpc_endpoint_id) == old
 
 
-def test_a_file_that_cannot_be_written_is_not_left(
-    session: Session, vpc_endpoint_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failure", [PermissionError(1, "no links"), OSError(95, "no links")])
+def test_file_systems_without_hard_links_will_do(
+    session: Session,
+    vpc_endpoint_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: OSError,
 ) -> None:
-    """Nothing is changed before the old document is on the disk."""
+    """The file is as safe there: new, whole, and its owner's."""
 
-    def disk_is_full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "no space")
+    def no_links(*_: object) -> None:
+        raise failure
 
-    monkeypatch.setattr("os.fsync", disk_is_full)
+    monkeypatch.setattr("os.link", no_links)
     old = in_force(session, vpc_endpoint_id)
-    with pytest.raises(OSError, match="no space"):
-        apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert in_force(session, vpc_endpoint_id) == old
+    now = dt.datetime(2026, 11, 23, tzinfo=dt.timezone.utc)
+    change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path, now=lambda: now)
+    (kept,) = tmp_path.iterdir()
+    assert change.kept_in == kept
+    assert parse(json.loads(kept.read_text(encoding="utf-8"))["policy"]) == old
+    if sys.platform != "win32":
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        apply_policy(session, vpc_endpoint_id, OTHER, keep_in=tmp_path, now=lambda: now)
+    assert in_force(session, vpc_endpoint_id) == SEED.document
 
 
 UNREADABLE = (

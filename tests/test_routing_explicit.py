@@ -14,7 +14,7 @@ from sm_private_client.testing import LocalPrivateLink
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
 
 RUNTIME = "com.amazonaws.us-east-1.sagemaker.runtime"
 
@@ -46,7 +46,7 @@ def own_link() -> Iterator[LocalPrivateLink]:
         assert (running.internet.connections, running.internet.bytes_received) == (0, 0)
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 
@@ -131,8 +131,7 @@ def test_of_several_others_the_one_in_our_zone_is_taken(own_link: LocalPrivateLi
         own_link.create_vpc_endpoint("sagemaker-runtime", zones=[zone])
         for zone in ("us-east-1a", "us-east-1b", "us-east-1b")
     ]
-    with own_link.control.locked():
-        ec2 = own_link.control.ec2_backend(own_link.region)
+    with own_link.control.ec2() as ec2:
         for day, standing in enumerate(made, 1):
             created = dt.datetime(2026, 1, day, tzinfo=dt.timezone.utc)
             ec2.vpc_end_points[standing.vpc_endpoint_id].creation_timestamp = created

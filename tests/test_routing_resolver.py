@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
 
 EXPLICIT = "explicit (skipped): neither endpoint_url= nor vpc_endpoint= was given"
 CONFIGURED = (
@@ -52,7 +52,7 @@ def own_link() -> Iterator[LocalPrivateLink]:
         assert (running.internet.connections, running.internet.bytes_received) == (0, 0)
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
     from sm_private_client.routing.network import NetworkBackend, SocketOption
 
 HOST = "runtime.sagemaker.us-east-1.amazonaws.com"
@@ -42,7 +42,7 @@ def hanging() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 
@@ -95,8 +95,7 @@ def test_everything_hangs(
 
 def test_the_limits_add_up_to_what_is_promised() -> None:
     """No route is said within ten seconds; each question has a part of that."""
-    assert ROUTE_TIMEOUT == 9.5
-    assert (LOCATION_TIMEOUT, DNS_TIMEOUT, DISCOVERY_TIMEOUT) == (1.0, 2.0, 5.0)
+    assert LOCATION_TIMEOUT + DNS_TIMEOUT + DISCOVERY_TIMEOUT < ROUTE_TIMEOUT < 10
 
 
 def test_dns_that_hangs_costs_two_seconds(link: LocalPrivateLink) -> None:

@@ -268,8 +268,7 @@ def test_govcloud_s_fips_by_default_is_of_its_own_hosts(
 def test_govcloud_prefers_the_fips_endpoint_service() -> None:
     """Where both stand, the -fips one comes first however old the other is."""
     with LocalPrivateLink(region="us-gov-west-1", services=("sagemaker-runtime",)) as link:
-        with link.control.locked():
-            ec2 = link.control.ec2_backend(link.region)
+        with link.control.ec2() as ec2:
             plain = ec2.vpc_end_points[link.vpc_endpoints[0].vpc_endpoint_id]
             plain.creation_timestamp = plain.creation_timestamp.replace(year=2020)
         fips = link.create_vpc_endpoint("sagemaker-runtime", fips=True)

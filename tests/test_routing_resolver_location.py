@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from sm_private_client.errors import Attempt
-    from sm_private_client.privatelink.records import Route
+    from sm_private_client.privatelink.records import Evidence, Route
     from sm_private_client.session import Session
 
 API = "com.amazonaws.us-east-1.sagemaker.api"
@@ -61,20 +60,18 @@ def vpcs(shared: LocalPrivateLink) -> LocalPrivateLink:
 
 def age(link: LocalPrivateLink, *oldest_first: str) -> None:
     """Has EC2 say that VPC endpoints were made a day after the other."""
-    with link.control.locked():
-        ec2 = link.control.ec2_backend(link.region)
+    with link.control.ec2() as ec2:
         for day, vpc_endpoint_id in enumerate(oldest_first, 1):
             created = dt.datetime(2026, 1, day, tzinfo=dt.timezone.utc)
             ec2.vpc_end_points[vpc_endpoint_id].creation_timestamp = created
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 
 def subnets_of(link: LocalPrivateLink, vpc_id: str) -> list[str]:
-    with link.control.locked():
-        ec2 = link.control.ec2_backend(link.region)
+    with link.control.ec2() as ec2:
         return [s.id for s in ec2.describe_subnets() if s.vpc_id == vpc_id]
 
 
@@ -167,9 +164,8 @@ def test_the_ecs_task_metadata_tells_our_vpc_and_zone(
 
 
 def located(session: Session, link: LocalPrivateLink, **arguments: Any) -> Session:
-    """Has a session find out where it is with another root of the file system."""
-    found = locate(link.network, **arguments)
-    routes_of(session).router._locate = lambda: found  # type: ignore[method-assign] # the only way to a root
+    """Return the session at the location that another root of the file system has."""
+    routes_of(session).router.set_location(locate(link.network, **arguments))
     return session
 
 
@@ -311,8 +307,7 @@ def test_lambda_s_zone_id_is_translated_by_the_interfaces(
     vpcs.network.map("169.254.100.1", 9001, metadata.target)
     monkeypatch.setenv("AWS_LAMBDA_METADATA_API", "169.254.100.1:9001")
     path = "/2026-01-15/metadata/execution-environment"
-    with vpcs.control.locked():
-        ec2 = vpcs.control.ec2_backend(vpcs.region)
+    with vpcs.control.ec2() as ec2:
         zone_ids = {s.availability_zone: s.availability_zone_id for s in ec2.describe_subnets()}
     metadata.answers[path] = json.dumps({"AvailabilityZoneID": zone_ids["us-east-1b"]})
     route = vpcs.session(vpc_id=vpcs.vpc_id).route("sagemaker")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import botocore.session
 
-    from sm_private_client.errors import Attempt
+    from sm_private_client.privatelink.records import Evidence
 
 HOST = "runtime.sagemaker.us-east-1.amazonaws.com"
 
@@ -52,7 +52,7 @@ def bare(link: LocalPrivateLink) -> Iterator[LocalPrivateLink]:
         yield link
 
 
-def told(evidence: Iterable[Attempt]) -> list[str]:
+def told(evidence: Iterable[Evidence]) -> list[str]:
     return [f"{e.step} ({e.outcome}): {e.detail}" for e in evidence]
 
 

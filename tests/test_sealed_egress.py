@@ -18,12 +18,12 @@ PUBLIC = AddressPolicy().judge("52.46.128.77")
 
 def ledger() -> EgressLog:
     made = EgressLog()
-    tally = made.tally(
+    counters = made.counters(
         "sts", "sts.us-east-1.amazonaws.com", PRIVATE, availability_zone="us-east-1a"
     )
-    tally.connected()
-    tally.called()
-    tally.called()
+    counters.connected()
+    counters.called()
+    counters.called()
     made.refused("sqs", "sqs.us-east-1.amazonaws.com", rule="no-private-route")
     return made
 
@@ -108,7 +108,7 @@ def test_the_notebook_table_escapes_what_it_shows() -> None:
 def test_what_was_reached_publicly_is_said(verdict: object, reached_public: bool) -> None:
     """on_public_route="warn" lets it pass; a stand-in on this machine is neither."""
     made = EgressLog()
-    made.tally("sagemaker", "host", verdict, availability_zone=None).connected()  # type: ignore[arg-type] # a row
+    made.counters("sagemaker", "host", verdict, availability_zone=None).connected()  # type: ignore[arg-type] # a row
     assert made.read(sealed=False).reached_public is reached_public
     assert made.read(sealed=False).records[0].private is (verdict is PRIVATE)
 
@@ -126,9 +126,9 @@ def test_no_count_is_lost_between_threads_and_readers() -> None:
 
     def work(_: int) -> None:
         for number in range(2_000):
-            tally = made.tally("s", f"h{number % 3}", PRIVATE, availability_zone=None)
-            tally.connected()
-            tally.called()
+            counters = made.counters("s", f"h{number % 3}", PRIVATE, availability_zone=None)
+            counters.connected()
+            counters.called()
 
     def read() -> None:
         while not done.is_set():

@@ -599,7 +599,7 @@ def test_threads_share_a_sealed_session(furnished: LocalPrivateLink) -> None:
     barrier = threading.Barrier(16)
 
     def work(number: int) -> object:
-        barrier.wait()
+        barrier.wait(60)
         client = session.client("sts" if number % 2 else "logs")
         call = client.get_caller_identity if number % 2 else client.describe_log_groups
         for _ in range(2):

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +25,9 @@ from botocore.utils import ArgumentGenerator
 
 import sm_private_client as smp
 from loopback_peer import in_child
+from sm_private_client import api
 from sm_private_client.errors import ConfigurationError, NoPrivateRouteError
+from sm_private_client.integrations import install as installing
 from sm_private_client.privatelink.services import UNROUTABLE
 from sm_private_client.routing import discovery, network, router
 from sm_private_client.routing.router import ClientCredentials
@@ -206,7 +208,7 @@ def test_64_threads_ask_ec2_once(link: LocalPrivateLink) -> None:
     barrier = threading.Barrier(64)
 
     def call(number: int) -> Any:
-        barrier.wait()
+        barrier.wait(60)
         if number % 2:
             return session.client("sagemaker").list_endpoints()["Endpoints"][0]["EndpointName"]
         client = session.client("sagemaker-runtime") if number % 4 else shared
@@ -225,7 +227,7 @@ def test_sessions_of_one_process_share_what_ec2_said(link: LocalPrivateLink) -> 
     barrier = threading.Barrier(24)
 
     def call(session: Any) -> bytes:
-        barrier.wait()
+        barrier.wait(60)
         client = session.client("sagemaker-runtime")
         return bytes(client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read())
 
@@ -423,7 +425,7 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
     def wait(**_: object) -> None:
         if os.getpid() == parent:
             asked.set()
-            go_on.wait()
+            go_on.wait(60)
 
     session._session.register("creating-client-class.ec2", wait)
     client = session.client("sagemaker-runtime")
@@ -442,10 +444,86 @@ def test_a_child_forked_while_a_thread_decides_decides_by_itself(
 
     with ThreadPoolExecutor(1) as pool:
         called = pool.submit(call)
-        asked.wait()
+        asked.wait(60)
         assert in_child(call_in_time)
         go_on.set()
-        assert called.result()
+        assert called.result(60)
+
+
+def default_session(_: Any) -> tuple[Any, Callable[[], Any]]:
+    return api._lock, api.default_session
+
+
+def predictors(session: Any) -> tuple[Any, Callable[[], Any]]:
+    return session._invokers._lock, lambda: session.predictor("echo")
+
+
+def transport(session: Any) -> tuple[Any, Callable[[], Any]]:
+    predictor = session.predictor("echo")
+    lock = predictor._invoker._transport._lock
+    return lock, lambda: predictor.invoke(b"x", content_type="text/csv")
+
+
+def retries(session: Any) -> tuple[Any, Callable[[], Any]]:
+    quota = session._invokers._quota
+    return quota._lock, lambda: quota.acquire(1)
+
+
+def http_session(session: Any) -> tuple[Any, Callable[[], Any]]:
+    client = session.client("sagemaker-runtime")
+    lock = client._endpoint.http_session._lock
+    return lock, lambda: client.invoke_endpoint(EndpointName="echo", Body=b"x")
+
+
+def seal(session: Any) -> tuple[Any, Callable[[], Any]]:
+    sealed = smp.Session("a", "b", region_name=session.region_name, sealed=True)
+    return sealed._seal._lock, sealed.get_credentials
+
+
+def installation(session: Any) -> tuple[Any, Callable[[], Any]]:
+    return session.installation._lock, lambda: boto3.Session().client("sagemaker")
+
+
+def hook(_: Any) -> tuple[Any, Callable[[], Any]]:
+    return installing._hook._lock, lambda: boto3.Session().client("sagemaker")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
+@pytest.mark.parametrize(
+    "use",
+    [default_session, predictors, transport, retries, http_session, seal, installation, hook],
+)
+def test_no_lock_that_a_thread_holds_at_a_fork_hangs_the_child(
+    link: LocalPrivateLink,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[Any], tuple[Any, Callable[[], Any]]],
+) -> None:
+    """The thread is not in the child, and would never release it there."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(lock: Any) -> None:
+        with lock:
+            held.set()
+            go_on.wait()
+
+    def work_in_time() -> bool:
+        signal.alarm(60)  # ends a child that waits for ever
+        work()
+        return True
+
+    with installing.install(network=link.network) as installed, ThreadPoolExecutor(1) as pool:
+        session: Any = link.session()
+        session.installation = installed
+        lock, work = use(session)
+        holding = pool.submit(hold, lock)
+        held.wait()
+        done = in_child(work_in_time)
+        go_on.set()
+        holding.result()
+    assert done
 
 
 def test_a_dead_zone_costs_one_second_once(link: LocalPrivateLink) -> None:

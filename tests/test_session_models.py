@@ -77,6 +77,7 @@ def reads_of(*statements: str, environ: dict[str, str] | None = None) -> dict[st
         capture_output=True,
         text=True,
         check=True,
+        timeout=240,
     )
     counted: dict[str, int] = json.loads(done.stdout)
     return counted

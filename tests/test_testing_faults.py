@@ -311,7 +311,7 @@ def test_resetting_connections_returns_when_they_are_closed(link: LocalPrivateLi
     standing = listener.open_connections()
     assert len(standing) >= 2
     link.faults.zone("us-east-1a", "refuse")
-    assert all(connection.gone.is_set() for connection in standing)
+    assert all(connection.closed.is_set() for connection in standing)
     caller.join(10)
     assert len(errors) == 1
     assert not go_on.is_set()

@@ -327,7 +327,7 @@ def test_a_container_that_does_not_answer_ping_is_not_deployed(
             "/invocations are below.\n"
             "See docs/errors.md#configuration"
         )
-    assert link.control.endpoint_status("absent", link.region) is None
+    assert link.control.endpoint_status("absent") is None
 
 
 def test_many_threads_invoke(link: LocalPrivateLink) -> None:

@@ -298,7 +298,7 @@ def test_a_call_that_was_not_delivered_is_sent_on_a_fresh_connection(
         upstream = calls.transport._upstream
         (pool,) = upstream.pools.values() if calls.loop else (upstream.pool,)
         (kept,) = pool._idle.connections
-        kept.tally = ClosedNow(peer, kept)
+        kept.counters = ClosedNow(peer, kept)
     peer.go_on.set()
     calls.close()
 

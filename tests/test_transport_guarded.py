@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +33,8 @@ from loopback_peer import route
 from sm_private_client.errors import ConfigurationError, PublicAddressError
 from sm_private_client.routing.network import SystemNetwork
 from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.testing.http_connection import Connection
+from sm_private_client.testing.topology import StandingVpcEndpoint
 from sm_private_client.transport.dialer import Dialed, Dialer, ZoneHealth
 from sm_private_client.transport.guarded import GuardedHTTPSession, decide_route
 from sm_private_client.transport.tls import verifying_context
@@ -71,6 +74,11 @@ def test_the_session_is_botocores_own_with_a_dialer_under_it(link: LocalPrivateL
     invoke(client)
     host = link.vpc_endpoint("sagemaker-runtime").name.host
     assert repr(session) == f"GuardedHTTPSession(Dialer(host={host!r}, zone=None))"
+
+
+def serving(standing: StandingVpcEndpoint) -> set[Connection]:
+    """Returns the connections that stand to a VPC endpoint."""
+    return {c for i in standing.interfaces for c in i.listener.open_connections()}
 
 
 def test_connections_are_kept_and_shared(link: LocalPrivateLink) -> None:
@@ -221,6 +229,20 @@ def test_a_reset_before_tls_leaves_no_socket_open() -> None:
     session.close()
 
 
+def test_a_client_that_is_dropped_is_gone_with_its_connections(link: LocalPrivateLink) -> None:
+    """Nobody has to close it: urllib3, which knows its idle connections, does not keep it."""
+    client = link.session().client("sagemaker-runtime")
+    invoke(client)
+    (connection,) = {c for i in link.vpc_endpoints for c in serving(i)}
+    dropped = weakref.ref(client)
+    del client
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of the socket, which is closed by it
+        gc.collect()
+    assert dropped() is None
+    assert connection.closed.wait(60)
+
+
 def test_response_streams_have_a_read_timeout_of_their_own(link: LocalPrivateLink) -> None:
     """A stream may be silent longer than a plain call."""
 
@@ -289,7 +311,7 @@ def test_a_large_body_over_a_slow_line_is_sent() -> None:
             config=Config(retries=ONCE, connect_timeout=1, read_timeout=1.5),
         )
         assert invoke(client, body) == b"ok"
-        reading.result()
+        reading.result(60)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def directory(authority: trustme.CA, tmp_path: Path) -> Path:
     pem = path / "ca.pem"
     authority.cert_pem.write_to_path(str(pem))
     command = [OPENSSL, "x509", "-noout", "-subject_hash", "-in", str(pem)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout  # noqa: S603
     (path / f"{told.strip()}.0").symlink_to(pem)
     return path
 

@@ -1,7 +1,7 @@
 """boto3 for Amazon SageMaker in private networks.
 
-``connect()`` finds the VPC endpoints, proves that they are private, and gives boto3 clients.
-Names are imported when they are first used, so importing this package costs next to nothing.
+``connect()`` finds the VPC endpoints, proves that they are private, and returns boto3 clients.
+Names are imported when they are first used, so that importing this package is quick.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What code uses of the module ``boto3``, over its default session, and ``connect``."""
+"""``connect``, and the functions of the module ``boto3`` over its default session."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
 from weakref import WeakKeyDictionary
 
@@ -12,8 +11,9 @@ from boto3 import set_stream_logger
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import RoutingOptions
-from sm_private_client.session import Session
+from sm_private_client.session.session import Session, session_over
 from sm_private_client.transport.guarded import decide_route
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from typing_extensions import Unpack
 
+    from sm_private_client.types import BotoClient
+
 __all__ = [
     "Clients",
     "client",
@@ -41,7 +43,7 @@ __all__ = [
 
 
 class Clients(NamedTuple):
-    """What ``connect`` gives.
+    """The clients that ``connect`` returns.
 
     Attributes:
         sagemaker: The SageMaker API.
@@ -67,39 +69,39 @@ class ClientArguments(RoutingOptions, total=False):
 
 
 _sessions: Final[WeakKeyDictionary[boto3.session.Session, Session]] = WeakKeyDictionary()
-_lock: Final = threading.Lock()
+_lock: Final = ForkableLock()
 
 
 def default_session() -> Session:
-    """Return the session that ``client``, ``resource`` and ``connect`` use if told nothing.
+    """Return the session that ``client``, ``resource`` and ``connect`` use by default.
 
-    It is boto3's default session, whoever set it up, with our guard on the clients that are asked
-    for here; ``boto3.client`` stays as it is.
+    It is boto3's default session, whoever set it up, with our guard on the clients that are made
+    here; ``boto3.client`` stays as it is.
     """
     if boto3.DEFAULT_SESSION is None:
         boto3.setup_default_session()
-    return _ours(boto3.DEFAULT_SESSION)
+    return _guarding(boto3.DEFAULT_SESSION)  # type: ignore[arg-type] # it is set by now
 
 
 def existing_default_session() -> Session | None:
     """Return the default session, ``None`` if nobody has needed it yet."""
-    return None if boto3.DEFAULT_SESSION is None else _ours(boto3.DEFAULT_SESSION)
+    return None if boto3.DEFAULT_SESSION is None else _guarding(boto3.DEFAULT_SESSION)
 
 
-def _ours(theirs: Any) -> Session:  # noqa: ANN401 - the stubs know no type of boto3's variable
-    if isinstance(theirs, Session):
-        return theirs
+def _guarding(session: boto3.session.Session) -> Session:
+    if isinstance(session, Session):
+        return session
     with _lock:
-        if theirs not in _sessions:
-            _sessions[theirs] = Session.over(theirs)
-        return _sessions[theirs]
+        if session not in _sessions:
+            _sessions[session] = session_over(session)
+        return _sessions[session]
 
 
-def setup_default_session(**arguments: Any) -> None:  # noqa: ANN401 - those of Session
+def setup_default_session(**arguments: Any) -> None:  # noqa: ANN401 - Session has their types
     """Make the default session anew, for this module and for boto3.
 
     Args:
-        **arguments: Of ``Session``.
+        **arguments: As for ``Session``.
     """
     boto3.DEFAULT_SESSION = Session(**arguments)
 
@@ -150,18 +152,17 @@ def client(
     region_name: str | None = None,
     *positional: object,
     **arguments: Unpack[ClientArguments],
-) -> Any: ...  # noqa: ANN401 - a service that is not known by name here
+) -> BotoClient: ...
 def client(
     service_name: str,
     region_name: str | None = None,
     *positional: object,
     **arguments: Unpack[ClientArguments],
-) -> Any:
+) -> BotoClient:
     """Return a client, like ``boto3.client``: the SageMaker family routed, the rest boto3's own.
 
-    There is no I/O: the first call decides the route. Without routing options the default session
-    makes it; with some, a session of their own. A single ``vpc_endpoint`` is meant for this very
-    service.
+    There is no I/O: the first call decides the route. The default session makes it; with routing
+    options, a session of their own. A single ``vpc_endpoint`` is for this very service.
 
     Args:
         service_name: boto3's name of the service.
@@ -173,14 +174,15 @@ def client(
         ConfigurationError: An option cannot be used, or asks for what is not private.
     """
     routing, rest = _split(arguments)
-    named = routing.get("vpc_endpoint")
-    if isinstance(named, str) and "=" not in named and services.is_family(service_name):
-        routing["vpc_endpoint"] = {service_name: named}
-    chosen: Any = _session_for(routing)
-    return chosen.client(service_name, region_name, *positional, **rest)
+    vpc_endpoint = routing.get("vpc_endpoint")
+    is_single = isinstance(vpc_endpoint, str) and "=" not in vpc_endpoint
+    if is_single and services.is_family(service_name):
+        routing["vpc_endpoint"] = {service_name: str(vpc_endpoint)}
+    session: Any = _session_for(routing)
+    return session.client(service_name, region_name, *positional, **rest)
 
 
-def resource(service_name: str, *positional: object, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
+def resource(service_name: str, *positional: object, **arguments: BotoClient) -> BotoClient:
     """Return a resource, like ``boto3.resource``.
 
     Args:
@@ -192,8 +194,8 @@ def resource(service_name: str, *positional: object, **arguments: Any) -> Any:  
         ConfigurationError: As ``client``.
     """
     routing, rest = _split(arguments)
-    chosen: Any = _session_for(routing)
-    return chosen.resource(service_name, *positional, **rest)
+    session: Any = _session_for(routing)
+    return session.resource(service_name, *positional, **rest)
 
 
 def _split(arguments: Mapping[str, Any]) -> tuple[RoutingOptions, dict[str, Any]]:
@@ -201,7 +203,7 @@ def _split(arguments: Mapping[str, Any]) -> tuple[RoutingOptions, dict[str, Any]
     routing = RoutingOptions()
     rest: dict[str, Any] = {}
     for name, value in arguments.items():
-        (routing if name in RoutingOptions.__annotations__ else rest)[name] = value  # type: ignore[literal-required] # split by name
+        (routing if name in RoutingOptions.__annotations__ else rest)[name] = value  # type: ignore[literal-required] # by name
     return routing, rest
 
 
@@ -222,8 +224,8 @@ def connect(
     Args:
         region_name: As for ``boto3.client``.
         profile_name: As for ``boto3.Session``.
-        session: A session to use, with its own routing options; then neither ``profile_name`` nor
-            routing options may be given.
+        session: The session to use, with its own routing options; neither ``profile_name`` nor
+            routing options may be given with it.
         config: As for ``boto3.client``.
         verify: As for ``boto3.client``, but TLS is always verified.
         aws_access_key_id: As for ``boto3.client``.
@@ -242,7 +244,7 @@ def connect(
         )
     if session is None and profile_name:
         session = Session(profile_name=profile_name, **routing)
-    chosen: Any = session or _session_for(routing)
+    made_by: Any = session or _session_for(routing)
     arguments = {
         "region_name": region_name,
         "config": config,
@@ -251,10 +253,10 @@ def connect(
         "aws_secret_access_key": aws_secret_access_key,
         "aws_session_token": aws_session_token,
     }
-    found = Clients(
-        sagemaker=chosen.client("sagemaker", **arguments),
-        runtime=chosen.client("sagemaker-runtime", **arguments),
+    clients = Clients(
+        sagemaker=made_by.client("sagemaker", **arguments),
+        runtime=made_by.client("sagemaker-runtime", **arguments),
     )
-    for made in found:
-        decide_route(made)
-    return found
+    for each in clients:
+        decide_route(each)
+    return clients

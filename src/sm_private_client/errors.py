@@ -1,12 +1,12 @@
-"""Every exception of this package, in one tree.
+"""The exceptions of this package, in one tree.
 
 ::
 
     PrivateClientError (BotoCoreError)
     ├── ConfigurationError (also ValueError)     an argument, variable or profile key is wrong
     │   └── MissingRegionError (also botocore's NoRegionError)
-    ├── RoutingError                             no way to the service can be given
-    │   ├── NoPrivateRouteError                  .attempts
+    ├── RoutingError                             .attempts: there is no route to the service
+    │   ├── NoPrivateRouteError
     │   ├── AmbiguousVpcEndpointError            .candidates
     │   ├── VpcEndpointUnavailableError          .state
     │   ├── FipsUnavailableError
@@ -30,12 +30,16 @@ what happened, the cause (or possible causes) and the remedy; ``reference`` is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Unpack
+
+    from sm_private_client.privatelink.records import Evidence, VpcEndpoint
 
 __all__ = [
     "AmbiguousVpcEndpointError",
@@ -60,24 +64,18 @@ __all__ = [
 ]
 
 
-class Attempt(Protocol):
-    """One step that was tried on the way to a route (``privatelink.records.Evidence``)."""
+class Explanation(TypedDict, total=False):
+    """What every error of this package can be made with.
 
-    @property
-    def step(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
+    Attributes:
+        cause: Why it happened.
+        possible_causes: Why it may have happened; used if there is no ``cause``.
+        remedy: What to do about it, in the imperative; several are tried in order.
+    """
 
-
-class Candidate(Protocol):
-    """One VPC endpoint that could have been meant (``privatelink.records.VpcEndpoint``)."""
-
-    @property
-    def vpc_endpoint_id(self) -> str: ...
-    @property
-    def vpc_id(self) -> str: ...
+    cause: str
+    possible_causes: Sequence[str]
+    remedy: str | Sequence[str]
 
 
 class PrivateClientError(BotoCoreError):
@@ -85,36 +83,35 @@ class PrivateClientError(BotoCoreError):
 
     Args:
         what: What happened, with names and values.
-        cause: Why, if that is known.
-        possible_causes: Used when it is not.
-        remedy: What to do about it, in the imperative; several are tried in order.
+        **explanation: See ``Explanation``.
+
+    Attributes:
+        what: As given.
+        cause: As given.
+        remedies: As given.
     """
 
     reference: ClassVar[str] = "private-client-error"
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        cause: str = "",
-        possible_causes: Sequence[str] = (),
-        remedy: str | Sequence[str] = (),
-    ) -> None:
-        lines = [what]
-        if cause:
-            lines.append(f"Cause: {cause}")
-        elif possible_causes:
-            lines.append("Possible causes: " + "; ".join(possible_causes) + ".")
-        remedies = (remedy,) if isinstance(remedy, str) else tuple(remedy)
-        if len(remedies) == 1:
-            lines.append(f"Remedy: {remedies[0]}")
-        elif remedies:
-            lines.append("Remedies, in order:")
-            lines.extend(f"  {number}. {text}" for number, text in enumerate(remedies, 1))
-        lines.append(f"See docs/errors.md#{self.reference}")
-        Exception.__init__(self, "\n".join(lines))
+    def __init__(self, what: str, **explanation: Unpack[Explanation]) -> None:
         self.kwargs: dict[str, Any] = {}  # BotoCoreError's attribute, read by botocore's loggers
         self.what = what
+        self.cause = explanation.get("cause", "")
+        remedy = explanation.get("remedy", ())
+        self.remedies = tuple(filter(None, (remedy,) if isinstance(remedy, str) else remedy))
+        possible_causes = "; ".join(explanation.get("possible_causes", ()))
+        lines = [what]
+        if self.cause:
+            lines.append(f"Cause: {self.cause}")
+        elif possible_causes:
+            lines.append(f"Possible causes: {possible_causes}.")
+        if len(self.remedies) == 1:
+            lines.append(f"Remedy: {self.remedies[0]}")
+        elif self.remedies:
+            lines.append("Remedies, in order:")
+            lines.extend(f"  {number}. {text}" for number, text in enumerate(self.remedies, 1))
+        lines.append(f"See docs/errors.md#{self.reference}")
+        Exception.__init__(self, "\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
@@ -135,43 +132,36 @@ class ConfigurationError(PrivateClientError, ValueError):
 
 
 class MissingRegionError(ConfigurationError, NoRegionError):
-    """No region is set, or only where boto3 does not look for it."""
+    """No region is set, or only in a place that boto3 does not read."""
 
     reference = "missing-region"
 
 
 class RoutingError(PrivateClientError):
-    """No route to the service can be given."""
-
-    reference = "routing"
-
-
-class NoPrivateRouteError(RoutingError):
-    """Every step was tried and none led to the service privately.
+    """There is no route to the service.
 
     Attributes:
         attempts: The steps in the order they were tried, with what each saw.
     """
 
-    reference = "no-private-route"
+    reference = "routing"
 
     def __init__(
-        self,
-        what: str,
-        *,
-        attempts: Iterable[Attempt] = (),
-        cause: str = "",
-        remedy: str | Sequence[str] = (),
+        self, what: str, *, attempts: Iterable[Evidence] = (), **explanation: Unpack[Explanation]
     ) -> None:
         self.attempts = tuple(attempts)
         tried = "".join(f"\n  {a.step} ({a.outcome}): {a.detail}" for a in self.attempts)
-        super().__init__(
-            f"{what}{' Tried, in order:' if tried else ''}{tried}", cause=cause, remedy=remedy
-        )
+        super().__init__(f"{what}{' Tried, in order:' if tried else ''}{tried}", **explanation)
+
+
+class NoPrivateRouteError(RoutingError):
+    """Every step was tried and none led to the service privately."""
+
+    reference = "no-private-route"
 
 
 class AmbiguousVpcEndpointError(RoutingError):
-    """VPC endpoints in several VPCs could be meant, and which VPC this is is not known.
+    """VPC endpoints in several VPCs could be meant, and nobody says which VPC this is.
 
     Attributes:
         candidates: The VPC endpoints found.
@@ -180,36 +170,29 @@ class AmbiguousVpcEndpointError(RoutingError):
     reference = "ambiguous-vpc-endpoint"
 
     def __init__(
-        self,
-        what: str,
-        *,
-        candidates: Iterable[Candidate],
-        cause: str = "",
-        remedy: str | Sequence[str] = (),
+        self, what: str, *, candidates: Iterable[VpcEndpoint], **explanation: Unpack[Explanation]
     ) -> None:
         self.candidates = tuple(candidates)
         listed = "".join(f"\n  {c.vpc_endpoint_id} in {c.vpc_id}" for c in self.candidates)
-        super().__init__(f"{what}{listed}", cause=cause, remedy=remedy)
+        super().__init__(f"{what}{listed}", **explanation)
 
 
 class VpcEndpointUnavailableError(RoutingError):
     """The VPC endpoint exists but is not in the state ``available``.
 
     Attributes:
-        state: The state EC2 gives, in lower case.
+        state: Its state, in lower case.
     """
 
     reference = "vpc-endpoint-unavailable"
 
-    def __init__(
-        self, what: str, *, state: str, cause: str = "", remedy: str | Sequence[str] = ()
-    ) -> None:
+    def __init__(self, what: str, *, state: str, **explanation: Unpack[Explanation]) -> None:
         self.state = state
-        super().__init__(what, cause=cause, remedy=remedy)
+        super().__init__(what, **explanation)
 
 
 class FipsUnavailableError(RoutingError):
-    """FIPS was asked for and no private FIPS route exists; it is never dropped silently."""
+    """FIPS is set and there is no private FIPS route; it is never dropped silently."""
 
     reference = "fips-unavailable"
 
@@ -231,18 +214,11 @@ class PublicAddressError(PrivateClientError):
     reference = "public-address"
 
     def __init__(
-        self,
-        what: str,
-        *,
-        host: str,
-        address: str,
-        cause: str = "",
-        possible_causes: Sequence[str] = (),
-        remedy: str | Sequence[str] = (),
+        self, what: str, *, host: str, address: str, **explanation: Unpack[Explanation]
     ) -> None:
         self.host = host
         self.address = address
-        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
+        super().__init__(what, **explanation)
 
 
 class StreamError(PrivateClientError):
@@ -261,15 +237,10 @@ class StreamInterruptedError(StreamError):
     reference = "stream-interrupted"
 
     def __init__(
-        self,
-        what: str,
-        *,
-        parts_received: int,
-        cause: str = "",
-        remedy: str | Sequence[str] = (),
+        self, what: str, *, parts_received: int, **explanation: Unpack[Explanation]
     ) -> None:
         self.parts_received = parts_received
-        super().__init__(what, cause=cause, remedy=remedy)
+        super().__init__(what, **explanation)
 
 
 class PayloadError(PrivateClientError, ValueError):
@@ -279,7 +250,7 @@ class PayloadError(PrivateClientError, ValueError):
 
 
 class JobError(PrivateClientError):
-    """An asynchronous inference job did not give a result."""
+    """An asynchronous inference job has no result."""
 
     reference = "job"
 
@@ -291,7 +262,7 @@ class JobFailedError(JobError):
 
 
 class JobTimeoutError(JobError):
-    """The job wrote neither output nor failure in the time given."""
+    """The job wrote neither output nor failure in time."""
 
     reference = "job-timeout"
 
@@ -301,23 +272,18 @@ class PolicyError(PrivateClientError, ValueError):
 
     Attributes:
         place: Where in the document, such as ``Statement[1].Action``; empty for the whole of it.
-        remedy: What to write instead.
     """
 
     reference = "policy"
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        place: str = "",
-        cause: str = "",
-        possible_causes: Sequence[str] = (),
-        remedy: str | Sequence[str] = (),
-    ) -> None:
+    def __init__(self, what: str, *, place: str = "", **explanation: Unpack[Explanation]) -> None:
         self.place = place
-        self.remedy = remedy if isinstance(remedy, str) else " ".join(remedy)
-        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
+        super().__init__(what, **explanation)
+
+    @property
+    def remedy(self) -> str:
+        """What to write instead."""
+        return " ".join(self.remedies)
 
 
 class ProvisioningError(PrivateClientError):
@@ -336,13 +302,11 @@ class ProvisioningError(PrivateClientError):
         *,
         made: Iterable[str] = (),
         left: Iterable[str] = (),
-        cause: str = "",
-        possible_causes: Sequence[str] = (),
-        remedy: str | Sequence[str] = (),
+        **explanation: Unpack[Explanation],
     ) -> None:
         self.made = tuple(made)
         self.left = tuple(left)
-        super().__init__(what, cause=cause, possible_causes=possible_causes, remedy=remedy)
+        super().__init__(what, **explanation)
 
 
 class MissingExtraError(PrivateClientError, ImportError):

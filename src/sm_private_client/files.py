@@ -1,4 +1,4 @@
-"""try_lock: a lock on an open file, for one process at a time."""
+"""Files of this user alone: a lock, checked reads, and writes that are whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from types import TracebackType
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
+if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
@@ -22,53 +25,46 @@ __all__ = [
     "AtomicFile",
     "NotOursError",
     "OwnedDirectory",
+    "open_ours",
     "read_owned",
     "real_path",
     "try_lock",
 ]
 
-if sys.platform == "win32":
-    import msvcrt
+OWNER_ONLY: Final = 0o600
+"""The mode of every file that is written here, unless an old one's is kept."""
 
-    def try_lock(handle: int) -> bool:
-        """Takes the lock if nobody has it, and says whether; closing the file gives it back.
-
-        Args:
-            handle: The descriptor of a file that is open for writing, at its beginning.
-        """
-        os.lseek(handle, 1 << 60, os.SEEK_SET)  # locks are on bytes there, so on one never used
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        finally:
-            os.lseek(handle, 0, os.SEEK_SET)
-        return True
-else:
-    import fcntl
-
-    def try_lock(handle: int) -> bool:
-        """Takes the lock if nobody has it, and says whether; closing the file gives it back.
-
-        Args:
-            handle: The descriptor of a file that is open for writing, at its beginning.
-        """
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 # Absent on Windows, where the user's own profile directory is what protects these files.
-_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
-_NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAITING: int = getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for who writes to it
-_BINARY: int = getattr(os, "O_BINARY", 0)
-_OWNER_ONLY = 0o600
+_DIRECTORY: Final[int] = getattr(os, "O_DIRECTORY", 0)
+_NO_LINKS: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for who writes to it
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 # Which one depends on the system.
-_LINK_ERRORS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
+_LINK_ERRORS: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
+
+
+def try_lock(handle: int) -> bool:
+    """Take the lock of an open file; return False if another process or handle has it.
+
+    Closing the file gives the lock back.
+
+    Args:
+        handle: The descriptor of a file that is open for writing, at its beginning.
+    """
+    try:
+        if sys.platform == "win32":
+            # Locks are on bytes there, so this takes one that is never used.
+            os.lseek(handle, 1 << 60, os.SEEK_SET)
+            try:
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 class NotOursError(OSError):
@@ -82,7 +78,7 @@ class OwnedDirectory:
 
     Args:
         path: The directory.
-        make: Make it, for its owner only, where it is not there.
+        make: Make it, for its owner only, if it is not there.
 
     Raises:
         NotOursError: It belongs to another user or can be written by others.
@@ -115,22 +111,15 @@ class OwnedDirectory:
     def names(self) -> list[str]:
         """Return the names of what is in it."""
         # Of what is open, not of what has its name now.
-        return os.listdir(self.path if self._handle is None else self._handle)  # noqa: PTH208
+        return os.listdir(self.path if self._handle is None else self._handle)  # noqa: PTH208 - a handle
 
     def read(self, name: str, *, limit: int) -> bytes:
-        """Return what a file holds.
-
-        Args:
-            name: Its name.
-            limit: Bytes; one more is read of a longer file, so that it can be told.
+        """Return the content of a file; see ``read_owned``.
 
         Raises:
-            NotOursError: It belongs to another user, can be written by others, or is no ordinary
-                file.
-            OSError: It cannot be opened, or is a link.
+            OSError: As for ``read_owned``, or it is a link.
         """
-        with os.fdopen(self._open(name, os.O_RDONLY), "rb") as file:
-            return file.read(limit + 1)
+        return _read(self._open(name, os.O_RDONLY), limit)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all, over one that may be there.
@@ -155,7 +144,7 @@ class OwnedDirectory:
             raise
 
     def lock_file(self, name: str) -> int:
-        """Return the descriptor of a file to lock, made where it is not there.
+        """Return the descriptor of a file for ``try_lock``; the file is made if it is not there.
 
         Raises:
             OSError: As for ``read``.
@@ -175,92 +164,109 @@ class OwnedDirectory:
 
     def _open(self, name: str, flags: int) -> int:
         path = self.path / name
-        return _checked(
-            path, _open(path, flags | _NO_WAITING | _BINARY, self._where(name), self._handle)
-        )
+        handle = _open(path, flags | _NO_WAITING | _BINARY, self._where(name), self._handle)
+        return _checked(path, handle)
 
 
 def read_owned(path: Path, *, limit: int) -> bytes:
-    """Return what a file holds that the user named; a link is followed, and its file checked.
+    """Return the content of a file that the user named; a link is followed, and its file checked.
 
     Args:
         path: The file.
-        limit: Bytes; one more is read of a longer file, so that it can be told.
+        limit: Bytes; of a longer file one more is read, so that it can be told.
 
     Raises:
         NotOursError: It belongs to another user, can be written by others, or is no ordinary file.
         OSError: It cannot be opened.
     """
-    handle = _checked(path, os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY))
+    return _read(_checked(path, os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)), limit)
+
+
+def open_ours(path: Path, flags: int) -> int:
+    """Return the descriptor of a file that nobody else can write; a link is not followed.
+
+    Its owner may be another user, as shared file systems have it. A new file is for its owner only.
+
+    Raises:
+        NotOursError: It is a link or no ordinary file, or others can write it.
+        OSError: It cannot be opened.
+    """
+    return _checked(path, _open(path, flags | _NO_WAITING | _BINARY), any_owner=True)
+
+
+def _read(handle: int, limit: int) -> bytes:
     with os.fdopen(handle, "rb") as file:
         return file.read(limit + 1)
 
 
-def _checked(path: Path, handle: int) -> int:
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotOursError(f"{path} is no ordinary file")
-        _require_ours(path, status)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
-
-
 def _open(path: Path, flags: int, where: str = "", directory: int | None = None) -> int:
     try:
-        return os.open(where or path, flags | _NO_LINKS, _OWNER_ONLY, dir_fd=directory)
+        return os.open(where or path, flags | _NO_LINKS, OWNER_ONLY, dir_fd=directory)
     except OSError as error:
         if error.errno in _LINK_ERRORS and path.is_symlink():
             raise NotOursError(f"{path} is a link") from None
         raise
 
 
-def _require_ours(path: Path, status: os.stat_result) -> None:
-    if sys.platform != "win32" and (
-        status.st_uid != os.geteuid() or status.st_mode & _OTHERS_MAY_WRITE
-    ):
-        raise NotOursError(f"{path} belongs to another user or can be written by others")
+def _checked(path: Path, handle: int, *, any_owner: bool = False) -> int:
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotOursError(f"{path} is no ordinary file")
+        _require_ours(path, status, any_owner=any_owner)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
-OWNER_ONLY: Final = 0o600
-"""The mode of every file that is written here, unless an old one's is kept."""
+def _require_ours(path: Path, status: os.stat_result, *, any_owner: bool = False) -> None:
+    if sys.platform == "win32":
+        return
+    if not any_owner and status.st_uid != os.geteuid():
+        raise NotOursError(f"{path} belongs to another user")
+    if status.st_mode & _OTHERS_MAY_WRITE:
+        raise NotOursError(f"{path} can be written by others")
 
 
 def real_path(path: str | os.PathLike[str]) -> Path:
-    """Gives the file that a path leads to; symbolic links are followed, so that they stay."""
+    """Return the file that a path leads to; symbolic links are followed, so that they stay."""
     return Path(os.path.realpath(path))
 
 
 class AtomicFile:
-    """Writes beside a file, and takes its place once everything is on the disk.
+    """A file that is written beside its path, and takes its place once it is on the disk.
 
-    Used in a ``with`` block; without ``commit`` nothing of it stays and the old file is as it was.
+    Use it in a ``with`` block. Without ``commit`` nothing of it stays and the old file is as it
+    was.
 
     Args:
         path: The file, in a directory that is there.
         mode: The new file's mode.
+        over: Replace a file that is there; a link to one is followed.
 
     Attributes:
-        path: The file, links followed.
-        temporary: Where it is written until then.
+        path: The file.
+        temporary: The file that is written until then.
 
     Raises:
         OSError: The directory cannot be written to.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, mode: int = OWNER_ONLY) -> None:
-        self.path = real_path(path)
+    def __init__(
+        self, path: str | os.PathLike[str], *, mode: int = OWNER_ONLY, over: bool = True
+    ) -> None:
+        self.path = real_path(path) if over else Path(path)
         handle, name = tempfile.mkstemp(
             prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent
         )
         self.temporary = Path(name)
         self._file = os.fdopen(handle, "wb")
         self._mode = mode
+        self._over = over
 
     def write(self, data: bytes) -> None:
-        """Adds bytes.
+        """Add bytes.
 
         Raises:
             OSError: The disk did not take them.
@@ -268,38 +274,54 @@ class AtomicFile:
         self._file.write(data)
 
     def flush(self) -> None:
-        """Lets others who look at ``temporary`` see what was written."""
+        """Write what is buffered, for others who read ``temporary``."""
         self._file.flush()
 
     def commit(self) -> None:
-        """Takes the file's place.
+        """Take the file's place.
 
         Raises:
+            FileExistsError: There is a file, and it is not to be replaced.
             OSError: The disk did not take it; the old file is as it was.
         """
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         self.temporary.chmod(self._mode)
-        self.temporary.replace(self.path)
+        if self._over:
+            self.temporary.replace(self.path)
+        else:
+            self._take_free_name()
         _sync_directory(self.path.parent)
+
+    def _take_free_name(self) -> None:
+        try:
+            os.link(self.temporary, self.path)  # fails if a file is there
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links, such as exFAT and some shares
+            handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, self._mode)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(self.temporary.read_bytes())
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
+                raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # what could not be written is being reported already
             self._file.close()
         self.temporary.unlink(missing_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:
-    """Forces the new name to the disk, where directories can be opened."""
+    """Force a new name to the disk, if the system can open directories."""
     if sys.platform == "win32":
         return
     handle = os.open(directory, os.O_RDONLY)

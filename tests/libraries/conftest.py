@@ -12,8 +12,9 @@ import boto3
 import pytest
 
 import sm_private_client as smp
-from sm_private_client import Session, api
+from sm_private_client import api
 from sm_private_client.integrations import install as installing
+from sm_private_client.session.session import session_over
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def new_default_session(
     def begin_anew() -> None:
         theirs = boto3.Session()
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", theirs)
-        monkeypatch.setitem(api._sessions, theirs, Session.over(theirs, network=link.network))
+        monkeypatch.setitem(api._sessions, theirs, session_over(theirs, network=link.network))
 
     return begin_anew
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ import boto3
 import pytest
 
 from sm_private_client import NoPrivateRouteError, PublicAddressError, install, plugin
-from sm_private_client.integrations.aiobotocore import aiobotocore_arguments
-from sm_private_client.integrations.httpx import httpx_transport
 from sm_private_client.routing.network import connect
 from sm_private_client.transport.guarded import is_guarded
 
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
     from sm_private_client.testing import LocalPrivateLink
 
 REASON = "needs the extra 'libraries'"
+
+
+def integration(library: str) -> Any:
+    """Returns our module for a library, which not everybody has."""
+    return importlib.import_module(f"sm_private_client.integrations.{library}")
 
 
 def seen(link: LocalPrivateLink, before: int) -> list[str | None]:
@@ -146,7 +150,7 @@ def test_litellm(inside: LocalPrivateLink, run: Callable[[str], str]) -> None:
 def test_litellm_to_its_own_host(inside: LocalPrivateLink, litellm: Any, stream: bool) -> None:
     """Without the URL litellm goes to the public host; the transport refuses it."""
     before = len(inside.requests)
-    litellm.sync_transport = httpx_transport("sagemaker-runtime")
+    litellm.sync_transport = integration("httpx").httpx_transport("sagemaker-runtime")
     with pytest.raises(Exception, match="nothing was sent") as caught:
         litellm.completion(
             model="sagemaker/chat-llm",
@@ -164,14 +168,16 @@ def test_a_transport_without_a_route_is_not_given() -> None:
     """There is nothing to give litellm."""
     pytest.importorskip("httpx", reason=REASON)
     with pytest.raises(NoPrivateRouteError):
-        httpx_transport("sagemaker-runtime")
+        integration("httpx").httpx_transport("sagemaker-runtime")
 
 
 def test_what_a_transport_carries_is_in_the_sessions_record(inside: LocalPrivateLink) -> None:
     """Its evidence would be incomplete without; what was refused too."""
     httpx = pytest.importorskip("httpx", reason=REASON)
     session: Any = inside.session()
-    with httpx.Client(transport=httpx_transport("sagemaker-runtime", session=session)) as client:
+    with httpx.Client(
+        transport=integration("httpx").httpx_transport("sagemaker-runtime", session=session)
+    ) as client:
         host = session.route("sagemaker-runtime").host
         client.get(f"https://{host}/ping")
         for address in (
@@ -227,7 +233,7 @@ async def invoke(made: Any) -> bytes:
 
 def test_aiobotocore_at_a_public_address(inside: LocalPrivateLink, asynchronous: Any) -> None:
     """The resolver refuses, once, with our error; the library does not retry it."""
-    arguments = aiobotocore_arguments("sagemaker-runtime")
+    arguments = integration("aiobotocore").aiobotocore_arguments("sagemaker-runtime")
     arguments["endpoint_url"] = "https://runtime.sagemaker.us-east-1.amazonaws.com"
     asked = len(inside.network.looked_up)
     with pytest.raises(PublicAddressError):
@@ -240,7 +246,7 @@ def test_aiobotocore_at_a_public_address(inside: LocalPrivateLink, asynchronous:
 @pytest.mark.parametrize("address", ["52.46.128.5", "[2600:1f18::5]"])
 def test_aiobotocore_at_a_public_address_without_a_name(asynchronous: Any, address: str) -> None:
     """Nothing is looked up for it, so it is judged when its socket is made."""
-    arguments = aiobotocore_arguments("sagemaker-runtime")
+    arguments = integration("aiobotocore").aiobotocore_arguments("sagemaker-runtime")
     arguments["endpoint_url"] = f"https://{address}"
     with pytest.raises(PublicAddressError, match="is not the VPC endpoint's"):
         asyncio.run(
@@ -252,7 +258,7 @@ def test_aiobotocore_at_a_public_address_without_a_name(asynchronous: Any, addre
 def test_aiobotocore_without_a_route() -> None:
     """There are no arguments to give it."""
     with pytest.raises(NoPrivateRouteError):
-        aiobotocore_arguments("sagemaker-runtime")
+        integration("aiobotocore").aiobotocore_arguments("sagemaker-runtime")
 
 
 def by_install(link: LocalPrivateLink, _: pytest.MonkeyPatch) -> Any:
@@ -277,7 +283,7 @@ def test_an_aiobotocore_client_without_the_recipe_is_blocked(
         session = asynchronous.get_session()
         with pytest.raises(ValueError, match="aiobotocore_arguments"):
             asyncio.run(invoke(session.create_client("sagemaker-runtime")))
-        arguments = aiobotocore_arguments("sagemaker-runtime")
+        arguments = integration("aiobotocore").aiobotocore_arguments("sagemaker-runtime")
         made = session.create_client("sagemaker-runtime", **arguments)
         assert asyncio.run(invoke(made)) == b"0.5,1"
     finally:

@@ -366,13 +366,11 @@ def _back_up(path: Path, content: bytes) -> Path:
     number = 0
     while True:
         backup = path.with_name(f"{path.name}.bak{number or ''}")
-        try:
-            handle = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        except FileExistsError:
-            number += 1
-            continue
-        with os.fdopen(handle, "wb") as file:
+        with AtomicFile(backup, over=False) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.commit()
+            except FileExistsError:
+                number += 1
+                continue
         return backup

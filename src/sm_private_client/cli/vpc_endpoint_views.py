@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sm_private_client.privatelink.hostnames import Partition
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.progress import Progress
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
 
 __all__ = ["ProgressLines", "Row", "lines", "service_of", "service_words"]
 
@@ -46,7 +46,7 @@ class Row:
         zones: Where it has network interfaces; ``None`` where EC2 did not tell.
     """
 
-    found: FoundVpcEndpoint
+    found: VpcEndpoint
     service: str
     zones: tuple[str, ...] | None
 
@@ -72,14 +72,14 @@ class Row:
             found.state,
             found.vpc_id,
             "-" if is_gateway else zones,
-            "-" if is_gateway else "on" if found.private_dns else "off",
+            "-" if is_gateway else "on" if found.private_dns_enabled else "off",
             "default" if self.has_default_policy else "own",
             found.plan_id or "-",
         )
 
     def as_record(self) -> dict[str, Any]:
         """Gives it as JSON can hold it; the policy as a document where it is one."""
-        record = self.found.as_dict()
+        record = asdict(self.found)
         record["service"] = self.service
         record["availability_zones"] = None if self.zones is None else list(self.zones)
         record["default_policy"] = self.has_default_policy

@@ -1,4 +1,4 @@
-"""Report: a diagnosis that shows itself, as lines and in a notebook."""
+"""``diagnose``: gather, check, order by cause, draw the paths."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.checks.table import CHECKS, check_all
-from sm_private_client.doctor.findings import HOPS, Diagnosis, Finding, Hop, HopName, HopState, Path
+from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopName, HopState, Path, Report
 from sm_private_client.doctor.probes.gather import gather
-from sm_private_client.doctor.views import fragment, report_lines
 from sm_private_client.session import Session
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.doctor.facts import Facts, ServiceFacts
 
-__all__ = ["Report", "diagnose", "paths", "ranked"]
+__all__ = ["diagnose", "paths", "ranked"]
 
 _EXPLAINED_BY: Final[Mapping[str, tuple[str, ...]]] = {c.name: c.explained_by for c in CHECKS}
 _ORDER: Final[Mapping[str, int]] = {check.name: place for place, check in enumerate(CHECKS)}
@@ -131,18 +130,6 @@ def _labels(facts: Facts, service: ServiceFacts) -> Mapping[HopName, str]:
 def _title(service: ServiceFacts) -> str:
     rest = service.service_name.removeprefix("sagemaker-").replace("-", " ")
     return f"SageMaker {rest.title()}"
-
-
-class Report(Diagnosis):
-    """A diagnosis; ``str()`` gives its lines, and a notebook shows it as a page does."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return "\n".join(report_lines(self))
-
-    def _repr_html_(self) -> str:
-        return fragment(self)
 
 
 def diagnose(

@@ -1,11 +1,13 @@
-"""What a diagnosis gives: findings, the path of a call as hops, and both together."""
+"""Findings, the path of a call as hops, and the report that has both."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["HOPS", "Diagnosis", "Finding", "Hop", "HopName", "HopState", "Path", "Status"]
+from sm_private_client.doctor.views import fragment, report_lines
+
+__all__ = ["HOPS", "Finding", "Hop", "HopName", "HopState", "Path", "Report", "Status"]
 
 Status = Literal["ok", "warning", "failure", "unknown"]
 HopName = Literal[
@@ -87,8 +89,8 @@ class Path:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Diagnosis:
-    """What was found, before it is shown; see ``report``.
+class Report:
+    """What the doctor found; ``str()`` gives its lines, a notebook shows it as a page does.
 
     Attributes:
         region: The region that was looked at.
@@ -123,6 +125,12 @@ class Diagnosis:
         undecided = any(hop.state == "unknown" for path in self.paths for hop in path.hops)
         return 2 if undecided else 0
 
+    def __str__(self) -> str:
+        return "\n".join(report_lines(self))
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
     def as_dict(self) -> dict[str, Any]:
-        """Gives the report as JSON can hold it."""
+        """Return the report as JSON can hold it."""
         return {"healthy": self.is_healthy, "exit_status": self.exit_status, **asdict(self)}

@@ -157,16 +157,12 @@ class VpcEndpointFacts:
 
     Attributes:
         vpc_endpoint: As EC2 describes it, with its addresses where EC2 tells them.
-        kind: ``interface`` or ``gateway``, in lower case.
-        policy: Its policy document as JSON text; ``None`` where EC2 gives none.
         security_groups: Its security groups.
         network_acls: The network ACLs of its subnets.
         subnets: Its subnets.
     """
 
     vpc_endpoint: VpcEndpoint
-    kind: str = "interface"
-    policy: str | None = None
     security_groups: tuple[SecurityGroup, ...] | Unknown = ()
     network_acls: tuple[NetworkAcl, ...] | Unknown = ()
     subnets: tuple[Subnet, ...] | Unknown = ()

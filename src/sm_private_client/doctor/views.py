@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.findings import Diagnosis, Finding, Hop, HopName, HopState, Path
+    from sm_private_client.doctor.findings import Finding, Hop, HopName, HopState, Path, Report
 
 __all__ = [
     "details_of",
@@ -109,7 +109,7 @@ def _lines(label: str) -> list[str]:
 _INDENT: Final = "    "
 
 
-def verdict(report: Diagnosis) -> str:
+def verdict(report: Report) -> str:
     """Gives the outcome in one sentence."""
     cause = report.root_cause
     if cause is not None:
@@ -139,13 +139,13 @@ def details_of(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "remedy", remedy
 
 
-def well(report: Diagnosis) -> str:
+def well(report: Report) -> str:
     """Names the checks that found nothing wrong, with how often where that is more than once."""
     counts = Counter(finding.check for finding in report.findings if finding.status == "ok")
     return ", ".join(f"{check} ({n})" if n > 1 else check for check, n in counts.items())
 
 
-def report_lines(report: Diagnosis) -> Iterator[str]:
+def report_lines(report: Report) -> Iterator[str]:
     """Gives the report line by line, without colours; what is well takes one line."""
     yield verdict(report)
     yield ""
@@ -205,7 +205,7 @@ _CLASSES: Final = {
 }
 
 
-def fragment(report: Diagnosis) -> str:
+def fragment(report: Report) -> str:
     """Gives the report as an element that stands by itself in any page."""
     wrong = "".join(_row(finding) for finding in report.findings if finding.status != "ok")
     right = "".join(_row(finding) for finding in report.findings if finding.status == "ok")
@@ -218,7 +218,7 @@ def fragment(report: Diagnosis) -> str:
     )
 
 
-def page(report: Diagnosis) -> str:
+def page(report: Report) -> str:
     """Gives the report as a whole page in one file."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

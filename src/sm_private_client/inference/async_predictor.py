@@ -1,4 +1,4 @@
-"""AsyncPredictor: the verbs of Predictor as coroutines and async iterators, natively async."""
+"""AsyncPredictor: the verbs of Predictor as coroutines and async iterators."""
 
 from __future__ import annotations
 
@@ -7,61 +7,58 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.inference.codecs import decode, encode
-from sm_private_client.inference.invocation import (
-    INVOKE_TIMEOUT,
-    MAX_RESPONSE_BYTES,
-    STREAM_TIMEOUT,
-    Invocation,
-    Target,
-    invocation_of,
-    typed,
-)
+from sm_private_client.inference.invocation import BasePredictor, Invocation, invocation_of
 from sm_private_client.inference.mapping.async_mapping import map_calls_async
-from sm_private_client.inference.mapping.predictions import journal_codec, result_of, value_of
-from sm_private_client.inference.retrier import Retrier
-from sm_private_client.inference.s3 import S3Objects
 from sm_private_client.inference.streams import AsyncResponseStream
-from sm_private_client.inference.submit import submit_data
 from sm_private_client.inference.tracing import call_span
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Awaitable,
+        Callable,
+        Iterable,
+        Mapping,
+    )
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from sm_private_client.inference.codecs import Codec
-    from sm_private_client.inference.invokers import AsyncInvoker, OperationResult
+    from sm_private_client.inference.invocation import (
+        CallOptions,
+        InvokeOptions,
+        PredictorOptions,
+        StreamOptions,
+    )
+    from sm_private_client.inference.invokers import AsyncInvoker
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.mapping.window import Combine, OnError
-    from sm_private_client.inference.retry_policy import RetryPolicy, RetryQuota
+    from sm_private_client.inference.operations import OperationResult
+    from sm_private_client.inference.retry_policy import RetryQuota
+    from sm_private_client.inference.s3 import S3Objects
+    from sm_private_client.types import Value
 
 __all__ = ["AsyncPredictor"]
 
 
-class AsyncPredictor:
-    """Calls one inference endpoint from asyncio; made by ``session.async_predictor(name)``.
+class AsyncPredictor(BasePredictor):
+    """Caller of one inference endpoint from asyncio; ``session.async_predictor(name)`` makes one.
 
-    The verbs, their arguments and their errors are ``Predictor``'s. Thousands of calls and
-    streams may be in flight in one process; connections are shared by a session's predictors.
+    The verbs, their arguments and their errors are those of ``Predictor``. Thousands of calls and
+    streams may be in flight in one process; the predictors of a session share connections.
 
     Args:
-        endpoint_name: The inference endpoint's name.
-        invoker: What carries the calls.
-        codec: See ``Predictor``.
-        inference_component: See ``Predictor``.
-        target_variant: See ``Predictor``.
-        target_model: See ``Predictor``.
-        target_container: See ``Predictor``.
-        retry: See ``Predictor``.
-        timeout: See ``Predictor``.
-        stream_timeout: See ``Predictor``.
-        max_response_bytes: See ``Predictor``.
-        s3_prefix: See ``Predictor``.
-        quota: Shared by the predictors of a session.
-        s3: What ``submit`` reaches S3 with.
-        recipe: Makes the same predictor again in another process.
+        endpoint_name: The name of the inference endpoint.
+        invoker: The transport of the calls.
+        recipe: See ``BasePredictor``.
+        quota: See ``BasePredictor``.
+        s3: See ``BasePredictor``.
+        **options: See ``PredictorOptions``.
     """
+
+    _invoker: AsyncInvoker
 
     def __init__(
         self,
@@ -69,39 +66,12 @@ class AsyncPredictor:
         *,
         invoker: AsyncInvoker,
         recipe: tuple[Callable[..., AsyncPredictor], tuple[Any, ...]],
-        codec: Codec | str | None = None,
-        inference_component: str | None = None,
-        target_variant: str | None = None,
-        target_model: str | None = None,
-        target_container: str | None = None,
-        retry: RetryPolicy | None = None,
-        timeout: float | None = INVOKE_TIMEOUT,
-        stream_timeout: float | None = STREAM_TIMEOUT,
-        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
-        s3_prefix: str | None = None,
         quota: RetryQuota | None = None,
         s3: S3Objects | None = None,
+        **options: Unpack[PredictorOptions],
     ) -> None:
-        self.endpoint_name = endpoint_name
+        super().__init__(endpoint_name, quota=quota, s3=s3, recipe=recipe, **options)
         self._invoker = invoker
-        self._codec = codec
-        self._target = Target.of(
-            endpoint_name,
-            inference_component=inference_component,
-            target_variant=target_variant,
-            target_model=target_model,
-            target_container=target_container,
-        )
-        self._retrier = Retrier(retry, quota)
-        self._timeout = timeout
-        self._stream_timeout = stream_timeout
-        self._max_response_bytes = max_response_bytes
-        self._s3_prefix = s3_prefix
-        self._s3 = s3 or S3Objects.of_session()
-        self._recipe = recipe
-
-    def __repr__(self) -> str:
-        return f"AsyncPredictor({self.endpoint_name!r}, transport={self._invoker!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,95 +83,77 @@ class AsyncPredictor:
         """Close the idle connections; see ``Predictor.close``."""
         await self._invoker.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._recipe
+    async def invoke(
+        self, body: bytes | bytearray | memoryview, **options: Unpack[InvokeOptions]
+    ) -> Invocation:
+        """See ``Predictor.invoke``."""
+        return await self._invoke(self._params(options, body), options.get("timeout"))
 
-    async def invoke(self, body: bytes | bytearray | memoryview, **options: Any) -> Invocation:  # noqa: ANN401
-        """Sends bytes as they are and gives the answer as it is; see ``Predictor.invoke``."""
-        return await self._invoke(body, None, **options)
-
-    async def predict(self, data: Any, *, codec: Codec | str | None = None, **options: Any) -> Any:  # noqa: ANN401
-        """Encodes, invokes, decodes; see ``Predictor.predict``."""
-        chosen = codec or self._codec
-        payload = encode(data, chosen)
-        answer = await self._invoke(payload.body, None, **typed(payload, options))
-        return decode(answer.body, answer.content_type, codec=chosen, like=data)
+    async def predict(
+        self, data: Value, *, codec: Codec | str | None = None, **options: Unpack[InvokeOptions]
+    ) -> Value:
+        """See ``Predictor.predict``."""
+        codec = codec or self._codec
+        payload = encode(data, codec)
+        params = self._payload_params(payload, options)
+        answer = await self._invoke(params, options.get("timeout"))
+        return decode(answer.body, answer.content_type, codec=codec, like=data)
 
     async def stream(
-        self,
-        data: Any,  # noqa: ANN401 - any data
-        *,
-        codec: Codec | str | None = None,
-        members: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        **options: Any,  # noqa: ANN401 - those of Predictor.stream
+        self, data: Value, *, codec: Codec | str | None = None, **options: Unpack[StreamOptions]
     ) -> AsyncResponseStream:
-        """Sends data and gives the answer as it comes; see ``Predictor.stream``.
+        """See ``Predictor.stream``.
 
         ``async with await predictor.stream(data) as stream: ...``
         """
         payload = encode(data, codec or self._codec)
-        options.setdefault("content_type", payload.content_type)
-        params = self._target.params(payload.body, options, members)
-        limit = self._stream_timeout if timeout is None else timeout
+        params = self._params(options, payload.body, ContentType=payload.content_type)
+        timeout = options.get("timeout")
+        if timeout is None:
+            timeout = self._stream_timeout
         started = time.monotonic()
         with call_span("InvokeEndpointWithResponseStream", self.endpoint_name) as span:
-            answer, attempts = await self._retrier.call_async(
+            source, attempts = await self._retrier.call_async(
                 lambda _: self._invoker.stream(
-                    params, timeout=limit, limit=self._max_response_bytes
+                    params, timeout=timeout, limit=self._max_response_bytes
                 ),
-                timeout=limit,
+                timeout=timeout,
             )
-            span.answered(answer, attempts)
-            source = span.follow_async(answer)
+            span.answered(source, attempts)
+            source = span.follow_async(source)
         return AsyncResponseStream(source, started=started)
 
     async def submit(
         self,
-        data: Any,  # noqa: ANN401 - any data
+        data: Value,
         *,
         codec: Codec | str | None = None,
         s3_prefix: str | None = None,
         upload_args: Mapping[str, Any] | None = None,
-        members: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        **options: Any,  # noqa: ANN401 - those of Predictor.stream
+        **options: Unpack[CallOptions],
     ) -> AsyncJob:
-        """Has an asynchronous inference endpoint take data; ``await`` the job for its result."""
-        limit = self._timeout if timeout is None else timeout
+        """See ``Predictor.submit``; ``await`` the job for its result."""
         loop = asyncio.get_running_loop()
 
-        async def call(params: Mapping[str, Any]) -> OperationResult:
-            with call_span("InvokeEndpointAsync", self.endpoint_name) as span:
-                answer, attempts = await self._retrier.call_async(
-                    lambda left: self._invoker.invoke_async(
-                        params, timeout=left, limit=self._max_response_bytes
-                    ),
-                    timeout=limit,
-                )
-                span.answered(answer, attempts)
-            return answer
-
         def send(params: Mapping[str, Any]) -> OperationResult:
-            return asyncio.run_coroutine_threadsafe(call(params), loop).result()
+            call = self._call(
+                "InvokeEndpointAsync", self._invoker.invoke_async, params, options.get("timeout")
+            )
+            return asyncio.run_coroutine_threadsafe(call, loop).result()[0]
 
         return await asyncio.to_thread(  # S3 is boto3's, which blocks
-            submit_data,
+            self._submit,
             send,
             data,
-            target=self._target,
+            codec=codec,
+            s3_prefix=s3_prefix,
+            upload_args=upload_args,
             options=options,
-            members=members,
-            codec=codec or self._codec,
-            operation=self._invoker.async_operation,
-            s3=self._s3,
-            s3_prefix=s3_prefix or self._s3_prefix,
-            extra_args=upload_args,
         )
 
-    async def map(
+    def map(
         self,
-        items: Iterable[Any] | AsyncIterable[Any],
+        items: Iterable[Value] | AsyncIterable[Value],
         *,
         concurrency: int | Literal["auto"] = "auto",
         ordered: bool = True,
@@ -211,69 +163,60 @@ class AsyncPredictor:
         batch_size: int = 1,
         combine: Combine | tuple[Any, Any] | None = None,
         codec: Codec | str | None = None,
-        **options: Any,  # noqa: ANN401 - those of Predictor.stream
-    ) -> AsyncGenerator[Any, None]:
-        """Predicts for many inputs, many at once, in bounded memory; see ``Predictor.map``.
+        **options: Unpack[InvokeOptions],
+    ) -> AsyncGenerator[Value, None]:
+        """See ``Predictor.map``.
 
-        ``items`` may be an async iterable. A journal is written by the event loop's thread.
+        ``items`` may be an async iterable. The event loop's thread writes the journal.
         """
-        chosen = codec or self._codec
-        alone = batch_size == 1 and combine is None
-        keeps = journal is not None and alone
+        item_codec = self._item_codec(
+            codec, journal=journal, batch_size=batch_size, combine=combine
+        )
 
-        async def call(item: Any, observe: Callable[[BaseException], None]) -> Any:  # noqa: ANN401
-            payload = encode(item, chosen)
-            answer = await self._invoke(payload.body, observe, **typed(payload, options))
-            return result_of((answer.body, answer.content_type), chosen, keeps=keeps)
+        async def call(item: Value, on_failure: Callable[[BaseException], None]) -> object:
+            payload = item_codec.encode(item)
+            params = self._payload_params(payload, options)
+            answer = await self._invoke(params, options.get("timeout"), on_failure)
+            return item_codec.decode(answer)
 
-        results = map_calls_async(
+        return map_calls_async(
             call,
             items,
             concurrency=concurrency,
             ordered=ordered,
             on_error=on_error,
-            journal=journal_codec(
-                journal,
-                self._target.run(chosen),
-                codec=chosen,
-                batch_size=batch_size,
-                alone=alone,
-            ),
+            journal=item_codec.journal,
             progress=progress,
             batch_size=batch_size,
             combine=combine,
             name=self.endpoint_name,
         )
-        try:
-            async for result in results:
-                yield value_of(result)
-        finally:
-            await results.aclose()
 
     async def _invoke(
         self,
-        body: object,
-        observe: Callable[[BaseException], None] | None,
-        *,
-        members: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        **options: Any,  # noqa: ANN401 - those of Predictor.stream
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_failure: Callable[[BaseException], object] | None = None,
     ) -> Invocation:
-        params = self._target.params(body, options, members)
-
-        async def attempt(left: float | None) -> OperationResult:
-            try:
-                return await self._invoker.invoke(
-                    params, timeout=left, limit=self._max_response_bytes
-                )
-            except Exception as error:
-                if observe is not None:
-                    observe(error)
-                raise
-
-        limit = self._timeout if timeout is None else timeout
         started = time.perf_counter()
-        with call_span("InvokeEndpoint", self.endpoint_name) as span:
-            answer, attempts = await self._retrier.call_async(attempt, timeout=limit)
-            span.answered(answer, attempts)
-        return invocation_of(answer, attempts, time.perf_counter() - started)
+        result, attempts = await self._call(
+            "InvokeEndpoint", self._invoker.invoke, params, timeout, on_failure
+        )
+        return invocation_of(result, attempts, time.perf_counter() - started)
+
+    async def _call(
+        self,
+        operation: str,
+        send: Callable[..., Awaitable[OperationResult]],
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_failure: Callable[[BaseException], object] | None = None,
+    ) -> tuple[OperationResult, int]:
+        with call_span(operation, self.endpoint_name) as span:
+            result, attempts = await self._retrier.call_async(
+                lambda left: send(params, timeout=left, limit=self._max_response_bytes),
+                timeout=self._timeout if timeout is None else timeout,
+                on_failure=on_failure,
+            )
+            span.answered(result, attempts)
+        return result, attempts

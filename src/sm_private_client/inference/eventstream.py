@@ -1,11 +1,11 @@
-"""Decode ``application/vnd.amazon.eventstream`` frames: pure, fed with bytes as they arrive.
+"""Decoders of ``application/vnd.amazon.eventstream`` frames, without I/O.
 
 A frame is: total length, headers length and the CRC of these two; headers; payload; the CRC of
 all before it. Numbers are big-endian, CRCs are CRC-32. The layout, the header types and the limits
 are those of the Smithy specification "Amazon Event Stream" and of ``botocore.eventstream``.
 
-What botocore has an error for is raised as botocore's; ``StreamError`` is for the rest, where
-botocore has only a ``KeyError`` or ``struct.error``.
+The errors are botocore's own; ``StreamError`` is for those that botocore raises as a ``KeyError``
+or ``struct.error``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
 from botocore.eventstream import (
     ChecksumMismatch,
@@ -33,7 +33,14 @@ from sm_private_client.inference.decoders import Decoder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Event", "EventDecoder", "PayloadPartDecoder", "error_response", "payload_parts"]
+__all__ = [
+    "Event",
+    "FrameDecoder",
+    "PayloadPartDecoder",
+    "error_response",
+    "interrupted",
+    "payload_parts",
+]
 
 HEADERS_LIMIT: Final = 128 * 1024
 """Bytes of headers in a frame; Smithy, "Amazon Event Stream", and botocore."""
@@ -76,13 +83,15 @@ class Event:
         return f"Event(headers={dict(self.headers)!r}, payload=<{len(self.payload)} bytes>)"
 
 
-class _FrameDecoder(Decoder[T]):
-    """Reads frames; what becomes of one, its subclasses say.
+class FrameDecoder(Decoder[T]):
+    """Decoder of frames; its subclasses turn a frame into an item.
 
     Its failures: botocore's ``ChecksumMismatch``, ``DuplicateHeader``, ``InvalidHeadersLength``
     and ``InvalidPayloadLength``; ``StreamError`` for a frame that is malformed otherwise; at the
-    end ``StreamInterruptedError`` if that is inside a frame (botocore ends without a word).
+    end ``StreamInterruptedError`` if that is inside a frame (botocore ends without an error).
     """
+
+    _failures: ClassVar[tuple[type[Exception], ...]] = (ParserError, StreamError)
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +105,7 @@ class _FrameDecoder(Decoder[T]):
 
     @abstractmethod
     def _item(self, headers: Headers, payload: bytes) -> T | None:
-        """Makes an item of a frame, or ``None`` where the frame is passed over."""
+        """Return the item of a frame; ``None`` to skip the frame."""
 
     def _take(self, data: bytes) -> Iterator[T]:
         self._chunks.append(data)
@@ -149,48 +158,29 @@ class _FrameDecoder(Decoder[T]):
         yield from ()
 
 
-class EventDecoder(_FrameDecoder[Event]):
-    """Gives the same events as botocore's ``EventStreamBuffer``, however bytes are cut."""
-
-    _failures = (ParserError, StreamError)
-
-    def _item(self, headers: Headers, payload: bytes) -> Event:
-        return Event(headers=headers, payload=payload)
-
-
-class PayloadPartDecoder(_FrameDecoder[bytes]):
-    """Gives the bytes of each PayloadPart; other events, which may come one day, are passed over.
+class PayloadPartDecoder(FrameDecoder[bytes]):
+    """Decoder of the bytes of each PayloadPart; other events, which may come one day, are skipped.
 
     Args:
-        exceptions: Makes the exception for an in-stream error from botocore's error response
+        exceptions: Returns the exception for an in-stream error from botocore's error response
             (see ``error_response``), for example with ``client.exceptions.from_code``.
     """
 
-    _failures = (Exception,)  # what ``exceptions`` makes, whatever that is
+    _failures = (Exception,)  # whatever ``exceptions`` returns
 
     def __init__(self, exceptions: Callable[[dict[str, Any]], Exception]) -> None:
         super().__init__()
         self._exceptions = exceptions
-        self._of_parts: Headers | None = None  # the headers of the last part, met again mostly
+        self._part_headers: Headers | None = None  # of the last part; mostly the next one's too
         self.parts_received = 0
 
-    def interrupted(self, error: Exception) -> StreamInterruptedError:
-        """Makes the error for a connection that failed with this one while parts came."""
-        return StreamInterruptedError(
-            f"The response stream was cut after {self.parts_received} parts: "
-            f"{type(error).__name__}.",
-            parts_received=self.parts_received,
-            cause="the connection was lost or stayed silent longer than the time-out.",
-            remedy="use what arrived, or send the request again if the model is safe to repeat.",
-        )
-
     def _item(self, headers: Headers, payload: bytes) -> bytes | None:
-        if headers is not self._of_parts:
+        if headers is not self._part_headers:
             if headers.get(":message-type") in {"error", "exception"}:
                 raise self._exceptions(error_response(Event(headers=headers, payload=payload)))
             if headers.get(":event-type") != "PayloadPart":
                 return None
-            self._of_parts = headers
+            self._part_headers = headers
         self.parts_received += 1
         return payload
 
@@ -198,7 +188,7 @@ class PayloadPartDecoder(_FrameDecoder[bytes]):
 def payload_parts(
     chunks: Iterable[bytes], exceptions: Callable[[dict[str, Any]], Exception]
 ) -> Iterator[bytes]:
-    """Gives the bytes of each PayloadPart of a body that arrives in these chunks.
+    """Yield the bytes of each PayloadPart of a body.
 
     Args:
         chunks: The body of the HTTP answer, cut anywhere.
@@ -207,7 +197,7 @@ def payload_parts(
     Raises:
         StreamInterruptedError: ``chunks`` raised a connection error of botocore's, which is its
             ``__cause__``, or ended inside a frame.
-        Exception: What ``exceptions`` made of an in-stream error.
+        Exception: The exception of an in-stream error.
     """
     decoder = PayloadPartDecoder(exceptions)
     try:
@@ -215,12 +205,22 @@ def payload_parts(
             yield from decoder.feed(chunk)
             decoder.check()
     except HTTPClientError as error:
-        raise decoder.interrupted(error) from error
+        raise interrupted(decoder.parts_received, error) from error
     yield from decoder.finish()
 
 
+def interrupted(parts_received: int, error: Exception) -> StreamInterruptedError:
+    """Return the error for a connection that failed while parts came."""
+    return StreamInterruptedError(
+        f"The response stream was cut after {parts_received} parts: {type(error).__name__}.",
+        parts_received=parts_received,
+        cause="the connection was lost or stayed silent longer than the time-out.",
+        remedy="use what arrived, or send the request again if the model is safe to repeat.",
+    )
+
+
 def error_response(event: Event) -> dict[str, Any]:
-    """Gives an error or exception event as botocore's error response.
+    """Return an error or exception event as botocore's error response.
 
     Returns:
         ``{"Error": {"Code": …, "Message": …}}``, and for a modelled exception its further
@@ -255,37 +255,37 @@ def _check_prelude(lengths: bytes, total: int, headers_length: int, checksum: in
 
 def _parse_headers(block: bytes) -> dict[str, bool | int | bytes | str]:
     headers: dict[str, bool | int | bytes | str] = {}
-    at = 0
+    position = 0
     try:
-        while at < len(block):
-            name_end = at + 1 + block[at]
-            name = block[at + 1 : name_end].decode()
-            value, at = _parse_value(block, name_end)
+        while position < len(block):
+            name_end = position + 1 + block[position]
+            name = block[position + 1 : name_end].decode()
+            value, position = _parse_value(block, name_end)
             if name in headers:
                 raise DuplicateHeader(name)
             headers[name] = value
     except (IndexError, struct.error, UnicodeDecodeError):
-        at = -1
-    if at != len(block):
+        position = -1
+    if position != len(block):
         raise _malformed("has headers that are cut short or not UTF-8")
     return headers
 
 
-def _parse_value(block: bytes, at: int) -> tuple[bool | int | bytes | str, int]:
-    """Gives the value whose type stands at this place, and the place after it."""
-    kind = block[at]
-    at += 1
+def _parse_value(block: bytes, position: int) -> tuple[bool | int | bytes | str, int]:
+    """Return the value whose type is at this position, and the position after it."""
+    kind = block[position]
+    position += 1
     if kind in {_TRUE, _FALSE}:
-        return kind == _TRUE, at
+        return kind == _TRUE, position
     if number := _NUMBERS.get(kind):
-        return number.unpack_from(block, at)[0], at + number.size
+        return number.unpack_from(block, position)[0], position + number.size
     if kind == _UUID:
-        return block[at : at + 16], at + 16
+        return block[position : position + 16], position + 16
     if kind in {_BYTES, _STRING}:
-        (length,) = _LENGTH.unpack_from(block, at)
-        at += _LENGTH.size
-        value = block[at : at + length]
-        return (value if kind == _BYTES else value.decode()), at + length
+        (length,) = _LENGTH.unpack_from(block, position)
+        position += _LENGTH.size
+        value = block[position : position + length]
+        return (value if kind == _BYTES else value.decode()), position + length
     raise _malformed(f"has a header of type {kind}, which does not exist")
 
 

@@ -1,26 +1,39 @@
-"""What every call of a predictor has in common: its target, its options, its result."""
+"""What all calls of a predictor share: options, defaults, the result of one call."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from sm_private_client.errors import ConfigurationError
+from sm_private_client.inference.retrier import Retrier
+from sm_private_client.inference.s3 import S3Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Callable, Mapping
 
     from sm_private_client.inference.codecs import Codec, Payload
-    from sm_private_client.inference.invokers import OperationResult
-    from sm_private_client.inference.retry_policy import RetryPolicy
+    from sm_private_client.inference.invokers import AsyncInvoker, Invoker
+    from sm_private_client.inference.jobs import AsyncJob
+    from sm_private_client.inference.mapping.predictions import ItemCodec
+    from sm_private_client.inference.mapping.window import Combine
+    from sm_private_client.inference.operations import OperationResult
+    from sm_private_client.inference.retry_policy import RetryPolicy, RetryQuota
+    from sm_private_client.types import Value
 
 __all__ = [
     "INVOKE_TIMEOUT",
     "MAX_RESPONSE_BYTES",
     "STREAM_TIMEOUT",
+    "BasePredictor",
+    "CallOptions",
     "Invocation",
+    "InvokeOptions",
     "PredictorOptions",
-    "Target",
+    "StreamOptions",
     "invocation_of",
-    "typed",
 ]
 
 INVOKE_TIMEOUT: Final = 70.0
@@ -30,8 +43,8 @@ STREAM_TIMEOUT: Final = 600.0
 """Seconds; a response stream may last 8 minutes (InvokeEndpointWithResponseStream)."""
 
 MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
-"""Bytes of an answer that are taken at the most: ten times what SageMaker lets a model answer
-(25 MB, developer guide, endpoint quotas), so that only what is broken is refused."""
+"""Bytes of one response. SageMaker lets a model answer 25 MB (developer guide, endpoint quotas);
+ten times as much is refused."""
 
 MEMBERS: Final = {
     "content_type": "ContentType",
@@ -46,24 +59,26 @@ MEMBERS: Final = {
     "target_model": "TargetModel",
     "target_container": "TargetContainerHostname",
 }
-"""The options of ``invoke`` and botocore's names of them."""
+"""botocore's names of the options of a call."""
+
+_NOT_MEMBERS: Final = frozenset({"members", "timeout"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """What one call gave.
+    """The result of one call.
 
     Attributes:
-        body: The answer's payload.
-        content_type: Of the payload.
+        body: The payload of the answer.
+        content_type: The content type of the payload.
         invoked_production_variant: The variant that answered.
-        custom_attributes: What the model says besides.
-        new_session_id: Of a stateful session that was opened: ``id; Expires=…Z``.
-        closed_session_id: Of one that was closed.
+        custom_attributes: What the model returned besides the payload.
+        new_session_id: The stateful session that was opened: ``id; Expires=…Z``.
+        closed_session_id: The stateful session that was closed.
         request_id: The service's id of the request.
-        attempts: How many were made.
-        seconds: From the first attempt's start to the answer's end.
-        availability_zone: The zone that answered, ``None`` where not known.
+        attempts: The number of attempts.
+        seconds: From the start of the first attempt to the end of the answer.
+        availability_zone: The zone that answered; ``None`` if not known.
         members: Every member of botocore's output by its own name, ``Body`` as bytes.
     """
 
@@ -81,9 +96,22 @@ class Invocation:
 
 
 class PredictorOptions(TypedDict, total=False):
-    """The keywords that ``session.predictor`` and ``session.async_predictor`` share.
+    """Options of ``Predictor``, ``session.predictor`` and ``session.async_predictor``.
 
-    They are those of ``Predictor``.
+    Attributes:
+        codec: How values are encoded and decoded: a codec, its name or a content type. By
+            default the type of the data and of the answer decides.
+        inference_component: The inference component to call.
+        target_variant: The production variant to call.
+        target_model: The model of a multi-model endpoint.
+        target_container: The container of a multi-container endpoint.
+        retry: When and how often to try again; ``RetryPolicy()`` by default.
+        timeout: Seconds of silence in ``invoke``, ``predict``, ``submit`` and ``map``; 70 by
+            default.
+        stream_timeout: Seconds of silence in ``stream``; 600 by default.
+        max_response_bytes: A larger answer is refused; 256 MiB by default, ``None`` for no
+            limit. The payload parts of a stream do not count.
+        s3_prefix: ``s3://bucket/prefix/`` where ``submit`` puts large inputs.
     """
 
     codec: Codec | str | None
@@ -98,77 +126,206 @@ class PredictorOptions(TypedDict, total=False):
     s3_prefix: str | None
 
 
-class Target(NamedTuple):
-    """What a predictor calls, by botocore's own member names.
+class CallOptions(TypedDict, total=False):
+    """Options of every call; ``None`` counts as not given.
 
     Attributes:
-        members: ``EndpointName`` and what narrows it down; what is ``None`` is not sent.
+        content_type: The content type of the payload.
+        accept: The content type to ask for.
+        custom_attributes: At most 1,024 ASCII characters for the model.
+        inference_id: At most 64 characters, for data capture.
+        members: Further members of the operation, by botocore's names.
+        timeout: Seconds of silence, instead of the predictor's.
     """
 
-    members: Mapping[str, str | None]
+    content_type: str | None
+    accept: str | None
+    custom_attributes: str | None
+    inference_id: str | None
+    members: Mapping[str, Any] | None
+    timeout: float | None
 
-    @classmethod
-    def of(
-        cls,
+
+class StreamOptions(CallOptions, total=False):
+    """Options of ``stream``.
+
+    Attributes:
+        session_id: An open stateful session; ``invoke`` also takes ``NEW_SESSION``.
+    """
+
+    session_id: str | None
+
+
+class InvokeOptions(StreamOptions, total=False):
+    """Options of ``invoke``, ``predict`` and ``map``.
+
+    Attributes:
+        prefix_aware_id: At most 64 characters, for prefix-aware routing.
+        explanations: An expression for ``EnableExplanations``.
+        inference_component: Instead of the predictor's.
+        target_variant: Instead of the predictor's.
+        target_model: Instead of the predictor's.
+        target_container: Instead of the predictor's.
+    """
+
+    prefix_aware_id: str | None
+    explanations: str | None
+    inference_component: str | None
+    target_variant: str | None
+    target_model: str | None
+    target_container: str | None
+
+
+class BasePredictor:
+    """Settings of a predictor, synchronous or not, and what follows from them.
+
+    Args:
+        endpoint_name: The name of the inference endpoint.
+        quota: The retry quota that the predictors of a session share.
+        s3: How ``submit`` reaches S3; boto3's default session by default.
+        recipe: Makes the same predictor in another process; ``None`` if that is not possible.
+        **options: See ``PredictorOptions``.
+    """
+
+    _invoker: Invoker | AsyncInvoker
+
+    def __init__(
+        self,
         endpoint_name: str,
         *,
-        inference_component: str | None,
-        target_variant: str | None,
-        target_model: str | None,
-        target_container: str | None,
-    ) -> Target:
-        """Makes one from the arguments of a predictor."""
-        return cls(
-            members={
-                "EndpointName": endpoint_name,
-                "InferenceComponentName": inference_component,
-                "TargetVariant": target_variant,
-                "TargetModel": target_model,
-                "TargetContainerHostname": target_container,
-            }
-        )
+        quota: RetryQuota | None,
+        s3: S3Objects | None,
+        recipe: tuple[Callable[..., BasePredictor], tuple[Any, ...]] | None,
+        codec: Codec | str | None = None,
+        inference_component: str | None = None,
+        target_variant: str | None = None,
+        target_model: str | None = None,
+        target_container: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = INVOKE_TIMEOUT,
+        stream_timeout: float | None = STREAM_TIMEOUT,
+        max_response_bytes: int | None = MAX_RESPONSE_BYTES,
+        s3_prefix: str | None = None,
+    ) -> None:
+        self.endpoint_name = endpoint_name
+        target = {
+            "EndpointName": endpoint_name,
+            "InferenceComponentName": inference_component,
+            "TargetVariant": target_variant,
+            "TargetModel": target_model,
+            "TargetContainerHostname": target_container,
+        }
+        self._target = {name: value for name, value in target.items() if value is not None}
+        self._codec = codec
+        self._retrier = Retrier(retry, quota)
+        self._timeout = timeout
+        self._stream_timeout = stream_timeout
+        self._max_response_bytes = max_response_bytes
+        self._s3_prefix = s3_prefix
+        self._s3 = s3 or S3Objects.of_session()
+        self._recipe = recipe
 
-    def params(
-        self, body: object, options: Mapping[str, Any], members: Mapping[str, Any] | None
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint_name!r}, transport={self._invoker!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._recipe is None:
+            raise ConfigurationError(
+                f"{self!r} cannot be pickled.",
+                cause="it was made with client=, and clients stay in their process.",
+                remedy="make it with session.predictor(name).",
+            )
+        return self._recipe
+
+    def _params(
+        self, options: InvokeOptions | CallOptions, body: object = None, **defaults: str
     ) -> dict[str, Any]:
-        """Gives an operation's members; a call's own come before the predictor's.
+        """Return the members of an operation.
 
         Args:
-            body: The payload; ``None``: it is added later.
-            options: By the names of ``invoke``; ``None`` counts as not given.
-            members: Further members by botocore's names.
+            options: The options of the call, which come before the predictor's.
+            body: The payload; ``None`` if it is added later.
+            **defaults: Members that hold unless ``options`` has them.
 
         Raises:
             TypeError: There is no such option.
         """
-        unknown = options.keys() - MEMBERS.keys()
-        if unknown:
-            raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
-        params = {MEMBERS[name]: value for name, value in options.items() if value is not None}
+        params: dict[str, Any] = {**self._target, **defaults}
+        for name, value in options.items():
+            if name in _NOT_MEMBERS:
+                continue
+            if name not in MEMBERS:
+                raise TypeError(f"unexpected keyword argument {name!r}")
+            if value is not None:
+                params[MEMBERS[name]] = value
         if body is not None:
             params["Body"] = body
-        for name, value in self.members.items():
-            if value is not None:
-                params.setdefault(name, value)
+        members = options.get("members")
         if members:
             params.update(members)
         return params
 
-    def run(self, codec: object) -> dict[str, str]:
-        """Tells, for a journal, what a run over many items is."""
-        named = {name: value for name, value in self.members.items() if value is not None}
-        return {**named, "codec": codec if isinstance(codec, str) else type(codec).__name__}
+    def _payload_params(self, payload: Payload, options: InvokeOptions) -> dict[str, Any]:
+        return self._params(
+            options, payload.body, ContentType=payload.content_type, Accept=payload.accept
+        )
+
+    def _submit(
+        self,
+        send: Callable[[Mapping[str, Any]], OperationResult],
+        data: Value,
+        *,
+        codec: Codec | str | None,
+        s3_prefix: str | None,
+        upload_args: Mapping[str, Any] | None,
+        options: CallOptions,
+    ) -> AsyncJob:
+        # Here, as below: a process that only sends bytes does not load codecs and jobs.
+        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415
+        from sm_private_client.inference.submit import submit  # noqa: PLC0415
+
+        codec = codec or self._codec
+        source: dict[str, Any]
+        if isinstance(data, str) and data.startswith("s3://"):
+            params, source = self._params(options), {"input_location": data}
+        else:
+            payload = encode(data, codec)
+            params = self._params(options, ContentType=payload.content_type, Accept=payload.accept)
+            source = {"body": payload.body}
+        return submit(
+            send,
+            params,
+            operation=self._invoker.async_operation,
+            s3=self._s3,
+            s3_prefix=s3_prefix or self._s3_prefix,
+            extra_args=upload_args,
+            decode=functools.partial(decode, codec=codec),
+            **source,
+        )
+
+    def _item_codec(
+        self,
+        codec: Codec | str | None,
+        *,
+        journal: str | os.PathLike[str] | None,
+        batch_size: int,
+        combine: Combine | tuple[Any, Any] | None,
+    ) -> ItemCodec:
+        from sm_private_client.inference.mapping.predictions import ItemCodec  # noqa: PLC0415
+
+        codec = codec or self._codec
+        name = codec if isinstance(codec, str) else type(codec).__name__
+        return ItemCodec(
+            codec,
+            journal=journal,
+            run={**self._target, "codec": name, "batch_size": str(batch_size)},
+            is_single=batch_size == 1 and combine is None,
+        )
 
 
-def typed(payload: Payload, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives options with the payload's content type and accept, where these are not given."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return {"content_type": payload.content_type, "accept": payload.accept, **given}
-
-
-def invocation_of(answer: OperationResult, attempts: int, seconds: float) -> Invocation:
-    """Makes the record of one call."""
-    members = answer.members
+def invocation_of(result: OperationResult, attempts: int, seconds: float) -> Invocation:
+    """Return the record of one call."""
+    members = result.members
     return Invocation(
         body=members["Body"],
         content_type=members.get("ContentType"),
@@ -176,9 +333,9 @@ def invocation_of(answer: OperationResult, attempts: int, seconds: float) -> Inv
         custom_attributes=members.get("CustomAttributes"),
         new_session_id=members.get("NewSessionId"),
         closed_session_id=members.get("ClosedSessionId"),
-        request_id=answer.request_id,
+        request_id=result.request_id,
         attempts=attempts,
         seconds=seconds,
-        availability_zone=answer.availability_zone,
+        availability_zone=result.availability_zone,
         members=members,
     )

@@ -1,4 +1,4 @@
-"""How long to wait for a job: when to look again, until when, and what is shown meanwhile."""
+"""The wait for a job: when to check, until when, the display meanwhile, and how it can fail."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sm_private_client.inference.progress import Progress
-    from sm_private_client.inference.s3 import Look
+    from sm_private_client.inference.s3 import ObjectStatus
 
-__all__ = ["PollSchedule", "Poller", "cancelled_wait", "checked_timeout", "failed", "timed_out"]
+__all__ = [
+    "PollSchedule",
+    "Poller",
+    "cancelled_error",
+    "checked_timeout",
+    "failed_error",
+    "timeout_error",
+]
 
 SHOWN_AFTER: Final = 10.0
 """Seconds; a wait that is over sooner shows nothing."""
@@ -29,7 +36,10 @@ SHOWN_AFTER: Final = 10.0
 LOGGED_EVERY: Final = 60.0
 """Seconds between two log lines of one wait."""
 
-_MOST_DOUBLINGS: Final = 30  # 2.0 ** looks would overflow in a wait of days
+_MOST_DOUBLINGS: Final = 30  # 2.0 ** checks would overflow in a wait of days
+
+_CONTAINER_STATUS: Final = re.compile(rb"Received (?:client|server) error \((\d{1,3})\)")
+"""SageMaker's own words, in which the status is the only part that cannot be anybody's data."""
 
 _logger = logging.getLogger(__name__)
 
@@ -40,17 +50,17 @@ def _utc_now() -> dt.datetime:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PollSchedule:
-    """When to look again, and what time it is.
+    """When to check again, and what time it is.
 
-    The pause doubles from ``first_pause`` to ``longest_pause``; each is shortened at random by up
-    to a half, so that many jobs submitted at once are not looked for at once.
+    The pause doubles from ``first_pause`` to ``longest_pause``. Each is shortened at random by up
+    to a half, so that many jobs submitted at once are not checked at once.
 
     Attributes:
         first_pause: Seconds.
         longest_pause: Seconds.
         clock: Monotonic seconds.
         now: The time, with a zone.
-        random: Gives numbers from 0 to 1.
+        random: Returns numbers from 0 to 1.
         sleep: Waits for an event, given seconds; only ``await`` has asyncio's own instead.
     """
 
@@ -61,9 +71,9 @@ class PollSchedule:
     random: Callable[[], float] = _random.random
     sleep: Callable[[threading.Event, float], object] = threading.Event.wait
 
-    def pause(self, looks: int) -> float:
-        """Gives the seconds to wait after so many looks, the first of which was number 0."""
-        doubled = self.first_pause * 2.0 ** min(looks, _MOST_DOUBLINGS)
+    def pause(self, checks: int) -> float:
+        """Return the seconds to wait after a number of checks, the first of which was number 0."""
+        doubled = self.first_pause * 2.0 ** min(checks, _MOST_DOUBLINGS)
         return min(doubled, self.longest_pause) * (1 - self.random() / 2)
 
 
@@ -71,15 +81,15 @@ class Poller:
     """One wait: its deadline, its pauses, and its display.
 
     Args:
-        schedule: When to look again.
-        timeout: Seconds; ``math.inf`` for ever.
+        schedule: When to check again.
+        timeout: Seconds; ``math.inf`` waits for ever.
         name: What is waited for.
-        progress: ``None`` shows a display after 10 s in the main thread, where there is a
-            terminal or notebook and tqdm or rich; ``True`` shows one from the start; ``False``
-            never. Whatever it is, a line is logged each minute.
+        progress: ``None`` shows a display after 10 s in the main thread, on a terminal or in a
+            notebook with tqdm or rich; ``True`` shows one from the start; ``False`` never. A line
+            is logged each minute in any case.
 
     Raises:
-        MissingExtraError: ``True``, and neither tqdm nor rich is there.
+        MissingExtraError: ``True``, and neither tqdm nor rich is installed.
     """
 
     def __init__(
@@ -89,7 +99,7 @@ class Poller:
         self._schedule = schedule
         self._name = name
         self._began = schedule.clock()
-        self._looks = 0
+        self._checks = 0
         self._logged = 0.0
         self._shown = 0
         self._display: Progress | None = None
@@ -100,22 +110,22 @@ class Poller:
             self._display = self._new_display(progress=True)
 
     def pause(self) -> float | None:
-        """Gives the seconds until the next look; ``None``: the time is over."""
+        """Return the seconds until the next check; ``None`` if the time is over."""
         passed = self._schedule.clock() - self._began
-        self._tell(passed)
+        self._report(passed)
         left = self.timeout - passed
         if left <= 0:
             return None
-        pause = min(self._schedule.pause(self._looks), left)
-        self._looks += 1
+        pause = min(self._schedule.pause(self._checks), left)
+        self._checks += 1
         return pause
 
     def close(self) -> None:
-        """Ends the display."""
+        """End the display."""
         if self._display is not None:
             self._display.close()
 
-    def _tell(self, passed: float) -> None:
+    def _report(self, passed: float) -> None:
         if passed >= self._logged + LOGGED_EVERY:
             self._logged = passed
             _logger.info("%s is not done after %.0f s of waiting", self._name, passed)
@@ -132,7 +142,7 @@ class Poller:
 
 
 def checked_timeout(timeout: float, *, name: str = "timeout") -> float:
-    """Gives an argument as seconds.
+    """Return an argument as seconds.
 
     Raises:
         ConfigurationError: It is negative, or not a number.
@@ -145,14 +155,10 @@ def checked_timeout(timeout: float, *, name: str = "timeout") -> float:
     return float(timeout)
 
 
-_CONTAINER_STATUS: Final = re.compile(rb"Received (?:client|server) error \((\d{1,3})\)")
-"""SageMaker's own words, in which the status is the only part that cannot be anybody's data."""
-
-
-def failed(name: str, failure_location: str | None, failure: bytes) -> JobFailedError:
-    """Says that a job wrote a failure object, which it describes and does not show."""
-    said = _CONTAINER_STATUS.search(failure)
-    status = f" The container answered {said[1].decode()}." if said else ""
+def failed_error(name: str, failure_location: str | None, failure: bytes) -> JobFailedError:
+    """Return the error for a failure object, which it describes and does not show."""
+    found = _CONTAINER_STATUS.search(failure)
+    status = f" The container answered {found[1].decode()}." if found else ""
     return JobFailedError(
         f"{name} failed.{status} The failure object at {failure_location} has "
         f"{len(failure):,} bytes; they may hold data of yours and are not shown.",
@@ -166,30 +172,35 @@ def failed(name: str, failure_location: str | None, failure: bytes) -> JobFailed
     )
 
 
-def timed_out(
+def timeout_error(
     name: str,
     *,
     output_location: str,
     failure_location: str | None,
     seconds: float,
-    looks: Sequence[Look],
+    statuses: Sequence[ObjectStatus],
 ) -> JobTimeoutError:
-    """Says that neither object was there in time, what the last looks saw, and how to wait on."""
-    places = output_location
-    again = f"output_location={output_location!r}"
+    """Return the error for a job with neither object in time.
+
+    It has the result of the last checks, and how to wait on.
+    """
+    expected = output_location
+    arguments = f"output_location={output_location!r}"
     if failure_location is not None:
-        places += f" and no failure at {failure_location}"
-        again += f", failure_location={failure_location!r}"
+        expected += f" and no failure at {failure_location}"
+        arguments += f", failure_location={failure_location!r}"
     causes, remedies = ["the job is still queued or running"], []
-    for look in looks:
-        if look.state == "unreachable":
-            causes.append(f"S3 did not answer the last look at {look.location} ({look.why})")
+    for status in statuses:
+        if status.state == "unreachable":
+            causes.append(
+                f"S3 did not answer the last check of {status.location} ({status.reason})"
+            )
             remedies.append("check the way to S3 from here: its VPC endpoint, routes and DNS.")
             break
-        if look.state == "denied":
+        if status.state == "denied":
             causes.append(
-                f"S3 answered the last look at {look.location} with {look.why}: without the "
-                "permission s3:ListBucket it does so for what is not there yet, and without "
+                f"S3 answered the last check of {status.location} with {status.reason}: without "
+                "the permission s3:ListBucket it does so for what is not there yet, and without "
                 "s3:GetObject for what is"
             )
             remedies.append(
@@ -201,17 +212,17 @@ def timed_out(
         remedies.append("set S3FailurePath in the AsyncInferenceConfig of the inference endpoint.")
     remedies.append(
         "wait on with job.result(timeout=...), or in another process with "
-        f"AsyncJob.from_locations({again})."
+        f"AsyncJob.from_locations({arguments})."
     )
     return JobTimeoutError(
-        f"{name} wrote nothing in {seconds:g} s of waiting: there is no output at {places}.",
+        f"{name} wrote nothing in {seconds:g} s of waiting: there is no output at {expected}.",
         possible_causes=causes,
         remedy=remedies,
     )
 
 
-def cancelled_wait(name: str) -> JobError:
-    """Says that ``cancel_wait`` ended a wait."""
+def cancelled_error(name: str) -> JobError:
+    """Return the error for a wait that ``cancel_wait`` ended."""
     return JobError(
         f"Waiting for {name} was cancelled.",
         cause="cancel_wait() was called; the job itself goes on.",

@@ -1,8 +1,8 @@
-"""Asynchronous inference: submit an input, wait for the object that the answer is in.
+"""AsyncJob: one asynchronous call, and the wait for the object with its answer.
 
 SageMaker accepts the call, queues it, and writes the answer to S3: an output object, or a failure
-object. Nobody can ask it how a job is, and nobody can cancel one; all there is are the two
-objects, and ``AsyncJob`` looks for them.
+object. It has no operation that returns a job's state or cancels a job. There are only the two
+objects, and ``AsyncJob`` checks if they are there.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sm_private_client.inference.codecs import decode as decode_by_type
 from sm_private_client.inference.job_wait import (
     Poller,
     PollSchedule,
-    cancelled_wait,
+    cancelled_error,
     checked_timeout,
-    failed,
-    timed_out,
+    failed_error,
+    timeout_error,
 )
 from sm_private_client.inference.s3 import S3Location, S3Objects
 
@@ -29,43 +29,44 @@ if TYPE_CHECKING:
 
     import boto3.session
 
-    from sm_private_client.inference.s3 import Look
+    from sm_private_client.inference.s3 import ObjectStatus
+    from sm_private_client.types import BotoClient, Value
 
 __all__ = ["INVOCATION_TIMEOUT", "MARGIN", "REQUEST_TTL", "AsyncJob"]
 
 REQUEST_TTL: Final = 21_600.0
 INVOCATION_TIMEOUT: Final = 900.0
 """Seconds; SageMaker Runtime API reference, InvokeEndpointAsync: how long a request may be queued
-and how long the model may take, where the call does not say."""
+and how long the model may take, by default."""
 
 MARGIN: Final = 60.0
-"""Seconds that a job gets beyond its limits, for reading the input and writing the answer."""
+"""Seconds of a job beyond its limits, for reading the input and writing the answer."""
 
 _UNTYPED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
-"""What S3 says of an object that was written without a content type."""
+"""S3's content types of an object that was written without one."""
 
 
 class AsyncJob:
     """One asynchronous call that SageMaker accepted; safe between threads, and awaitable.
 
     ``predictor.submit`` makes one, and ``AsyncJob.from_locations`` after a restart. It pickles as
-    names and locations, without credentials, connections or results; ``decode`` and what makes
-    the S3 client must be functions that pickle.
+    names and locations, without credentials, connections or results. ``decode`` and the function
+    that makes the S3 client must pickle.
 
     Args:
-        output_location: Where the answer goes.
-        failure_location: Where the failure goes; ``None`` where the inference endpoint has no
-            ``S3FailurePath``: then a failed job cannot be told from a slow one.
-        s3: What objects are read with.
-        decode: Body and content type to the result. The content type is the output object's;
-            where S3 does not know it, ``accept``, if that is one type.
-        endpoint_name: The inference endpoint, where known.
-        inference_id: The service's id of the job, where known.
-        input_location: The input in S3, ``None`` where it travelled in the request.
-        submitted_at: When the job was accepted, where known.
+        output_location: The location of the output object.
+        failure_location: The location of the failure object; ``None`` if the inference endpoint
+            has no ``S3FailurePath``: a failed job is not different from a slow one then.
+        s3: Reads the objects.
+        decode: From body and content type to the result. The content type is the output object's;
+            if S3 does not know it, ``accept``, if that is one type.
+        endpoint_name: The inference endpoint, if known.
+        inference_id: The service's id of the job, if known.
+        input_location: The input in S3; ``None`` if it was sent with the call.
+        submitted_at: When the job was accepted, if known.
         time_limit: Seconds after which it has certainly ended.
         accept: The content type that was asked for.
-        schedule: When to look again.
+        schedule: When to check again.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class AsyncJob:
         output_location: str,
         failure_location: str | None = None,
         session: boto3.session.Session | None = None,
-        s3: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
+        s3: BotoClient = None,
         decode: Callable[[bytes, str], Any] = decode_by_type,
         endpoint_name: str | None = None,
         inference_id: str | None = None,
@@ -121,20 +122,20 @@ class AsyncJob:
         accept: str | None = None,
         schedule: PollSchedule | None = None,
     ) -> AsyncJob:
-        """Takes up a job again that another process submitted; asks nobody.
+        """Return a job that another process submitted; no I/O.
 
         Args:
             output_location: ``job.output_location``, as ``s3://bucket/key``.
             failure_location: ``job.failure_location``.
-            session: Makes the S3 client; boto3's default where neither it nor ``s3`` is given.
+            session: Makes the S3 client; boto3's default session if ``s3`` is not given either.
             s3: An S3 client, or a function that makes one, called on first use.
-            decode: Body and content type to the result; by content type where not given.
+            decode: See ``AsyncJob``; by content type by default.
             endpoint_name: For messages.
             inference_id: For messages.
-            submitted_at: With a time zone; lets ``result`` wait no longer than the job can take.
-            time_limit: Seconds after which the job has certainly ended.
-            accept: The content type that was asked for.
-            schedule: When to look again.
+            submitted_at: With a time zone; ``result`` waits no longer than the job can take.
+            time_limit: See ``AsyncJob``.
+            accept: See ``AsyncJob``.
+            schedule: See ``AsyncJob``.
 
         Raises:
             ConfigurationError: A location is not one in S3, ``submitted_at`` has no time zone,
@@ -181,32 +182,32 @@ class AsyncJob:
         return _again, (recipe,)
 
     def done(self) -> bool:
-        """Looks once whether the job has ended, well or not.
+        """Return True if the job has ended, well or not; one check.
 
-        ``False`` also where S3 could not be reached or answered 403: then nobody knows.
+        It is False, too, if S3 could not be reached or answered 403.
 
         Raises:
             ClientError, BotoCoreError: As ``result``.
         """
         if not self._ended:
-            self._ended = self._look(read=False)[-1].state == "found"
+            self._ended = self._check(read=False)[-1].state == "found"
         return self._ended
 
-    def result(self, timeout: float | None = None, *, progress: bool | None = None) -> Any:  # noqa: ANN401 - whatever decode gives
-        """Waits for the job to end and gives its decoded output; the output wins over a failure.
+    def result(self, timeout: float | None = None, *, progress: bool | None = None) -> Value:
+        """Wait for the job to end and return its decoded output; the output wins over a failure.
 
-        A lost network, throttling and 5xx answers of S3 are outlasted, and so is 403, which S3
-        answers instead of 404 where ``s3:ListBucket`` is missing. A look that is under way when
-        the time is over ends first. The result is kept: asking again asks nobody.
+        A lost network, throttling and 5xx answers of S3 do not end the wait. Nor does 403, which
+        S3 answers instead of 404 without ``s3:ListBucket``. A check that is under way when the
+        time is over ends first. The result is kept: calling this again checks nothing.
 
         Args:
-            timeout: Seconds; 0 looks once. By default until the job has certainly ended:
+            timeout: Seconds; 0 checks once. By default until the job has certainly ended:
                 ``RequestTTLSeconds`` and ``InvocationTimeoutSeconds`` of the call and a minute,
-                counted from ``submitted_at`` (from now where it is not known), and at least that
+                counted from ``submitted_at`` (from now if that is not known), and at least that
                 minute. ``math.inf`` waits for ever.
-            progress: ``None`` shows a display after 10 s in the main thread, where there is a
-                terminal or notebook and tqdm or rich; ``True`` always; ``False`` never. A line is
-                logged at INFO each minute.
+            progress: ``None`` shows a display after 10 s in the main thread, on a terminal or in a
+                notebook with tqdm or rich; ``True`` always; ``False`` never. A line is logged at
+                INFO each minute.
 
         Raises:
             JobFailedError: The job wrote a failure object; see ``failure``.
@@ -221,18 +222,18 @@ class AsyncJob:
         if self._result is not None:
             return self._result[0]
         cancelled = threading.Event()
-        with self._waiting(timeout, progress, wake=cancelled.set) as wait:
+        with self._waiting(timeout, progress, wake=cancelled.set) as poller:
             while not cancelled.is_set():
-                looks = self._look(read=True)
-                if looks[-1].state == "found":
-                    return self._end(looks[-1])
-                self._schedule.sleep(cancelled, self._pause(wait, looks))
-        raise cancelled_wait(self._name)
+                statuses = self._check(read=True)
+                if statuses[-1].state == "found":
+                    return self._end(statuses[-1])
+                self._schedule.sleep(cancelled, self._pause(poller, statuses))
+        raise cancelled_error(self._name)
 
-    async def result_async(self, timeout: float | None = None) -> Any:  # noqa: ANN401
-        """Does what ``result`` does, without blocking the event loop; ``await job`` is the same.
+    async def result_async(self, timeout: float | None = None) -> Value:
+        """Do the same without blocking the event loop; ``await job`` is the same.
 
-        S3 is asked in threads of the loop's default executor. No display is shown.
+        Threads of the loop's default executor ask S3. No display is shown.
         """
         import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
 
@@ -244,35 +245,35 @@ class AsyncJob:
             with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
                 loop.call_soon_threadsafe(cancelled.set)
 
-        with self._waiting(timeout, progress=False, wake=wake) as wait:
+        with self._waiting(timeout, progress=False, wake=wake) as poller:
             while not cancelled.is_set():
-                looks = await asyncio.to_thread(self._look, read=True)
-                if looks[-1].state == "found":
-                    return await asyncio.to_thread(self._end, looks[-1])
-                pause = self._pause(wait, looks)
+                statuses = await asyncio.to_thread(self._check, read=True)
+                if statuses[-1].state == "found":
+                    return await asyncio.to_thread(self._end, statuses[-1])
+                pause = self._pause(poller, statuses)
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(cancelled.wait(), pause)
-        raise cancelled_wait(self._name)
+        raise cancelled_error(self._name)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.result_async().__await__()
 
     def failure(self) -> bytes | None:
-        """Gives the failure object as it is; looks once, unless ``result`` has read it.
+        """Return the failure object as it is; one check, unless ``result`` has read it.
 
-        ``None`` where there is none, or S3 could not be reached or answered 403. It holds what
-        the model or SageMaker said, which may be data of yours: no error or log line shows it.
+        ``None`` if there is none, or S3 could not be reached or answered 403. It holds what the
+        model or SageMaker wrote, which may be data of yours: no error or log line shows it.
 
         Raises:
             ClientError, BotoCoreError: As ``result``.
         """
         if self._failure is None or self._failure_body is not None:
             return self._failure_body
-        look = self._s3.look(self._failure, read=True)
-        return look.body if look.state == "found" else None
+        status = self._s3.check(self._failure, read=True)
+        return status.body if status.state == "found" else None
 
     def cancel_wait(self) -> None:
-        """Ends every ``result`` and ``await`` that waits now with a ``JobError``.
+        """End every ``result`` and ``await`` that waits now with a ``JobError``.
 
         The job goes on, since SageMaker cannot cancel one, and can be waited for anew.
         """
@@ -281,57 +282,54 @@ class AsyncJob:
 
     @property
     def _name(self) -> str:
-        named = f"job {self.inference_id}" if self.inference_id else "the job"
-        return f"{named} of {self.endpoint_name}" if self.endpoint_name else named
+        name = f"job {self.inference_id}" if self.inference_id else "the job"
+        return f"{name} of {self.endpoint_name}" if self.endpoint_name else name
 
-    def _look(self, *, read: bool) -> list[Look]:
-        """Looks at the output, and at the failure where there is certainly no output."""
-        looks = [self._s3.look(self._output, read=read)]
-        if self._failure is not None and looks[0].state in ("absent", "denied"):
-            looks.append(self._s3.look(self._failure, read=read))
-        return looks
+    def _check(self, *, read: bool) -> list[ObjectStatus]:
+        """Check the output, and the failure if there is certainly no output."""
+        statuses = [self._s3.check(self._output, read=read)]
+        if self._failure is not None and statuses[0].state in ("absent", "denied"):
+            statuses.append(self._s3.check(self._failure, read=read))
+        return statuses
 
-    def _end(self, look: Look) -> Any:  # noqa: ANN401
+    def _end(self, status: ObjectStatus) -> Value:
         self._ended = True
-        if look.location != self._output:
-            self._failure_body = look.body
-            raise failed(self._name, self.failure_location, look.body)
-        content_type = look.content_type
+        if status.location != self._output:
+            self._failure_body = status.body
+            raise failed_error(self._name, self.failure_location, status.body)
+        content_type = status.content_type
         if content_type.lower() in _UNTYPED and _is_one_type(self._accept):
             content_type = self._accept or content_type
-        self._result = (self._decode(look.body, content_type),)
+        self._result = (self._decode(status.body, content_type),)
         return self._result[0]
 
-    def _pause(self, wait: Poller, looks: list[Look]) -> float:
-        pause = wait.pause()
+    def _pause(self, poller: Poller, statuses: list[ObjectStatus]) -> float:
+        pause = poller.pause()
         if pause is None:
-            raise timed_out(
+            raise timeout_error(
                 self._name,
                 output_location=self.output_location,
                 failure_location=self.failure_location,
-                seconds=wait.timeout,
-                looks=looks,
+                seconds=poller.timeout,
+                statuses=statuses,
             )
         return pause
 
     @contextlib.contextmanager
     def _waiting(
-        self,
-        timeout: float | None,
-        progress: bool | None,
-        wake: Callable[[], object],
+        self, timeout: float | None, progress: bool | None, wake: Callable[[], object]
     ) -> Generator[Poller, None, None]:
         seconds = self._time_left() if timeout is None else checked_timeout(timeout)
-        wait = Poller(self._schedule, timeout=seconds, name=self._name, progress=progress)
+        poller = Poller(self._schedule, timeout=seconds, name=self._name, progress=progress)
         self._wakers.add(wake)
         try:
-            yield wait
+            yield poller
         finally:
             self._wakers.discard(wake)
-            wait.close()
+            poller.close()
 
     def _time_left(self) -> float:
-        """Gives the seconds until the job has certainly ended, by clocks that may differ."""
+        """Return the seconds until the job has certainly ended, by clocks that may differ."""
         if self.submitted_at is None:
             return self.time_limit
         passed = (self._schedule.now() - self.submitted_at).total_seconds()

@@ -1,27 +1,41 @@
-"""The Runtime's operations as HTTP, read off botocore's own model.
+"""The Runtime's operations as HTTP requests and responses, read off botocore's own model.
 
-botocore stays the reference: member names, header names, paths and limits are its model's, so a
-new member is there as soon as botocore has it. Requests are tested equal to the ones that
-botocore sends.
+botocore stays the reference. Member names, header names, paths and limits are those of its model,
+so a new member is there as soon as botocore has it. Requests are tested equal to botocore's.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+import botocore.parsers
+from botocore.awsrequest import HeadersDict
 from botocore.utils import percent_encode
 
 from sm_private_client.errors import ConfigurationError, PayloadError
-from sm_private_client.transport.http11 import HttpRequest
+from sm_private_client.transport.http11 import FIRST_ERROR, HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from botocore.model import OperationModel
+    from botocore.model import OperationModel, ServiceModel
 
-__all__ = ["BODY_LIMITS", "RuntimeOperation"]
+    from sm_private_client.transport.http11 import HttpResponse
+
+__all__ = [
+    "BODY_LIMITS",
+    "REQUEST_ID",
+    "OperationResult",
+    "RuntimeModel",
+    "RuntimeOperation",
+    "result_of",
+    "zone_of",
+]
+
+E = TypeVar("E", bound=BaseException)
 
 BODY_LIMITS: Final = {
     "InvokeEndpoint": 25 * 1024 * 1024,
@@ -31,7 +45,27 @@ BODY_LIMITS: Final = {
 """Bytes of ``Body`` (SageMaker developer guide, endpoint quotas; API reference of
 InvokeEndpointAsync). The 6 MB in botocore's model is an older page's and not enforced."""
 
+REQUEST_ID: Final = "x-amzn-requestid"
+"""The header with the service's id of a request."""
+
+_ZONE: Final = "_sm_private_zone"
 _BREAKS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class OperationResult(NamedTuple):
+    """The answer of an operation.
+
+    Attributes:
+        members: The output's members by botocore's names, ``Body`` (bytes) among them.
+        request_id: The service's id of the request, if it sent one.
+        availability_zone: The zone that answered; ``None`` if not known.
+        status: The HTTP status; ``None`` if not known.
+    """
+
+    members: Mapping[str, Any]
+    request_id: str | None
+    availability_zone: str | None = None
+    status: int | None = None
 
 
 class _Member(NamedTuple):
@@ -46,7 +80,7 @@ class _Member(NamedTuple):
     pattern: re.Pattern[str] | None
 
     def text(self, value: object) -> str:
-        """Gives what goes on the wire.
+        """Return the text for the wire.
 
         Raises:
             ConfigurationError: The type or the value is out of the model's limits.
@@ -76,7 +110,7 @@ class _Member(NamedTuple):
             raise self._refused(what, f"at most {self.most:g}")
 
     def _refused(self, what: str, limit: str) -> ConfigurationError:
-        """Makes the error; the value itself may be confidential and stays out of it."""
+        """Return the error; the value may be confidential and stays out of it."""
         return ConfigurationError(
             f"{self.name} {what}; nothing was sent.",
             cause=f"the service's model allows: {limit}." if limit else "",
@@ -106,7 +140,7 @@ class RuntimeOperation:
             for name, member in shape.members.items()
             if "location" in member.serialization
         }
-        self._kept_head = functools.lru_cache(maxsize=256, typed=True)(self._head)
+        self._cached_head = functools.lru_cache(maxsize=256, typed=True)(self._head)
         self._outputs = {
             name: member.serialization["name"].lower()
             for name, member in outputs.members.items()
@@ -114,7 +148,7 @@ class RuntimeOperation:
         }
 
     def head(self, params: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """Return path and headers of a request; the last ones are kept, as calls have few kinds.
+        """Return path and headers of a request; a cache holds the last ones.
 
         Args:
             params: Members by botocore's names, without ``Body``; ``None`` counts as not given.
@@ -123,7 +157,7 @@ class RuntimeOperation:
             ConfigurationError: A member is unknown, missing or out of its limits.
         """
         try:
-            return self._kept_head(*params, *params.values())
+            return self._cached_head(*params, *params.values())
         except TypeError:  # a value that cannot be looked up, which is refused
             return self._head(*params, *params.values())
 
@@ -149,36 +183,26 @@ class RuntimeOperation:
         missing = self._required.difference(names, ("Body",))
         if missing:
             raise ConfigurationError(
-                f"{self.name} needs {', '.join(sorted(missing))}.",
-                remedy="pass it.",
+                f"{self.name} needs {', '.join(sorted(missing))}.", remedy="pass it."
             )
         return path, tuple(headers)
 
     def request(self, params: Mapping[str, Any]) -> HttpRequest:
-        """Gives the whole request.
+        """Return the whole request.
 
         Raises:
             ConfigurationError: See ``head``.
-            PayloadError: ``Body`` is not bytes or too large.
+            PayloadError: See ``checked_body``.
         """
-        rest = {name: value for name, value in params.items() if name != "Body"}
+        rest = dict(params)
+        body = rest.pop("Body", b"")
         path, headers = self.head(rest)
-        return self.prepared(path, headers, params.get("Body", b""))
-
-    def prepared(
-        self, path: str, headers: tuple[tuple[str, str], ...], body: object
-    ) -> HttpRequest:
-        """Gives the request of a head that was made before, with its body.
-
-        Raises:
-            PayloadError: ``body`` is not bytes or too large.
-        """
         return HttpRequest(
             method=self._method, path=path, headers=headers, body=self.checked_body(body)
         )
 
     def checked_body(self, body: object) -> bytes:
-        """Gives the payload as bytes.
+        """Return the payload as bytes.
 
         Raises:
             PayloadError: It is not bytes, or larger than the operation takes.
@@ -200,12 +224,97 @@ class RuntimeOperation:
         return body
 
     def members(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Reads the output members that travel in headers.
+        """Return the output members that travel in headers.
 
         Args:
             headers: By lower-case name.
         """
         return {name: headers[wire] for name, wire in self._outputs.items() if wire in headers}
+
+
+class RuntimeModel:
+    """The three operations, and how their responses become results or the client's own errors.
+
+    Args:
+        model: botocore's model of ``sagemaker-runtime``.
+        exceptions: Returns the ``exceptions`` of a client; called at the first error.
+    """
+
+    def __init__(self, model: ServiceModel, exceptions: Callable[[], Any]) -> None:
+        self.invoke = RuntimeOperation(model.operation_model("InvokeEndpoint"))
+        self.invoke_async = RuntimeOperation(model.operation_model("InvokeEndpointAsync"))
+        self.stream = RuntimeOperation(model.operation_model("InvokeEndpointWithResponseStream"))
+        self._exceptions = exceptions
+        self._model = model
+        self._parser = botocore.parsers.create_parser("rest-json")
+
+    def result(self, operation: RuntimeOperation, response: HttpResponse) -> OperationResult:
+        """Return the result from a response that has come whole.
+
+        Raises:
+            ClientError: The service answered with an error; the client's own class.
+        """
+        if response.status >= FIRST_ERROR:
+            error = self._error(operation, response)
+            vars(error)[_ZONE] = response.availability_zone
+            raise error
+        if operation is self.invoke_async:  # one member of it travels in the body
+            members = dict(result_of(self._parsed(operation, response, response.body)).members)
+        else:
+            members = {**operation.members(response.headers), "Body": response.body}
+        return OperationResult(
+            members=members,
+            request_id=response.headers.get(REQUEST_ID),
+            availability_zone=response.availability_zone,
+            status=response.status,
+        )
+
+    def exception(self, operation: RuntimeOperation, parsed: dict[str, Any]) -> Exception:
+        """Return the client's own exception for an error response as botocore parses it."""
+        code = parsed.get("Error", {}).get("Code")
+        error: Exception = self._exceptions().from_code(code)(parsed, operation.name)
+        return error
+
+    def _error(self, operation: RuntimeOperation, response: HttpResponse) -> Exception:
+        """Return the exception of a boto3 client for an error response.
+
+        If botocore's parser cannot read the body, on which boto3 fails with an ``AttributeError``
+        or the like, the body is the error's message.
+        """
+        try:
+            parsed = self._parsed(operation, response, response.body)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            message = json.dumps({"message": response.body.decode("utf-8", "replace")})
+            parsed = self._parsed(operation, response, message.encode())
+        return self.exception(operation, parsed)
+
+    def _parsed(
+        self, operation: RuntimeOperation, response: HttpResponse, body: bytes
+    ) -> dict[str, Any]:
+        raw = {"status_code": response.status, "headers": HeadersDict(response.headers)}
+        raw["body"] = body
+        parsed: dict[str, Any] = self._parser.parse(raw, operation.output_shape)
+        code = parsed.get("Error", {}).get("Code")
+        shape = self._model.shape_for_error_code(code) if code else None
+        if shape is not None:  # such as ModelError, which has members of its own
+            parsed.update(self._parser.parse(raw, shape))
+        return parsed
+
+
+def result_of(output: dict[str, Any], body: bytes | None = None) -> OperationResult:
+    """Return the result from what a boto3 client returns, whose ``Body`` was read."""
+    metadata = output.pop("ResponseMetadata", {})
+    return OperationResult(
+        members=output if body is None else {**output, "Body": body},
+        request_id=metadata.get("RequestId"),
+        status=metadata.get("HTTPStatusCode"),
+    )
+
+
+def zone_of(error: BaseException) -> str | None:
+    """Return the zone that a service's error came from; ``None`` if not known."""
+    zone: str | None = getattr(error, _ZONE, None)
+    return zone
 
 
 def _member(name: str, shape: Any) -> _Member:  # noqa: ANN401 - botocore's model
@@ -222,7 +331,7 @@ def _member(name: str, shape: Any) -> _Member:  # noqa: ANN401 - botocore's mode
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:
-    """Translates the model's Java patterns; one that Python cannot read is left to the service."""
+    """Translate a Java pattern of the model; leave one that Python cannot read to the service."""
     if text is None:
         return None
     for java, python in ((r"\p{ASCII}", r"[\x00-\x7f]"), (r"[\p{Print}]", r"[\x20-\x7e]")):

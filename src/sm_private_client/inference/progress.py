@@ -1,62 +1,31 @@
-"""A progress display, where there is someone to see it and something to show it with."""
+"""Progress displays, with tqdm or rich, if there is someone to see them."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 __all__ = ["Progress", "progress_for"]
 
 
-class Progress(Protocol):
-    """Shows how far a run is."""
+class Progress(NamedTuple):
+    """A display of how far a run is.
 
-    def advance(self) -> None:
-        """Counts one more item."""
-        ...
+    Attributes:
+        advance: Counts one more item.
+        close: Ends the display; calling it again does nothing.
+    """
 
-    def close(self) -> None:
-        """Ends the display; calling it again does nothing."""
-        ...
-
-
-class _Silent:
-    def advance(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class _Tqdm:
-    def __init__(self, tqdm: Any, name: str, total: int | None, stream: TextIO) -> None:  # noqa: ANN401 - an optional module
-        self._bar = tqdm.tqdm(desc=name, total=total, unit="item", file=stream)
-
-    def advance(self) -> None:
-        self._bar.update()
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-class _Rich:
-    def __init__(self, rich: Any, console: Any, name: str, total: int | None) -> None:  # noqa: ANN401 - as above
-        columns = (*rich.Progress.get_default_columns(), rich.MofNCompleteColumn())
-        self._bar = rich.Progress(*columns, console=console)
-        self._task = self._bar.add_task(name, total=total)
-        self._bar.start()
-
-    def advance(self) -> None:
-        self._bar.advance(self._task)
-
-    def close(self) -> None:
-        self._bar.stop()
+    advance: Callable[[], object]
+    close: Callable[[], object]
 
 
 def progress_for(
@@ -66,32 +35,38 @@ def progress_for(
     total: int | None,
     stream: TextIO | None = None,
 ) -> Progress:
-    """Makes the display that an argument ``progress`` asks for: tqdm's if present, else rich's.
+    """Return the display for an argument ``progress``: tqdm's if it is installed, else rich's.
 
     Args:
-        progress: ``None`` shows one where standard error is a terminal, or in a notebook, and
-            tqdm or rich is there; ``True`` shows one in any case; ``False`` never.
+        progress: ``None`` shows one on a terminal (standard error) or in a notebook if tqdm or
+            rich is installed; ``True`` always shows one; ``False`` never.
         name: What is under way.
-        total: How many items there are, ``None`` where that is not known.
-        stream: Where it goes; standard error where not given.
+        total: The number of items; ``None`` if not known.
+        stream: Where it is shown; standard error by default.
 
     Raises:
-        MissingExtraError: ``True``, and neither tqdm nor rich is there.
+        MissingExtraError: ``True``, and neither tqdm nor rich is installed.
     """
-    shown_on = stream or sys.stderr
+    stream = stream or sys.stderr
+    silent = Progress(lambda: None, lambda: None)
     notebook = _is_notebook()
-    if progress is False or (progress is None and not (notebook or _is_terminal(shown_on))):
-        return _Silent()
+    if progress is False or (progress is None and not (notebook or _is_terminal(stream))):
+        return silent
     tqdm = _module("tqdm.auto" if notebook else "tqdm")
     if tqdm is not None:
-        return _Tqdm(tqdm, name, total, shown_on)
+        bar = tqdm.tqdm(desc=name, total=total, unit="item", file=stream)
+        return Progress(bar.update, bar.close)
     rich, consoles = _module("rich.progress"), _module("rich.console")
     if rich is not None and consoles is not None:
-        console = consoles.Console() if notebook else consoles.Console(file=shown_on)
-        return _Rich(rich, console, name, total)
+        console = consoles.Console() if notebook else consoles.Console(file=stream)
+        columns = (*rich.Progress.get_default_columns(), rich.MofNCompleteColumn())
+        bar = rich.Progress(*columns, console=console)
+        task = bar.add_task(name, total=total)
+        bar.start()
+        return Progress(functools.partial(bar.advance, task), bar.stop)
     if progress:
         raise MissingExtraError("A progress display", extra="cli")
-    return _Silent()
+    return silent
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -1,7 +1,7 @@
-"""Retrier: calls a function again as a policy says, and raises its last real error.
+"""Retrier: a function called again as a policy says, until it succeeds or its last error is raised.
 
 Built on tenacity, which is entered (and imported) only after a first failure that is to be
-retried. The decision itself is ``_RetryState.goes_on_after``, one for plain and asynchronous calls.
+retried. ``_RetryState.goes_on_after`` decides for synchronous and asynchronous calls alike.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from botocore.exceptions import ClientError
 
 from sm_private_client.inference.retry_policy import SUCCESS_GAIN, RetryPolicy, RetryQuota
-from sm_private_client.inference.retry_rules import requested_wait
+from sm_private_client.inference.retry_rules import classify, describe, requested_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sm_private_client.inference.retry_rules import RetryDecision
+    from sm_private_client.inference.retry_rules import RetryRule
 
 __all__ = ["Retrier", "attempts_made"]
 
 T = TypeVar("T")
 
 _SHORTEST: Final = 0.001
-"""Seconds; what an attempt gets where a sleep overslept: sockets take no time-out of 0."""
+"""Seconds for an attempt after a sleep that took too long: sockets take no time-out of 0."""
 
 _ATTEMPTS: Final = "_sm_private_attempts"
 
@@ -36,18 +36,18 @@ _logger = logging.getLogger(__name__)
 
 
 class Retrier:
-    """Calls functions, and again where they fail and the policy says so; safe between threads.
+    """Calls functions, and again if they fail and the policy says so; safe between threads.
 
-    The functions make one attempt each: they are given the seconds that it may take (``None``:
-    no limit) and raise botocore's errors. A function that opens a stream ends with the stream's
-    begin, so that a stream that has begun is never asked for again.
+    A function makes one attempt: it is given the seconds that it may take (``None`` for no limit)
+    and raises botocore's errors. A function that opens a stream returns at the stream's start, so
+    that a stream that has begun is never asked for again.
 
     Args:
         policy: ``RetryPolicy()`` by default.
         quota: Shared by the retriers of a session; one of its own by default.
-        sleep: Waits, given seconds.
-        async_sleep: The same for ``call_async``; tenacity's by default, which is the event loop's.
-        random: Gives numbers from 0 to 1, for the waits' jitter.
+        sleep: Sleeps for seconds.
+        async_sleep: The same for ``call_async``; by default tenacity's, which is the event loop's.
+        random: Returns numbers from 0 to 1, for the waits' jitter.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch, for ``Retry-After`` with a date.
     """
@@ -79,29 +79,29 @@ class Retrier:
         function: Callable[[float | None], T],
         *,
         timeout: float | None = None,
-        on_failure: Callable[[RetryDecision], object] | None = None,
+        on_failure: Callable[[BaseException], object] | None = None,
     ) -> tuple[T, int]:
-        """Calls a function until it succeeds or is not to be tried again.
+        """Call a function until it succeeds or is not to be tried again.
 
         Args:
             function: One attempt; it is given the seconds that it may take.
             timeout: Seconds for one attempt; the policy's deadline can make it less.
-            on_failure: Told each failed attempt's verdict, before any wait.
+            on_failure: Takes the error of each failed attempt, before any wait.
 
         Returns:
-            What the function returned, and the number of attempts made.
+            The function's value, and the number of attempts.
 
         Raises:
-            Exception: The very error that the last attempt raised, with the attempts as its
-                notes; ``attempts_made`` counts them.
+            Exception: The very error of the last attempt, with the attempts as its notes;
+                ``attempts_made`` counts them.
             BaseException: KeyboardInterrupt and its like, at once.
         """
         began = self.clock()
         try:
             value = function(_lesser(timeout, self.policy.deadline))
         except Exception as error:
-            course = _RetryState(self, began=began, timeout=timeout, on_failure=on_failure)
-            if not course.goes_on_after(error):
+            state = _RetryState(self, began=began, timeout=timeout, on_failure=on_failure)
+            if not state.goes_on_after(error):
                 raise
         else:
             self.quota.release(SUCCESS_GAIN)
@@ -110,30 +110,30 @@ class Retrier:
         from tenacity import Retrying  # noqa: PLC0415 - see module
 
         def attempt() -> T:
-            course.enter()
-            return function(course.allowance())
+            state.enter()
+            return function(state.time_left())
 
         try:
-            value = Retrying(**course.strategies(self._sleep))(attempt)
+            value = Retrying(**state.strategies(self._sleep))(attempt)
         except BaseException as error:
-            course.count_on(error)
+            state.count_on(error)
             raise
-        return value, course.succeeded()
+        return value, state.succeeded()
 
     async def call_async(
         self,
         function: Callable[[float | None], Awaitable[T]],
         *,
         timeout: float | None = None,
-        on_failure: Callable[[RetryDecision], object] | None = None,
+        on_failure: Callable[[BaseException], object] | None = None,
     ) -> tuple[T, int]:
-        """Does what ``call`` does, for a coroutine function; a cancelled call ends at once."""
+        """Do the same for a coroutine function; a call that is cancelled ends at once."""
         began = self.clock()
         try:
             value = await function(_lesser(timeout, self.policy.deadline))
         except Exception as error:
-            course = _RetryState(self, began=began, timeout=timeout, on_failure=on_failure)
-            if not course.goes_on_after(error):
+            state = _RetryState(self, began=began, timeout=timeout, on_failure=on_failure)
+            if not state.goes_on_after(error):
                 raise
         else:
             self.quota.release(SUCCESS_GAIN)
@@ -142,19 +142,19 @@ class Retrier:
         from tenacity import AsyncRetrying  # noqa: PLC0415 - see module
 
         async def attempt() -> T:
-            course.enter()
-            return await function(course.allowance())
+            state.enter()
+            return await function(state.time_left())
 
         try:
-            value = await AsyncRetrying(**course.strategies(self._async_sleep))(attempt)
+            value = await AsyncRetrying(**state.strategies(self._async_sleep))(attempt)
         except BaseException as error:
-            course.count_on(error)
+            state.count_on(error)
             raise
-        return value, course.succeeded()
+        return value, state.succeeded()
 
 
 def attempts_made(error: BaseException) -> int:
-    """Gives how many attempts ended in an error that a ``Retrier`` raised."""
+    """Return the number of attempts that ended in an error of a ``Retrier``."""
     return int(getattr(error, _ATTEMPTS, 1))
 
 
@@ -163,7 +163,7 @@ class _FailedBefore(Exception):  # noqa: N818 - a signal to tenacity that nobody
 
 
 class _RetryState:
-    """One call that has failed: what happened so far, whether it goes on, and when."""
+    """One call that has failed: its history, if it goes on, and when."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _RetryState:
         *,
         began: float,
         timeout: float | None,
-        on_failure: Callable[[RetryDecision], object] | None,
+        on_failure: Callable[[BaseException], object] | None,
     ) -> None:
         self._retrier = retrier
         self._policy = retrier.policy
@@ -186,7 +186,7 @@ class _RetryState:
         self._entered = False
 
     def strategies(self, sleep: Callable[[float], object] | None) -> dict[str, Any]:
-        """Gives tenacity's arguments; what it is not told to retry it raises as it is."""
+        """Return tenacity's arguments; it raises as it is what it is not told to retry."""
         from tenacity import retry_if_exception  # noqa: PLC0415 - see module
 
         return {
@@ -196,43 +196,40 @@ class _RetryState:
         }
 
     def enter(self) -> None:
-        """Lets tenacity's first attempt stand for the one that has failed: it starts waiting."""
+        """Start an attempt; tenacity's first stands for the one that failed: it starts waiting."""
         if not self._entered:
             self._entered = True
             raise _FailedBefore
         self._attempts += 1
 
     def count_on(self, error: BaseException) -> None:
-        """Notes the attempts on what ended the call, also on what ended it within a wait."""
+        """Set the number of attempts on what ended the call, or ended it within a wait."""
         vars(error)[_ATTEMPTS] = self._attempts
 
-    def allowance(self) -> float | None:
-        """Gives the seconds that the next attempt may take."""
+    def time_left(self) -> float | None:
+        """Return the seconds that the next attempt may take."""
         if self._policy.deadline is None:
             return self._timeout
         return _lesser(self._timeout, max(self._left(), _SHORTEST))
 
     def succeeded(self) -> int:
-        """Gives back the last retry's tokens; returns the number of attempts made."""
+        """Return the last retry's tokens to the quota, and the number of attempts."""
         self._retrier.quota.release(self._cost)
         return self._failures + 1
 
     def goes_on_after(self, error: Exception) -> bool:
-        """Decides whether there is a next attempt; if not, the error gets its notes."""
-        # Here, as tenacity: most processes see no failure.
-        from sm_private_client.inference.retry_rules import classify, describe  # noqa: PLC0415
-
+        """Return True if there is a next attempt; if not, the error has its notes."""
         self._failures += 1
         waited = f" after {round(self._wait, 2):g} s" if self._failures > 1 else ""
         self._history.append(f"attempt {self._failures}{waited}: {describe(error)}")
-        verdict = classify(error, self._policy)
+        rule = classify(error)
         if self._on_failure is not None:
-            self._on_failure(verdict)
-        reason = self._reason_to_stop(error, verdict)
+            self._on_failure(error)
+        reason = self._reason_to_stop(error, rule)
         if reason is None:
             _logger.debug("%s; again in %.3f s", self._history[-1], self._wait)
             return True
-        self._record(error, reason, worth_notes=verdict.row.retried != "no")
+        self._record(error, reason, worth_notes=rule.retried != "no")
         return False
 
     def _goes_on(self, error: BaseException) -> bool:
@@ -240,29 +237,29 @@ class _RetryState:
             return True
         return isinstance(error, Exception) and self.goes_on_after(error)
 
-    def _reason_to_stop(self, error: Exception, verdict: RetryDecision) -> str | None:
-        """Gives what stands against a next attempt; ``None``: nothing, its wait is set, paid."""
+    def _reason_to_stop(self, error: Exception, rule: RetryRule) -> str | None:
+        """Return what speaks against a next attempt; after ``None`` its wait is set and paid."""
         retrier, policy = self._retrier, self._policy
-        if not verdict.retry:
-            return verdict.why
+        if not rule.allows(error, policy):
+            return rule.why
         if self._failures >= policy.attempts:
             return f"RetryPolicy.attempts is {policy.attempts}"
-        asked = requested_wait(error, now=retrier.wall_clock())
-        wait = max(policy.backoff(self._failures, draw=retrier.random()), asked or 0.0)
+        requested = requested_wait(error, now=retrier.wall_clock())
+        wait = max(policy.backoff(self._failures, draw=retrier.random()), requested or 0.0)
         left = self._left()
         if wait >= left:
-            who = "the service asks for" if asked == wait else "the next attempt needs"
+            who = "the service asks for" if requested == wait else "the next attempt needs"
             return (
                 f"{who} a wait of {round(wait, 2):g} s, and {round(max(left, 0.0), 2):g} s are "
                 "left of RetryPolicy.deadline"
             )
-        if not retrier.quota.acquire(verdict.row.cost):
+        if not retrier.quota.acquire(rule.cost):
             return "too many calls fail, and the retry quota is used up"
-        self._wait, self._cost = wait, verdict.row.cost
+        self._wait, self._cost = wait, rule.cost
         return None
 
     def _left(self) -> float:
-        """Gives the seconds left; without a deadline, the longest that can be slept."""
+        """Return the seconds left; without a deadline, the longest that can be slept."""
         if self._policy.deadline is None:
             return threading.TIMEOUT_MAX
         return self._policy.deadline - (self._retrier.clock() - self._began)

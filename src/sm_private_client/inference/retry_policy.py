@@ -1,14 +1,14 @@
-"""RetryPolicy: how often, how long and after what a call is tried again."""
+"""RetryPolicy and RetryQuota: the limits of retries, of one call and of all together."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.routing.deadlines import ForkableLock
 
 __all__ = [
     "CAPACITY",
@@ -24,31 +24,43 @@ MODEL_STATUSES: Final = frozenset({0, 502, 503, 504, 507})
 """A model's own statuses after which it may do better: no answer (0), a server in front of it that
 found no worker (502, 503), its time-out (504), no memory for this request now (507)."""
 
+CAPACITY: Final = 500
+"""Tokens of a quota at the start and at most (botocore's ``RetryQuota``)."""
+
+RETRY_COST: Final = 5
+"""Tokens for a retry (botocore's standard mode up to 1.43; 1.44 takes 14, or 5 if it is throttled,
+since it waits less between attempts than this package does)."""
+
+TIMEOUT_COST: Final = 10
+"""Tokens for a retry after a time-out (botocore's standard mode up to 1.43)."""
+
+SUCCESS_GAIN: Final = 1
+"""Tokens that a call returns if it succeeds at once; others return those of their last retry."""
+
 _STATUSES: Final = range(600)
 _DOUBLINGS: Final = 64  # 2.0 to the power of more would end in an OverflowError, not in wait_max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """Says how often, how long and after what a call is tried again.
+    """How often, how long and after what a call is tried again.
 
-    ``RetryPolicy(attempts=1)`` never tries again. What else is retried, and what never is, stands
-    in ``retry_table.TABLE`` and in docs/retries.md. Policies compare, hash and pickle by value.
+    ``RetryPolicy(attempts=1)`` never tries again. ``retry_rules.RULES`` and docs/retries.md have
+    what is retried and what never is. Policies compare, hash and pickle by value.
 
     Attributes:
-        attempts: How often a call is tried, the first time included.
-        deadline: Seconds for all attempts and the waits between them; ``None`` sets no limit. By
+        attempts: The number of attempts, the first included.
+        deadline: Seconds for all attempts and the waits between them; ``None`` for no limit. By
             default 300: four attempts of 70 s, the longest that InvokeEndpoint takes (60 s for
-            the model; AWS says to wait 70 s for the socket), and their waits. Each attempt's
-            time-out is what is left of it, where that is less than its own.
+            the model; AWS says to wait 70 s for the socket), and their waits. The time-out of
+            each attempt is its own or what is left of the deadline, whichever is less.
         wait_initial: Seconds; the wait after the first failure is drawn from 0 to this, the next
             from 0 to twice this, and so on (exponential, full jitter).
         wait_max: Seconds; no wait is drawn from more. Only ``Retry-After`` can ask for more.
             By default 20, as in botocore's standard mode.
-        safe_to_repeat: Whether the model may be called twice for one call: then read time-outs
-            and connections that closed after the request went out are retried, too.
-        model_statuses: A ModelError is retried where its OriginalStatusCode is one of these;
-            empty: never.
+        safe_to_repeat: The model may be called twice for one call: read time-outs and connections
+            that closed after the request went out are retried, too.
+        model_statuses: A ModelError is retried if its OriginalStatusCode is one of these.
 
     Raises:
         ConfigurationError: A value is of the wrong type or out of range.
@@ -90,10 +102,10 @@ class RetryPolicy:
         object.__setattr__(self, "model_statuses", frozenset(statuses))
 
     def backoff(self, failures: int, *, draw: float) -> float:
-        """Gives the seconds to wait after so many failures of a call.
+        """Return the seconds to wait after a failed attempt.
 
         Args:
-            failures: 1 after the first.
+            failures: The failures of the call so far, at least 1.
             draw: A random number from 0 to 1.
         """
         longest = self.wait_initial * 2.0 ** min(failures - 1, _DOUBLINGS)
@@ -114,25 +126,11 @@ def _refused(name: str, value: object, remedy: str) -> ConfigurationError:
     return ConfigurationError(f"RetryPolicy({name}={value!r}) cannot be used.", remedy=f"{remedy}.")
 
 
-CAPACITY: Final = 500
-"""Tokens that a quota starts with and never exceeds (botocore's ``RetryQuota``)."""
-
-RETRY_COST: Final = 5
-"""Tokens that a retry costs (botocore's standard mode up to 1.43; 1.44 takes 14, or 5 where it is
-throttled, since it waits less between attempts than this package does)."""
-
-TIMEOUT_COST: Final = 10
-"""Tokens that a retry after a time-out costs (botocore's standard mode up to 1.43)."""
-
-SUCCESS_GAIN: Final = 1
-"""Tokens that a call gives back that succeeded at once; others give back their last retry's."""
-
-
 class RetryQuota:
-    """Gives tokens to retries until none are left; shared by threads and by predictors.
+    """Tokens for retries, shared by threads and by predictors.
 
-    When a service fails for everybody, the first hundred retries empty it; from then on each call
-    is tried once, until enough calls succeed again.
+    If a service fails for everybody, the first hundred retries empty it. From then on each call is
+    tried once, until enough calls succeed again.
 
     Args:
         capacity: Tokens at the start and at most.
@@ -141,7 +139,7 @@ class RetryQuota:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._available = capacity
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
 
     def __repr__(self) -> str:
         return f"RetryQuota(available={self._available}, capacity={self._capacity})"
@@ -152,7 +150,7 @@ class RetryQuota:
         return self._available
 
     def acquire(self, tokens: int) -> bool:
-        """Takes tokens, all or none, and says whether it could; never waits for any."""
+        """Take tokens, all or none, without waiting; return True if they were there."""
         with self._lock:
             if tokens > self._available:
                 return False
@@ -160,8 +158,8 @@ class RetryQuota:
             return True
 
     def release(self, tokens: int) -> None:
-        """Gives tokens back; what is above the capacity is lost."""
+        """Return tokens; those above the capacity are lost."""
         if self._available == self._capacity:
-            return  # every call that succeeds comes here: where nothing failed, it takes no lock
+            return  # every call that succeeds comes here: if nothing failed, it takes no lock
         with self._lock:
             self._available = min(self._capacity, self._available + tokens)

@@ -1,6 +1,6 @@
-"""S3 as asynchronous inference needs it: put an input, look for an object.
+"""S3 as asynchronous inference needs it: put an input, check if an object is there.
 
-These calls go where the S3 client that was given goes; only a sealed session judges them.
+These calls go where the S3 client goes; only a sealed session judges their addresses.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.retry_policy import RetryPolicy
-from sm_private_client.routing.urls import redacted
+from sm_private_client.inference.retry_rules import classify, describe
+from sm_private_client.privatelink.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["S3_CONFIG", "Look", "S3Location", "S3Objects", "checked_extra_args"]
+    from sm_private_client.types import BotoClient
+
+__all__ = ["S3_CONFIG", "ObjectStatus", "S3Location", "S3Objects", "checked_extra_args"]
 
 S3_CONFIG: Final = Config(
     connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}
 )
-"""For S3 clients made here: a look at a network that is gone ends within seconds."""
+"""For S3 clients made here: a check over a network that is gone ends within seconds."""
 
 _LOCATION: Final = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{2,254})(?:/(.*))?")
 """Amazon S3 user guide, "General purpose bucket naming rules", old buckets included."""
@@ -57,12 +60,12 @@ class S3Location:
 
     @classmethod
     def parse(cls, text: str, *, name: str, needs_key: bool = True) -> S3Location:
-        """Reads ``s3://bucket/key``.
+        """Return the location of ``s3://bucket/key``.
 
         Args:
             text: The location.
             name: The argument that it is from, for the error.
-            needs_key: Whether it must name an object.
+            needs_key: It must name an object.
 
         Raises:
             ConfigurationError: It is not of that form.
@@ -78,51 +81,50 @@ class S3Location:
         return cls(bucket=found[1], key=key)
 
     def below(self, name: str) -> S3Location:
-        """Gives the location of an object under this prefix."""
+        """Return the location of an object under this prefix."""
         separator = "" if not self.key or self.key.endswith("/") else "/"
         return S3Location(bucket=self.bucket, key=f"{self.key}{separator}{name}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """What one look for an object saw.
+class ObjectStatus:
+    """The result of one check for an object.
 
     Attributes:
-        location: Where it looked.
+        location: The object.
         state: ``found``; ``absent``; ``denied``, S3 answered 403; ``unreachable``, S3 did not
             answer, or asked to come again.
-        body: The object, where it was found and read.
-        content_type: The object's, where it was found.
-        why: The error in a few words, where it was denied or unreachable.
+        body: The object, if it was found and read.
+        content_type: The object's, if it was found.
+        reason: The error in a few words, if it was denied or unreachable.
     """
 
     location: S3Location
     state: Literal["found", "absent", "denied", "unreachable"]
     body: bytes = field(default=b"", repr=False)
     content_type: str = ""
-    why: str = ""
+    reason: str = ""
 
 
 class S3Objects:
-    """Puts and finds objects with one S3 client a process; safe between threads.
+    """Objects in S3, reached with one client a process; safe between threads.
 
     It pickles without the client: the factory is pickled, or the given client's region and
-    endpoint URL, and what unpickles it makes a client on first use with the credentials that it
-    has there. A forked child closes the connections that it got from its parent before it uses
-    the client.
+    endpoint URL. The process that unpickles it makes a client on first use, with the credentials
+    that it has there. A forked child closes its parent's connections before it uses the client.
 
     Args:
         source: A boto3 S3 client, or a function that makes one, called on first use.
     """
 
-    def __init__(self, source: Any) -> None:  # noqa: ANN401 - boto3's clients are made at run time
-        self._make: Callable[[], Any] | None = source if callable(source) else None
-        self._client: Any = None if callable(source) else source
+    def __init__(self, source: BotoClient) -> None:
+        self._make: Callable[[], BotoClient] | None = source if callable(source) else None
+        self._client: BotoClient = None if callable(source) else source
         self._begin()
 
     @classmethod
     def of_session(cls, session: boto3.session.Session | None = None) -> S3Objects:
-        """Uses the S3 client that a session makes; boto3's defaults where none is given."""
+        """Use the S3 client of a session, boto3's default session if none is given."""
         return cls(functools.partial(_client_of, session))
 
     def __repr__(self) -> str:
@@ -132,19 +134,21 @@ class S3Objects:
         make = self._make
         if make is None:
             meta = self._client.meta
-            make = functools.partial(_client_again, meta.region_name, meta.endpoint_url)
+            make = functools.partial(
+                _client_of, None, region_name=meta.region_name, endpoint_url=meta.endpoint_url
+            )
         return S3Objects, (make,)
 
-    def look(self, location: S3Location, *, read: bool) -> Look:
-        """Looks for an object once.
+    def check(self, location: S3Location, *, read: bool) -> ObjectStatus:
+        """Check once if an object is there.
 
-        403 is ``denied`` and no error, because S3 answers it for an object that is not there
-        where ``s3:ListBucket`` is missing. Only what KMS denies is an error at once: it is asked
-        for objects that are there.
+        403 is ``denied`` and no error: without ``s3:ListBucket``, S3 answers it for an object
+        that is not there. Only what KMS denies is an error at once: it is asked for objects that
+        are there.
 
         Args:
-            location: Which object.
-            read: Whether its body is read, or only its being there matters.
+            location: The object.
+            read: Read its body, too.
 
         Raises:
             ClientError: S3 answered with an error that waiting does not mend, ``NoSuchBucket``
@@ -154,16 +158,16 @@ class S3Objects:
         # GetObject, not HeadObject: an answer without a body cannot tell a missing bucket from a
         # missing object.
         try:
-            answer = self._get().get_object(Bucket=location.bucket, Key=location.key)
-            with contextlib.closing(answer["Body"]) as body:
-                held = body.read() if read else b""
+            response = self._get().get_object(Bucket=location.bucket, Key=location.key)
+            with contextlib.closing(response["Body"]) as stream:
+                body = stream.read() if read else b""
         except (ClientError, BotoCoreError) as error:
-            return _no_object(location, error)
-        return Look(
+            return _status_of(location, error)
+        return ObjectStatus(
             location=location,
             state="found",
-            body=held,
-            content_type=answer.get("ContentType", ""),
+            body=body,
+            content_type=response.get("ContentType", ""),
         )
 
     def put(
@@ -174,21 +178,21 @@ class S3Objects:
         content_type: str | None,
         extra_args: Mapping[str, Any],
     ) -> None:
-        """Writes an object.
+        """Write an object.
 
         Raises:
             ClientError, BotoCoreError: As S3's PutObject.
         """
-        given = {"ContentType": content_type} if content_type else {}
+        typed = {"ContentType": content_type} if content_type else {}
         self._get().put_object(
-            Bucket=location.bucket, Key=location.key, Body=body, **given, **extra_args
+            Bucket=location.bucket, Key=location.key, Body=body, **typed, **extra_args
         )
 
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def _get(self) -> Any:  # noqa: ANN401
+    def _get(self) -> BotoClient:
         if self._process != os.getpid():
             self._begin()  # the parent's lock may have been held when it forked
             if self._client is not None:
@@ -200,16 +204,15 @@ class S3Objects:
 
 
 def checked_extra_args(extra_args: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Gives the arguments for uploads, as boto3's ``ExtraArgs`` has them.
+    """Return the arguments for uploads, as boto3's ``ExtraArgs`` has them.
 
     Raises:
         ConfigurationError: boto3 does not know one, or it is decided by the input itself.
     """
     from boto3.s3.transfer import S3Transfer  # noqa: PLC0415 - every predictor loads this module
 
-    given = dict(extra_args or {})
     allowed = sorted(set(S3Transfer.ALLOWED_UPLOAD_ARGS) - _OWNED_ARGS)
-    for name in given:
+    for name in extra_args or {}:
         if name not in allowed:
             raise ConfigurationError(
                 f"extra_args has {name!r}; nothing was sent.",
@@ -218,30 +221,23 @@ def checked_extra_args(extra_args: Mapping[str, Any] | None) -> dict[str, Any]:
                 else "boto3's S3Transfer.ALLOWED_UPLOAD_ARGS does not have it.",
                 remedy=f"use some of {', '.join(allowed)}.",
             )
-    return given
+    return dict(extra_args or {})
 
 
-def _no_object(location: S3Location, error: ClientError | BotoCoreError) -> Look:
-    """Says what an error of GetObject means, or raises it."""
-    # Here: every predictor loads this module, and few read an object that is not there.
-    from sm_private_client.inference.retry_rules import classify, describe  # noqa: PLC0415
-
+def _status_of(location: S3Location, error: ClientError | BotoCoreError) -> ObjectStatus:
+    """Return the status that an error of GetObject means, or raise the error."""
+    rule = classify(error)
     if isinstance(error, ClientError):
         known = error.response.get("Error", {})
         if known.get("Code") in _ABSENT:
-            return Look(location=location, state="absent")
-        if classify(error).name == "not-permitted" and "kms:" not in known.get("Message", ""):
-            return Look(location=location, state="denied", why=describe(error))
-    if classify(error, _READING).retry:
-        return Look(location=location, state="unreachable", why=describe(error))
+            return ObjectStatus(location=location, state="absent")
+        if rule.name == "not-permitted" and "kms:" not in known.get("Message", ""):
+            return ObjectStatus(location=location, state="denied", reason=describe(error))
+    if rule.allows(error, _READING):
+        return ObjectStatus(location=location, state="unreachable", reason=describe(error))
     raise error
 
 
-def _client_of(session: boto3.session.Session | None) -> Any:  # noqa: ANN401
+def _client_of(session: boto3.session.Session | None, **options: str) -> BotoClient:
     make: Any = (session or boto3.session.Session()).client
-    return make("s3", config=S3_CONFIG)
-
-
-def _client_again(region_name: str, endpoint_url: str) -> Any:  # noqa: ANN401
-    make: Any = boto3.session.Session().client
-    return make("s3", region_name=region_name, endpoint_url=endpoint_url, config=S3_CONFIG)
+    return make("s3", config=S3_CONFIG, **options)

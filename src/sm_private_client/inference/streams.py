@@ -1,12 +1,10 @@
-"""ResponseStream: a response stream as bytes, text, lines, JSON values or Server-Sent Events."""
+"""Response streams as bytes, text, lines, JSON values or Server-Sent Events."""
 
 from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-from botocore.exceptions import HTTPClientError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sm_private_client.errors import StreamError
 from sm_private_client.inference.decoders import (
@@ -16,57 +14,28 @@ from sm_private_client.inference.decoders import (
     ServerSentEventDecoder,
     TextDecoder,
 )
-from sm_private_client.inference.eventstream import PayloadPartDecoder
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-    from types import TracebackType
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from typing_extensions import Self
 
     from sm_private_client.inference.decoders import Decoder, ServerSentEvent
-    from sm_private_client.inference.invokers import StreamAnswer
-    from sm_private_client.transport.async_direct import AsyncHttpStream
+    from sm_private_client.inference.invokers import AsyncStreamSource, StreamHead, StreamSource
 
-__all__ = [
-    "AsyncResponseStream",
-    "AsyncStreamAnswer",
-    "AsyncStreamSource",
-    "ResponseStream",
-    "StreamHead",
-    "StreamRecord",
-]
+__all__ = ["AsyncResponseStream", "ResponseStream", "StreamRecord"]
 
 T = TypeVar("T")
 
 
-class StreamHead(Protocol):
-    """What is known of a response stream once it has begun; ``StreamAnswer`` is one."""
-
-    @property
-    def members(self) -> Mapping[str, Any]:
-        """The output's members by botocore's names, without ``Body``."""
-        ...
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id of the request."""
-        ...
-
-    @property
-    def availability_zone(self) -> str | None:
-        """The zone that answers."""
-        ...
-
-
 class StreamRecord:
-    """What a stream says of itself, and what was counted; synchronous or not.
+    """The head of a stream, and what was counted while it was read; synchronous or not.
 
     Args:
         head: What is known of the stream.
         started: When the request was sent, by ``clock``; now by default.
-        clock: Gives seconds that only grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -82,46 +51,46 @@ class StreamRecord:
         self._time_to_first_byte: float | None = None
         self._parts_received = 0
         self._bytes_received = 0
-        self._read_by: str | None = None
+        self._reader: str | None = None
 
     @property
     def content_type(self) -> str | None:
-        """The MIME type of what the model streams, ``None`` where it gave none."""
+        """The MIME type of the payload, if the service sent one."""
         return self._head.members.get("ContentType")
 
     @property
     def invoked_production_variant(self) -> str | None:
-        """The variant that answers, ``None`` where the service did not say."""
+        """The variant that answers, if the service sent it."""
         return self._head.members.get("InvokedProductionVariant")
 
     @property
     def custom_attributes(self) -> str | None:
-        """What the model said besides the payload, ``None`` where nothing."""
+        """What the model returned besides the payload."""
         return self._head.members.get("CustomAttributes")
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, ``None`` where it gave none."""
+        """The service's id of the request, if it sent one."""
         return self._head.request_id
 
     @property
     def availability_zone(self) -> str | None:
-        """The zone that answers, ``None`` where not known."""
+        """The zone that answers; ``None`` if not known."""
         return self._head.availability_zone
 
     @property
     def parts_received(self) -> int:
-        """How many payload parts have arrived."""
+        """The number of payload parts that have arrived."""
         return self._parts_received
 
     @property
     def bytes_received(self) -> int:
-        """How many bytes of payload have arrived."""
+        """The bytes of payload that have arrived."""
         return self._bytes_received
 
     @property
     def time_to_first_byte(self) -> float | None:
-        """Seconds from sending the request to the first payload byte, ``None`` before it."""
+        """Seconds from sending the request to the first payload byte; ``None`` before it."""
         return self._time_to_first_byte
 
     def __repr__(self) -> str:
@@ -136,63 +105,63 @@ class StreamRecord:
         self._parts_received += 1
         self._bytes_received += len(part)
 
-    def _tell(self, error: Exception) -> None:
-        """Has an error that ends the stream carry how much had arrived."""
+    def _attach_counts(self, error: Exception) -> None:
+        """Set on an error that ends the stream how much had arrived."""
         vars(error).update(parts_received=self._parts_received, bytes_received=self._bytes_received)
 
     def _claim(self, reader: str) -> None:
-        """Notes who reads the stream: it can be read once.
+        """Set who reads the stream.
 
         Raises:
             StreamError: It is or was read already.
         """
-        if self._read_by is not None:
+        if self._reader is not None:
             raise StreamError(
-                f"{reader} cannot read this response stream: {self._read_by} does or did.",
+                f"{reader} cannot read this response stream: {self._reader} does or did.",
                 cause="the parts of a stream come once and are not kept.",
-                remedy=f"go on with the iterator that {self._read_by} gave, or stream again.",
+                remedy=f"go on with the iterator that {self._reader} gave, or stream again.",
             )
-        self._read_by = reader
+        self._reader = reader
 
 
 class ResponseStream(StreamRecord):
     """A response stream, read once and one way; leaving early closes it.
 
-    It is closed, and with it the connection if the stream was not read to its end, by reading to
-    the end, ``close()``, the end of its ``with`` block, closing or dropping the iterator, an
-    exception, or when nothing refers to it any more.
+    It is closed by reading to the end, ``close()``, the end of its ``with`` block, closing or
+    dropping the iterator, an exception, or when nothing refers to it any more. If it was not read
+    to its end, its connection is closed, too.
 
-    Whole items that arrived are given before an error is raised: the client's own
-    ``ModelStreamError`` and ``InternalStreamFailure`` for what broke at the service,
-    ``StreamInterruptedError`` for a connection that was cut, ``PayloadError`` for bytes that are
-    not what was asked for; a piece of an item is dropped then. The first three carry
-    ``parts_received`` and ``bytes_received``.
+    Whole items that arrived come before an error: the client's own ``ModelStreamError`` and
+    ``InternalStreamFailure`` for a failure of the service, ``StreamInterruptedError`` for a
+    connection that was cut, ``PayloadError`` for bytes that are not what was asked for. A part of
+    an item is dropped then. The first three errors have ``parts_received`` and
+    ``bytes_received``.
 
     Args:
-        answer: The stream as an invoker gives it.
+        source: The stream from an invoker.
         started: When the request was sent, by ``clock``; now by default.
-        clock: Gives seconds that only grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(
         self,
-        answer: StreamAnswer,
+        source: StreamSource,
         *,
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(answer, started=started, clock=clock)
-        self._answer = answer
-        self._closer = weakref.finalize(self, answer.close)
+        super().__init__(source, started=started, clock=clock)
+        self._source = source
+        self._closer = weakref.finalize(self, source.close)
         self._closer.atexit = False  # the process's end closes its connections itself
 
     def bytes(self) -> Generator[builtins.bytes, None, None]:
-        """Gives the payload as it arrives, in the parts that the service made."""
+        """Yield the payload as it arrives, in the parts of the service."""
         self._claim("bytes()")
         return self._parts()
 
     def text(self, encoding: str = "utf-8") -> Generator[str, None, None]:
-        """Gives text as it arrives; a character cut between parts comes whole.
+        """Yield text as it arrives; a character cut between parts comes whole.
 
         Raises:
             ConfigurationError: Python does not know the encoding.
@@ -200,7 +169,7 @@ class ResponseStream(StreamRecord):
         return self._decoded("text()", TextDecoder(encoding))
 
     def lines(self, encoding: str = "utf-8") -> Generator[str, None, None]:
-        r"""Gives lines without their ends (``\n``, ``\r\n``, ``\r``), an unterminated last too.
+        r"""Yield lines without their ends (``\n``, ``\r\n``, ``\r``), an unterminated last too.
 
         Raises:
             ConfigurationError: Python does not know the encoding.
@@ -208,35 +177,30 @@ class ResponseStream(StreamRecord):
         return self._decoded("lines()", LineDecoder(encoding))
 
     def json(self) -> Generator[Any, None, None]:
-        """Gives JSON values as each is complete: JSON Lines, concatenated or pretty-printed."""
+        """Yield JSON values as each is complete: JSON Lines, concatenated or pretty-printed."""
         return self._decoded("json()", JsonDecoder())
 
     def sse(self) -> Generator[ServerSentEvent, None, None]:
-        """Gives Server-Sent Events, by the rules of ``ServerSentEventDecoder``."""
+        """Yield Server-Sent Events, by the rules of ``ServerSentEventDecoder``."""
         return self._decoded("sse()", ServerSentEventDecoder())
 
     def chat_chunks(self) -> Generator[Any, None, None]:
-        """Gives the JSON of each Server-Sent Event's data, up to ``[DONE]``."""
+        """Yield the JSON of each Server-Sent Event's data, up to ``[DONE]``."""
         return self._decoded("chat_chunks()", ChatChunkDecoder())
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """True if it was closed."""
         return not self._closer.alive
 
     def close(self) -> None:
-        """Closes it; again does nothing."""
+        """Close it; calling it again does nothing."""
         self._closer()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _claim(self, reader: str) -> None:
@@ -253,12 +217,12 @@ class ResponseStream(StreamRecord):
 
     def _parts(self) -> Generator[builtins.bytes, None, None]:
         try:
-            for part in self._answer.parts():
+            for part in self._source.parts():
                 self._count(part)
                 yield part
                 self._check_open()
         except Exception as error:
-            self._tell(error)
+            self._attach_counts(error)
             raise
         finally:
             self.close()
@@ -279,130 +243,72 @@ class ResponseStream(StreamRecord):
             self.close()
 
 
-class AsyncStreamSource(StreamHead, Protocol):
-    """What an ``AsyncResponseStream`` reads."""
-
-    def parts(self) -> AsyncGenerator[bytes, None]:
-        """Gives the bytes of each PayloadPart as it arrives; see ``StreamAnswer.parts``."""
-        ...
-
-    async def close(self) -> None:
-        """Ends it, and the connection with it where it was not read to its end."""
-        ...
-
-
-class AsyncStreamAnswer:
-    """A response stream that has begun.
-
-    Args:
-        answer: What the transport reads.
-        members: The output's members by botocore's names, without ``Body``.
-        exceptions: Makes the client's own exception of an in-stream error.
-    """
-
-    def __init__(
-        self,
-        answer: AsyncHttpStream,
-        members: Mapping[str, Any],
-        exceptions: Callable[[dict[str, Any]], Exception],
-    ) -> None:
-        self.members = members
-        self.request_id = answer.headers.get("x-amzn-requestid")
-        self.availability_zone = answer.availability_zone
-        self.status = answer.status
-        self._answer = answer
-        self._exceptions = exceptions
-
-    async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Gives the bytes of each PayloadPart as it arrives; see ``StreamAnswer.parts``."""
-        decoder = PayloadPartDecoder(self._exceptions)
-        try:
-            async for chunk in self._answer.chunks():
-                for part in decoder.feed(chunk):
-                    yield part
-                decoder.check()
-        except HTTPClientError as error:
-            raise decoder.interrupted(error) from error
-        for part in decoder.finish():
-            yield part
-
-    async def close(self) -> None:
-        """Ends it, and the connection with it where it was not read to its end."""
-        await self._answer.close()
-
-
 class AsyncResponseStream(StreamRecord):
-    """A response stream, read once and one way; use it in an ``async with`` block.
+    """``ResponseStream`` for asyncio; use it in an ``async with`` block.
 
-    It is closed by reading to the end, ``close()``, the end of the block, and an exception. What
-    it gives and raises is what ``ResponseStream`` does.
+    It is closed by reading to the end, ``close()``, the end of the block, and an exception.
 
     Args:
-        answer: The stream.
+        source: The stream from an invoker.
         started: When the request was sent, by ``clock``; now by default.
-        clock: Gives seconds that only grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(
         self,
-        answer: AsyncStreamSource,
+        source: AsyncStreamSource,
         *,
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(answer, started=started, clock=clock)
-        self._answer = answer
+        super().__init__(source, started=started, clock=clock)
+        self._source = source
         self._closed = False
 
     def bytes(self) -> AsyncGenerator[builtins.bytes, None]:
-        """Gives the payload as it arrives, in the parts that the service made."""
+        """See ``ResponseStream.bytes``."""
         self._claim("bytes()")
         return self._parts()
 
     def text(self, encoding: str = "utf-8") -> AsyncGenerator[str, None]:
-        """Gives text as it arrives; a character cut between parts comes whole."""
+        """See ``ResponseStream.text``."""
         return self._decoded("text()", TextDecoder(encoding))
 
     def lines(self, encoding: str = "utf-8") -> AsyncGenerator[str, None]:
-        """Gives lines without their ends, an unterminated last one too."""
+        """See ``ResponseStream.lines``."""
         return self._decoded("lines()", LineDecoder(encoding))
 
     def json(self) -> AsyncGenerator[Any, None]:
-        """Gives JSON values as each is complete."""
+        """See ``ResponseStream.json``."""
         return self._decoded("json()", JsonDecoder())
 
     def sse(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """Gives Server-Sent Events."""
+        """See ``ResponseStream.sse``."""
         return self._decoded("sse()", ServerSentEventDecoder())
 
     def chat_chunks(self) -> AsyncGenerator[Any, None]:
-        """Gives the JSON of each Server-Sent Event's data, up to ``[DONE]``."""
+        """See ``ResponseStream.chat_chunks``."""
         return self._decoded("chat_chunks()", ChatChunkDecoder())
 
     async def close(self) -> None:
-        """Closes it; again does nothing."""
+        """Close it; calling it again does nothing."""
         if not self._closed:
             self._closed = True
-            await self._answer.close()
+            await self._source.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _parts(self) -> AsyncGenerator[builtins.bytes, None]:
         try:
-            async for part in self._answer.parts():
+            async for part in self._source.parts():
                 self._count(part)
                 yield part
         except Exception as error:
-            self._tell(error)
+            self._attach_counts(error)
             raise
         finally:
             await self.close()

@@ -1,8 +1,7 @@
-"""submit: one asynchronous call, its input inline or in S3, checked before anything is sent."""
+"""Submission of an asynchronous call: input inline or in S3, checked before anything is sent."""
 
 from __future__ import annotations
 
-import functools
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +9,6 @@ import botocore
 
 from sm_private_client.errors import ConfigurationError, JobError, PayloadError
 from sm_private_client.inference.codecs import decode as decode_by_type
-from sm_private_client.inference.codecs import encode
-from sm_private_client.inference.invocation import typed
 from sm_private_client.inference.job_wait import PollSchedule
 from sm_private_client.inference.jobs import INVOCATION_TIMEOUT, MARGIN, REQUEST_TTL, AsyncJob
 from sm_private_client.inference.operations import BODY_LIMITS
@@ -20,16 +17,13 @@ from sm_private_client.inference.s3 import S3Location, checked_extra_args
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sm_private_client.inference.codecs import Codec
-    from sm_private_client.inference.invocation import Target
-    from sm_private_client.inference.invokers import OperationResult
-    from sm_private_client.inference.operations import RuntimeOperation
+    from sm_private_client.inference.operations import OperationResult, RuntimeOperation
     from sm_private_client.inference.s3 import S3Objects
 
-__all__ = ["INLINE_LIMIT", "INPUT_LIMIT", "submit", "submit_data"]
+__all__ = ["INLINE_LIMIT", "INPUT_LIMIT", "submit"]
 
 INLINE_LIMIT: Final = BODY_LIMITS["InvokeEndpointAsync"]
-"""Bytes of an input that travels in the request."""
+"""Bytes of an input that is sent with the call."""
 
 INPUT_LIMIT: Final = 1024**3
 """Bytes of an input in S3 (SageMaker developer guide, "Asynchronous inference": 1 GB)."""
@@ -58,24 +52,24 @@ def submit(
     decode: Callable[[bytes, str], Any] = decode_by_type,
     schedule: PollSchedule | None = None,
 ) -> AsyncJob:
-    """Has SageMaker accept a call and gives its job.
+    """Send an asynchronous call and return its job.
 
-    An input of up to 128,000 bytes travels in the request, if the installed botocore knows how;
-    any other is put under ``s3_prefix`` first, and nowhere else, under a name nobody else has.
-    Nobody takes it away again: a lifecycle rule of the bucket can.
+    An input of up to 128,000 bytes is sent with the call, if the installed botocore can do that.
+    Any other input is first written under ``s3_prefix``, with a name of its own. Nobody deletes it:
+    a lifecycle rule of the bucket can.
 
     Args:
-        send: Does InvokeEndpointAsync, with whatever retries.
+        send: Sends InvokeEndpointAsync, retries included.
         params: Its members by botocore's names, without the input; ``None`` is not given.
         operation: InvokeEndpointAsync as the installed botocore has it.
-        s3: What puts the input and reads the answer.
+        s3: Writes the input and reads the answer.
         body: The input; or
-        input_location: where it is already: ``s3://bucket/key``. Its size is not looked at.
-        s3_prefix: ``s3://bucket/prefix/`` that inputs are put under.
+        input_location: an input that is in S3 already: ``s3://bucket/key``, of any size.
+        s3_prefix: ``s3://bucket/prefix/`` for inputs.
         extra_args: For the upload, as boto3's ``ExtraArgs``: ``ServerSideEncryption``,
             ``SSEKMSKeyId``, ``Tagging``, …
-        decode: Body and content type to the job's result; by content type where not given.
-        schedule: When the job is looked for.
+        decode: See ``AsyncJob``; by content type by default.
+        schedule: When to check for the answer.
 
     Raises:
         PayloadError: The input is not bytes, too large, or too large without ``s3_prefix``;
@@ -83,7 +77,7 @@ def submit(
         ConfigurationError: A member, location or upload argument is out of its limits, or not
             exactly one input is given; nothing was sent.
         ClientError, BotoCoreError: S3 refused the upload, or SageMaker the call.
-        JobError: SageMaker accepted the call and did not say where its output goes.
+        JobError: SageMaker accepted the call without an output location.
     """
     members = {name: value for name, value in params.items() if value is not None}
     if (body is None) == (input_location is None) or members.keys() & {"Body", "InputLocation"}:
@@ -98,7 +92,7 @@ def submit(
     payload = None if body is None else _checked(body)
     content_type = members.get("ContentType")
     target = None
-    if payload is not None and not _fits_in_request(payload, operation):
+    if payload is not None and not _is_inline(payload, operation):
         target = _target(payload, prefix, operation, content_type)
         input_location = str(target)
     if input_location is not None:
@@ -109,14 +103,14 @@ def submit(
     elif payload is not None:
         members["Body"] = payload
     schedule = schedule or PollSchedule()
-    answered = send(members).members
+    output = send(members).members
     return AsyncJob(
-        output_location=_output_location(answered, members["EndpointName"]),
-        failure_location=answered.get("FailureLocation"),
+        output_location=_output_location(output, members["EndpointName"]),
+        failure_location=output.get("FailureLocation"),
         s3=s3,
         decode=decode,
         endpoint_name=members["EndpointName"],
-        inference_id=answered.get("InferenceId"),
+        inference_id=output.get("InferenceId"),
         input_location=input_location,
         submitted_at=schedule.now(),
         time_limit=members.get("RequestTTLSeconds", REQUEST_TTL)
@@ -124,54 +118,6 @@ def submit(
         + MARGIN,
         accept=members.get("Accept"),
         schedule=schedule,
-    )
-
-
-def submit_data(
-    send: Callable[[Mapping[str, Any]], OperationResult],
-    data: Any,  # noqa: ANN401 - any data
-    *,
-    target: Target,
-    options: Mapping[str, Any],
-    members: Mapping[str, Any] | None,
-    codec: Codec | str | None,
-    operation: RuntimeOperation,
-    s3: S3Objects,
-    s3_prefix: str | None,
-    extra_args: Mapping[str, Any] | None,
-) -> AsyncJob:
-    """Encodes data and submits it; a text ``s3://bucket/key`` is where the input is already.
-
-    Args:
-        send: See ``submit``.
-        data: What the codec takes, or a location.
-        target: What is called.
-        options: By the names of ``Predictor.invoke``.
-        members: Further members by botocore's names.
-        codec: Encodes the data and decodes the result.
-        operation: See ``submit``.
-        s3: See ``submit``.
-        s3_prefix: See ``submit``.
-        extra_args: See ``submit``.
-
-    Raises:
-        PayloadError: As ``submit``, or the data cannot be encoded; nothing was sent.
-        Exception: As ``submit``.
-    """
-    located = isinstance(data, str) and data.startswith("s3://")
-    payload = None if located else encode(data, codec)
-    if payload is not None:
-        options = typed(payload, options)
-    return submit(
-        send,
-        target.params(None, options, members),
-        operation=operation,
-        s3=s3,
-        body=payload.body if payload else None,
-        input_location=data if located else None,
-        s3_prefix=s3_prefix,
-        extra_args=extra_args,
-        decode=functools.partial(decode_by_type, codec=codec),
     )
 
 
@@ -193,7 +139,7 @@ def _checked(body: object) -> bytes:
     return body
 
 
-def _fits_in_request(payload: bytes, operation: RuntimeOperation) -> bool:
+def _is_inline(payload: bytes, operation: RuntimeOperation) -> bool:
     return len(payload) <= INLINE_LIMIT and "Body" in operation.input_members
 
 
@@ -203,7 +149,7 @@ def _target(
     operation: RuntimeOperation,
     content_type: str | None,
 ) -> S3Location:
-    """Names the object that an input is put into."""
+    """Return the location for an input."""
     if prefix is not None:
         bare_type = str(content_type).partition(";")[0].strip().lower()
         return prefix.below(f"{uuid.uuid4()}{_SUFFIXES.get(bare_type, '.bin')}")
@@ -225,8 +171,8 @@ def _target(
     )
 
 
-def _output_location(answered: Mapping[str, Any], endpoint_name: str) -> str:
-    location = answered.get("OutputLocation")
+def _output_location(output: Mapping[str, Any], endpoint_name: str) -> str:
+    location = output.get("OutputLocation")
     if not location:
         raise JobError(
             f"{endpoint_name} accepted the call and did not say where its output goes.",

@@ -1,8 +1,4 @@
-"""OpenTelemetry spans around calls, if the program records any: names and numbers, no bodies.
-
-If it does not, a call enters one shared context that does nothing, and a stream is given back as
-it is.
-"""
+"""OpenTelemetry spans around calls, if the program records any: names and numbers, no bodies."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sm_private_client._version import __version__
-from sm_private_client.inference.invokers import zone_of
+from sm_private_client.inference.operations import zone_of
 from sm_private_client.inference.retrier import attempts_made
 
 if TYPE_CHECKING:
@@ -22,73 +18,58 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from sm_private_client.inference.invokers import StreamAnswer
-    from sm_private_client.inference.streams import AsyncStreamSource
+    from sm_private_client.inference.invokers import AsyncStreamSource, StreamHead, StreamSource
 
 __all__ = ["CallSpan", "call_span"]
 
 _STATUS: Final = "http.response.status_code"
 
 
-class Answered(Protocol):
-    """What a span is told of an answer."""
-
-    @property
-    def status(self) -> int | None:
-        """The HTTP status."""
-        ...
-
-    @property
-    def availability_zone(self) -> str | None:
-        """The zone that answered."""
-        ...
-
-
 class CallSpan(Protocol):
-    """What a call tells its span."""
+    """The span of one call."""
 
-    def answered(self, answer: Answered, attempts: int) -> None:
-        """Says that it succeeded, where, and after how many attempts."""
+    def answered(self, answer: StreamHead, attempts: int) -> None:
+        """Set what is known of a call that succeeded."""
         ...
 
-    def follow(self, stream: StreamAnswer) -> StreamAnswer:
-        """Has the span last as long as the stream that is given back."""
+    def follow(self, stream: StreamSource) -> StreamSource:
+        """Return the stream to use; the span ends when that is closed."""
         ...
 
     def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
-        """Does what ``follow`` does, for asyncio."""
+        """Do the same for asyncio."""
         ...
 
 
 class _NoSpan:
-    def answered(self, answer: Answered, attempts: int) -> None:
+    def answered(self, answer: StreamHead, attempts: int) -> None:
         pass
 
-    def follow(self, stream: StreamAnswer) -> StreamAnswer:
+    def follow(self, stream: StreamSource) -> StreamSource:
         return stream
 
     def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
         return stream
 
 
-_NO_SPAN = contextlib.nullcontext(_NoSpan())
+_NO_SPAN = contextlib.nullcontext(_NoSpan())  # one for all calls: it does nothing
 
 
 def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[CallSpan]:
-    """Opens a client span for one operation, attempts and waits included.
+    """Open a client span for one operation, attempts and waits included.
 
     Attributes are those of OpenTelemetry's conventions for the AWS SDK, the inference endpoint's
-    name, ``attempts`` and ``zone``. The span ends with the block; one that follows a stream ends
-    when that is closed. Of an exception it has type and HTTP status only: the text could repeat
-    what the model said of the payload.
+    name, ``attempts`` and ``zone``. The span ends with the block, or with the stream that it
+    follows. Of an exception it has type and HTTP status only: the text could repeat what the model
+    said of the payload.
     """
     if not _is_recorded():
         return _NO_SPAN
-    return _real_span(operation, endpoint_name)
+    return _recorded_span(operation, endpoint_name)
 
 
 def _is_recorded() -> bool:
-    """Return True if the program has set up something that takes spans."""
+    """Return True if the program has set up a tracer provider."""
     if "opentelemetry.trace" not in sys.modules:  # whoever sets it up has imported it
         return False
     from opentelemetry import trace  # noqa: PLC0415 - optional
@@ -97,7 +78,7 @@ def _is_recorded() -> bool:
 
 
 @contextlib.contextmanager
-def _real_span(operation: str, endpoint_name: str) -> Iterator[CallSpan]:
+def _recorded_span(operation: str, endpoint_name: str) -> Iterator[CallSpan]:
     from opentelemetry import trace  # noqa: PLC0415 - optional
 
     span = trace.get_tracer("sm_private_client", __version__).start_span(
@@ -110,59 +91,55 @@ def _real_span(operation: str, endpoint_name: str) -> Iterator[CallSpan]:
             "aws.sagemaker.endpoint_name": endpoint_name,
         },
     )
-    call = _RealSpan(span)
+    call = _RecordedSpan(span)
     with trace.use_span(span, record_exception=False, set_status_on_exception=False):
         try:
             yield call
         except BaseException as error:
-            call.tell(
+            response = getattr(error, "response", None)  # None in botocore's errors of connections
+            metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+            call.set_known(
                 {
                     "attempts": attempts_made(error),
                     "zone": zone_of(error),
-                    _STATUS: _status_of(error),
+                    _STATUS: metadata.get("HTTPStatusCode"),
                 }
             )
             call.failed(error)
             raise
         finally:
-            if not call.follows:
+            if not call.follows_stream:
                 span.end()
 
 
-def _status_of(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)  # None in botocore's errors of connections
-    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-    status: int | None = metadata.get("HTTPStatusCode")
-    return status
-
-
-class _RealSpan:
+class _RecordedSpan:
     def __init__(self, span: Span) -> None:
-        self.follows = False
+        self.follows_stream = False
         self._span = span
         self._started = time.monotonic()
         self._parts_received = 0
         self._time_to_first_byte: float | None = None
 
-    def answered(self, answer: Answered, attempts: int) -> None:
-        self.tell({"attempts": attempts, "zone": answer.availability_zone, _STATUS: answer.status})
+    def answered(self, answer: StreamHead, attempts: int) -> None:
+        self.set_known(
+            {"attempts": attempts, "zone": answer.availability_zone, _STATUS: answer.status}
+        )
 
-    def follow(self, stream: StreamAnswer) -> StreamAnswer:
-        self.follows = True
+    def follow(self, stream: StreamSource) -> StreamSource:
+        self.follows_stream = True
         return _FollowedStream(stream, self)
 
     def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
-        self.follows = True
+        self.follows_stream = True
         return _FollowedAsyncStream(stream, self)
 
-    def tell(self, attributes: Mapping[str, Any]) -> None:
-        """Sets those attributes that are known."""
+    def set_known(self, attributes: Mapping[str, Any]) -> None:
         for name, value in attributes.items():
             if value is not None:
                 self._span.set_attribute(name, value)
 
     def failed(self, error: BaseException) -> None:
-        """Marks an error, unless it comes of the stream having been closed already."""
+        """Set an error, unless the stream was closed already, of which the error may come."""
         if not self._span.is_recording():
             return
         from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - optional
@@ -177,7 +154,7 @@ class _RealSpan:
         self._parts_received += 1
 
     def end(self) -> None:
-        self.tell(
+        self.set_known(
             {
                 "parts_received": self._parts_received,
                 "time_to_first_byte": self._time_to_first_byte,
@@ -186,16 +163,21 @@ class _RealSpan:
         self._span.end()
 
 
-class _FollowedStream:
-    """A stream whose span ends with it."""
+class _FollowedHead:
+    """The head of a stream whose span ends with it."""
 
-    def __init__(self, stream: StreamAnswer, span: _RealSpan) -> None:
-        self.members = stream.members
-        self.request_id = stream.request_id
-        self.availability_zone = stream.availability_zone
-        self.status = stream.status
-        self._stream = stream
+    def __init__(self, head: StreamHead, span: _RecordedSpan) -> None:
+        self.members = head.members
+        self.request_id = head.request_id
+        self.availability_zone = head.availability_zone
+        self.status = head.status
         self._span = span
+
+
+class _FollowedStream(_FollowedHead):
+    def __init__(self, stream: StreamSource, span: _RecordedSpan) -> None:
+        super().__init__(stream, span)
+        self._stream = stream
 
     def parts(self) -> Generator[bytes, None, None]:
         try:
@@ -215,16 +197,11 @@ class _FollowedStream:
             self._span.end()
 
 
-class _FollowedAsyncStream:
-    """The same for asyncio."""
-
-    def __init__(self, stream: AsyncStreamSource, span: _RealSpan) -> None:
-        self.members = stream.members
-        self.request_id = stream.request_id
-        self.availability_zone = stream.availability_zone
+class _FollowedAsyncStream(_FollowedHead):
+    def __init__(self, stream: AsyncStreamSource, span: _RecordedSpan) -> None:
+        super().__init__(stream, span)
         self._stream = stream
-        self._span = span
-        self._end = weakref.finalize(self, span.end)  # once; also where nobody closes it
+        self._end = weakref.finalize(self, span.end)  # once; also if nobody closes it
         self._end.atexit = False
 
     async def parts(self) -> AsyncGenerator[bytes, None]:

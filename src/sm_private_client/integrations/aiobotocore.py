@@ -1,8 +1,8 @@
-"""What guards an aiobotocore client: a resolver and sockets that judge, a session with our errors.
+"""The guard of an aiobotocore client: a resolver and sockets that judge, a session with our errors.
 
-aiohttp connects to the very addresses that its resolver gives, so judging them there is a guard:
-there is no second look-up. An address that a URL or a redirect names by itself is not resolved;
-that one is judged when its socket is made.
+aiohttp connects to the very addresses that its resolver returns, so judging them there is a guard:
+there is no second look-up. An address in a URL or a redirect is not resolved; it is judged when
+its socket is made.
 """
 
 from __future__ import annotations
@@ -69,56 +69,50 @@ def aiobotocore_arguments(
 
 
 class GuardedResolver(AbstractResolver):  # type: ignore[misc] # an extra, untyped here
-    """Resolves for aiohttp: every address is judged before one is connected to.
+    """A resolver of aiohttp that judges every address before one is connected to.
 
     Attributes:
-        dialer: What judges.
+        dialer: Judges.
     """
 
     def __init__(self, dialer: Dialer) -> None:
         self.dialer = dialer
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
-        """Gives the addresses of a host, those of our own zone first.
+        """Return the addresses of a host, those of our own zone first.
 
         Raises:
             PublicAddressError: One of them is not private.
             OSError: The name does not resolve in time.
         """
-        found = await asyncio.to_thread(self.dialer.candidates, host, timeout=_LOOKUP_TIMEOUT)
-        families = [(a, socket.AF_INET6 if ":" in a else socket.AF_INET) for a in found]
+        addresses = await asyncio.to_thread(self.dialer.candidates, host, timeout=_LOOKUP_TIMEOUT)
+        common = {"hostname": host, "port": port, "proto": 0, "flags": socket.AI_NUMERICHOST}
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
         return [
-            {
-                "hostname": host,
-                "host": address,
-                "port": port,
-                "family": its,
-                "proto": 0,
-                "flags": socket.AI_NUMERICHOST,
-            }
-            for address, its in families
+            {**common, "host": address, "family": its}
+            for address, its in zip(addresses, families, strict=True)
             if family in (socket.AF_UNSPEC, its)
         ]
 
     async def close(self) -> None:
-        """Does nothing; there is nothing to close."""
+        """Do nothing; there is nothing to close."""
 
     def make_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """Makes the socket for one address, as ``socket.getaddrinfo`` describes it.
+        """Return the socket for one address, as ``socket.getaddrinfo`` describes it.
 
         Raises:
             PublicAddressError: It is not private; nothing was sent.
         """
-        family, kind, protocol, _, place = info
-        self.dialer.judge(str(place[0]))
+        family, kind, protocol, _, address = info
+        self.dialer.judge(str(address[0]))
         return socket.socket(family, kind, protocol)
 
 
 class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
-    """The HTTP session of aiobotocore, letting our errors out as they are."""
+    """The HTTP session of aiobotocore, which raises our errors as they are."""
 
-    async def send(self, request: Any) -> Any:  # noqa: ANN401 - aiobotocore's
-        """Sends a request as aiobotocore does.
+    async def send(self, request: object) -> Any:  # noqa: ANN401 - aiobotocore is untyped here
+        """Send a request as aiobotocore does.
 
         Raises:
             PublicAddressError: The guard refused; it is not retried.
@@ -132,8 +126,8 @@ class GuardedAIOHTTPSession(AIOHTTPSession):  # type: ignore[misc] # as above
             raise
 
 
-def guarded_config(dialer: Dialer) -> Any:  # noqa: ANN401 - an AioConfig
-    """Gives the configuration of a guarded client: ours as for boto3, and no proxies."""
+def guarded_config(dialer: Dialer) -> AioConfig:
+    """Return the configuration of a guarded client: our defaults as for boto3, and no proxies."""
     routed = RoutedConfig.merged(None, session_default=None, retries_are_configured=False)
     resolver = GuardedResolver(dialer)
     return AioConfig(

@@ -1,10 +1,10 @@
-"""A client without a private route: it exists, and every call of it is refused."""
+"""Refusing every call of a client that exists and has no private route."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import botocore.session
 from botocore.exceptions import ProfileNotFound
@@ -15,19 +15,19 @@ from sm_private_client.transport.guarded import BLOCKED_EVENTS, block_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from sm_private_client.errors import PrivateClientError
+    from sm_private_client.types import BotoClient
 
 __all__ = ["ORIGIN", "block", "is_sealing_asked_for", "unsealed"]
 
 
-def block(client: Any, error: PrivateClientError) -> None:  # noqa: ANN401 - boto3's or aiobotocore's
-    """Has every call of a client end in an error from now on; nothing is sent.
+def block(client: BotoClient, error: PrivateClientError) -> None:
+    """Raise an error in every call of a client from now on; nothing is sent.
 
     Args:
         client: A client of botocore, or of a library that is built on it.
-        error: What each call raises, with a traceback of its own.
+        error: Each call raises a copy of it, with a traceback of its own.
     """
 
     def refuse(**_: object) -> NoReturn:
@@ -41,23 +41,22 @@ ORIGIN: Final = "SM_PRIVATE_SEALED, or sm_private_sealed of the profile, is set"
 
 
 def is_sealing_asked_for(session: botocore.session.Session | None = None) -> bool:
-    """Says whether the variable, or the profile of a session, asks for a sealed one.
+    """Return True if the variable, or the profile of a session, asks for a sealed session.
 
     Args:
-        session: A botocore session; one as the process makes by itself where not given.
+        session: A botocore session; a new one by default.
 
     Raises:
-        ConfigurationError: One of them says neither yes nor no.
+        ConfigurationError: The value means neither yes nor no.
     """
-    asked = session or botocore.session.Session()
-    profile: Mapping[str, Any] = {}
-    with contextlib.suppress(ProfileNotFound):  # what is not there asks for nothing
-        profile = asked.get_scoped_config()
+    profile: Mapping[str, object] = {}
+    with contextlib.suppress(ProfileNotFound):  # it asks for nothing then
+        profile = (session or botocore.session.Session()).get_scoped_config()
     return is_sealed({}, environ=read_environment(), profile=profile)
 
 
 def unsealed(service_name: str) -> ConfigurationError:
-    """Makes the error of a client that was to be sealed, and cannot be."""
+    """Return the error of a client that should be sealed, and cannot be."""
     return ConfigurationError(
         f"A client of {service_name} was made in a process that is to be sealed, and it is not; "
         "its calls are blocked.",

@@ -1,7 +1,7 @@
 """An httpx transport whose every connection goes through a Dialer.
 
-For libraries that sign requests themselves and send them with httpx. It stands on the same
-guarded HTTP session that boto3 clients get.
+For libraries that sign requests themselves and send them with httpx. It uses the same guarded HTTP
+session that boto3 clients get.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from botocore.awsrequest import AWSResponse
+
     from sm_private_client.session import Session
     from sm_private_client.transport.dialer import Dialer
 
 __all__ = ["GuardedTransport", "httpx_transport"]
 
-_PIECE: Final = 65536
+_CHUNK: Final = 65536
 _TIMEOUT: Final = (5, 70)
 """Seconds to connect and to read, as for routed clients; httpx's own per request are not used."""
 
@@ -67,10 +69,10 @@ def httpx_transport(
 
 
 class GuardedTransport(httpx.BaseTransport):  # type: ignore[misc] # an extra, untyped here
-    """Sends what an ``httpx.Client`` sends, privately or not at all; no proxies, no HTTP/2.
+    """Send what an ``httpx.Client`` sends, privately or not at all; no proxies, no HTTP/2.
 
     Args:
-        dialer: What connects.
+        dialer: Judges and connects.
         verify: ``True`` for botocore's CA bundle, or the path of one.
     """
 
@@ -84,7 +86,7 @@ class GuardedTransport(httpx.BaseTransport):  # type: ignore[misc] # an extra, u
         self._http.stream_timeout = _STREAM_TIMEOUT
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request; the answer's body is read as it is asked for.
+        """Send a request; the body of the answer is read when it is asked for.
 
         Raises:
             PublicAddressError: The guard refused; nothing was sent.
@@ -95,29 +97,29 @@ class GuardedTransport(httpx.BaseTransport):  # type: ignore[misc] # an extra, u
             request.method, str(request.url), headers, request.read(), stream_output=True
         )
         try:
-            answered = self._http.send(prepared)
+            response = self._http.send(prepared)
         except (HTTPClientError, BotocoreConnectionError) as error:
             kind = next((theirs for ours, theirs in _ERRORS if isinstance(error, ours)), None)
             raise (kind or httpx.ConnectError)(str(error), request=request) from error
         return httpx.Response(
-            answered.status_code,
-            headers=list(answered.headers.items()),
-            stream=_Body(answered.raw, request),
+            response.status_code,
+            headers=list(response.headers.items()),
+            stream=_Body(response, request),
         )
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         self._http.close()
 
 
 class _Body(httpx.SyncByteStream):  # type: ignore[misc] # as above
-    def __init__(self, raw: Any, request: httpx.Request) -> None:  # noqa: ANN401 - urllib3's
-        self._raw = raw
+    def __init__(self, response: AWSResponse, request: httpx.Request) -> None:
+        self._raw: Any = response.raw  # urllib3's
         self._request = request
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._raw.stream(_PIECE, decode_content=False)
+            yield from self._raw.stream(_CHUNK, decode_content=False)
         except HTTPError as error:
             raise httpx.ReadError(str(error), request=self._request) from error
 

@@ -1,8 +1,8 @@
-"""``install``: from then on this process's own boto3 gives routed clients for the SageMaker family.
+"""``install``: this process's own boto3 makes routed clients for the SageMaker family.
 
-botocore shows every client that it has made to its session's plugin hook, however it was asked
-for the client. This one attribute of that one class is replaced, and nothing else, so sessions
-that exist already, and subclasses, are covered.
+botocore passes every client that it has made to its session's plugin hook, however the client was
+asked for. This one attribute of that one class is replaced, and nothing else. So sessions that
+exist already, and subclasses, are covered.
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import botocore.session
 
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.integrations.blocking import ORIGIN, block, is_sealing_asked_for, unsealed
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import RoutingOptions, load_settings
-from sm_private_client.session import Session
+from sm_private_client.session.session import Session, guard_client, session_over
 from sm_private_client.transport.guarded import CLIENT_HOOK, is_guarded
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable
 
     from typing_extensions import Self, Unpack
 
     from sm_private_client.routing.network import NetworkBackend
+    from sm_private_client.types import BotoClient
 
 __all__ = ["Installation", "install", "uninstall"]
 
+_ClientHook: TypeAlias = "Callable[[botocore.session.Session, BotoClient], None]"
+
 
 class Installation:
-    """What one ``install`` did; it ends with its ``with`` block, or ``uninstall``.
+    """One ``install``, until the end of its ``with`` block or ``uninstall``.
 
     Args:
         network: As for ``Session``.
@@ -42,7 +46,7 @@ class Installation:
     def __init__(self, network: NetworkBackend | None, routing: RoutingOptions) -> None:
         self._network = network
         self._routing = routing
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._sessions: weakref.WeakKeyDictionary[botocore.session.Session, Session] = (
             weakref.WeakKeyDictionary()
         )
@@ -53,12 +57,7 @@ class Installation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.uninstall()
 
     @property
@@ -67,17 +66,17 @@ class Installation:
         return _hook.has(self)
 
     def uninstall(self) -> None:
-        """Ends it; the last one to end puts botocore's own back. Again, it does nothing."""
+        """End it; the last one to end puts botocore's own back. A second time does nothing."""
         _hook.remove(self)
 
-    def guard(self, botocore_session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+    def guard(self, botocore_session: botocore.session.Session, client: BotoClient) -> None:
         """Put the guard on a client that a botocore session has just made; no I/O.
 
-        One that cannot be guarded has each of its calls refused: an asynchronous one, and one
-        that asks for what is not private, such as a proxy.
+        If it cannot be guarded, each of its calls is refused: an asynchronous client, or one that
+        asks for what is not private, such as a proxy.
         """
         try:
-            self._session_over(botocore_session).guard(client)
+            guard_client(self._session_over(botocore_session), client)
             # The first call needs the session, which nothing else may keep by then.
             client.meta.events.register("before-call", functools.partial(_keep, botocore_session))
         except PrivateClientError as error:
@@ -86,8 +85,8 @@ class Installation:
     def _session_over(self, botocore_session: botocore.session.Session) -> Session:
         with self._lock:
             if botocore_session not in self._sessions:
-                # By proxy: what is kept for a botocore session must not keep it alive.
-                self._sessions[botocore_session] = Session.over(
+                # By proxy, so that a value of this dictionary does not keep its key alive.
+                self._sessions[botocore_session] = session_over(
                     weakref.proxy(botocore_session), network=self._network, **self._routing
                 )
             return self._sessions[botocore_session]
@@ -98,16 +97,16 @@ def _keep(_session: botocore.session.Session, **_: object) -> None:
 
 
 class _Hook:
-    """The hook of botocore's session class, and who wants to see the clients it is called with.
+    """The hook of botocore's session class, and the installations that it serves.
 
-    Others may wrap it too, and put back what they had found, in any order. So what is ours is
-    looked for each time: it is put on top if it is not, and taken off if it is.
+    Others may wrap the hook too, and put back what they had found, in any order. So ours is looked
+    for each time: it is put on top if it is not there, and taken off if it is.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = ForkableLock(threading.RLock)
         self._installations: list[Installation] = []
-        self._below: dict[Any, Any] = {}  # of what is ours: what it was put on
+        self._below: dict[_ClientHook, _ClientHook] = {}  # by hook of ours: the one it wraps
 
     def add(self, installation: Installation) -> None:
         with self._lock:
@@ -125,7 +124,7 @@ class _Hook:
         with self._lock:
             if installation in self._installations:
                 self._installations.remove(installation)
-            # Where somebody has wrapped ours since, ours stays below it and hands everything on.
+            # If somebody has wrapped ours since, it stays below theirs and passes everything on.
             while not self._installations and (
                 (found := vars(botocore.session.Session)[CLIENT_HOOK]) in self._below
             ):
@@ -135,8 +134,8 @@ class _Hook:
         with self._lock:
             return self._installations[-1] if self._installations else None
 
-    def _after(self, original: Any) -> Any:  # noqa: ANN401 - botocore's hook
-        def hook(session: botocore.session.Session, client: Any) -> None:  # noqa: ANN401
+    def _after(self, original: _ClientHook) -> _ClientHook:
+        def hook(session: botocore.session.Session, client: BotoClient) -> None:
             installation = self.newest()
             if installation is not None and not is_guarded(client):
                 service_name = client.meta.service_model.service_name
@@ -155,14 +154,13 @@ _hook: Final = _Hook()
 def install(
     *, network: NetworkBackend | None = None, **routing: Unpack[RoutingOptions]
 ) -> Installation:
-    """Has this process's boto3 give routed clients for the SageMaker family, until it is undone.
+    """Have this process's boto3 make routed clients for the SageMaker family, until it is undone.
 
     ``boto3.client``, ``boto3.Session``, sessions that exist already and botocore's own sessions
     are covered, in every thread; clients of other services are boto3's own. A client without a
-    private route is given all the same, and each call of it raises why; nothing is sent.
+    private route can be made, and each of its calls raises why; nothing is sent.
 
-    The newest installation decides; botocore's own attributes are put back when the last one has
-    ended.
+    The newest installation decides. botocore's own hook is put back when the last one has ended.
 
     Args:
         network: As for ``Session``.
@@ -197,7 +195,7 @@ def install(
 
 
 def uninstall() -> None:
-    """Ends the newest installation; without one it does nothing."""
+    """End the newest installation; do nothing if there is none."""
     installation = _hook.newest()
     if installation is not None:
         installation.uninstall()

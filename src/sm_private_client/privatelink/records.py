@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Route",
     "RouteSource",
+    "RouteTable",
     "VpcEndpoint",
 ]
 
@@ -56,7 +57,7 @@ class EndpointAddress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VpcEndpoint:
-    """An interface VPC endpoint, as EC2 describes it.
+    """A VPC endpoint, as EC2 describes it.
 
     Attributes:
         vpc_endpoint_id: ``vpce-…``.
@@ -67,8 +68,13 @@ class VpcEndpoint:
         dns_names: Regional, zonal and private names; EC2 gives them in no order.
         subnet_ids: The subnets it has network interfaces in.
         network_interface_ids: These interfaces.
+        security_group_ids: The security groups of the interfaces.
+        route_table_ids: A gateway's route tables.
         ip_address_type: ``ipv4``, ``dualstack`` or ``ipv6``.
-        created: ISO 8601, UTC; empty where it is not known.
+        kind: ``Interface``, ``Gateway`` or another type of EC2's.
+        policy: The text of its endpoint policy; empty if it has none.
+        created: ISO 8601, UTC; empty if it is not known.
+        plan_id: The plan of this package that made it; empty if none did.
         addresses: The interfaces' addresses; empty until they were asked for.
     """
 
@@ -80,14 +86,36 @@ class VpcEndpoint:
     dns_names: tuple[str, ...] = ()
     subnet_ids: tuple[str, ...] = ()
     network_interface_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    route_table_ids: tuple[str, ...] = ()
     ip_address_type: str = "ipv4"
+    kind: str = "Interface"
+    policy: str = ""
     created: str = ""
+    plan_id: str = ""
     addresses: tuple[EndpointAddress, ...] = ()
 
     @property
     def is_available(self) -> bool:
         """Whether it can carry calls."""
         return self.state == "available"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RouteTable:
+    """A route table, as far as gateways matter.
+
+    Attributes:
+        route_table_id: ``rtb-…``.
+        is_main: Whether subnets without a table of their own use it.
+        subnet_ids: The subnets that name it.
+        gateways: Pairs of prefix list id and VPC endpoint id of its active routes.
+    """
+
+    route_table_id: str
+    is_main: bool
+    subnet_ids: frozenset[str]
+    gateways: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,105 +1,58 @@
-"""Look at an account's VPC through EC2; every call here is a Describe, so nothing is changed."""
+"""An account's VPC as EC2 describes it: every call here is a Describe and changes nothing."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.errors import DiscoveryError, PrivateClientError
-from sm_private_client.provisioning.records import PLAN_TAG, FoundVpcEndpoint
+from sm_private_client.privatelink.ec2 import (
+    PLAN_TAG,
+    discovery_error,
+    explain,
+    read_cidrs,
+    read_vpc_endpoints,
+)
+from sm_private_client.routing.discovery import describe, permission_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.session import Session
+    from sm_private_client.types import BotoClient
 
-__all__ = [
-    "DENIED",
-    "GONE",
-    "Account",
-    "ServiceOffer",
-    "VpcSubnet",
-    "ec2_of",
-    "is_throttled",
-    "retold",
-    "why",
-]
-
-DENIED: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
-_PERFORM: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-
-
-def is_throttled(error: Exception) -> bool:
-    """Says whether EC2 throttles, also where that is the cause of an error of ours."""
-    failed = error.__cause__ if isinstance(error, PrivateClientError) else error
-    code = failed.response["Error"]["Code"] if isinstance(failed, ClientError) else ""
-    return code == "RequestLimitExceeded" or "Throttl" in code
-
-
-def why(error: Exception, permission: str) -> tuple[str, str]:
-    """Gives the cause of a failed EC2 call, and the remedy, each as a sentence."""
-    if isinstance(error, ClientError):
-        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in DENIED:
-            named = _PERFORM.search(said)  # EC2 names the action that was missing, mostly
-            missing = named[1] if named else permission
-            return f"this identity is not allowed to ({code}).", f"allow {missing} for it."
-        if is_throttled(error):
-            return f"EC2 throttles this account ({code}).", "try again in a minute."
-        told = f": {said.rstrip('.')}" if said else ""
-        return f"EC2 answered {code}{told}.", "correct what EC2 names, and try again."
-    if isinstance(error, NoCredentialsError):
-        return "there are no AWS credentials.", "give credentials as for boto3."
-    if isinstance(error, PrivateClientError):
-        return error.what.partition("\n")[0], "see that error's own remedy."
-    return (
-        f"{type(error).__name__}: {str(error).rstrip('.')}.",
-        "make EC2 reachable from here: by an interface endpoint for EC2, or from another network.",
-    )
-
-
-def retold(error: PrivateClientError) -> tuple[str, tuple[str, ...]]:
-    """Takes an error of ours apart: what happened and why, and its remedies."""
-    cause, remedies = error.what, []
-    for line in str(error).removeprefix(error.what).splitlines():
-        if line.startswith("Cause: "):
-            cause += f" {line.removeprefix('Cause: ')}"
-        elif match := re.match(r"Remedy: (.+)|  \d+\. (.+)", line):
-            remedies.append(match[1] or match[2])
-    return cause, tuple(remedies)
-
+__all__ = ["GONE", "Account", "ServiceOffer", "VpcSubnet", "ec2_of", "explain_error"]
 
 GONE: Final = frozenset({"deleting", "deleted"})
-"""States of a VPC endpoint that is on its way out; EC2 shows it for minutes."""
+"""States of a VPC endpoint that is being removed; EC2 shows it for minutes."""
 
-_CALLS: Final = Config(
+_CONFIG: Final = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
 )
 
 
-T = TypeVar("T")
+def ec2_of(session: Session) -> BotoClient:
+    """Return an EC2 client: boto3's own, or a guarded one if the session is sealed."""
+    return session.client("ec2", config=_CONFIG)
 
 
-def ec2_of(session: Session) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-    """Makes an EC2 client: boto3's own, or a guarded one where the session is sealed."""
-    return session.client("ec2", config=_CALLS)
+def explain_error(error: Exception, permission: str) -> tuple[str, tuple[str, ...]]:
+    """Return the cause of a failed EC2 call, as a sentence, and the remedies."""
+    failure = explain(error, permission, with_message=True)
+    return failure.cause, failure.remedies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VpcSubnet:
-    """A subnet as EC2 describes it.
+    """A subnet of a VPC.
 
     Attributes:
         subnet_id: Its id.
         vpc_id: Its VPC.
-        availability_zone: Its zone's name.
+        availability_zone: The name of its zone.
         free_addresses: How many IPv4 addresses are left.
         is_public: Whether what starts in it gets a public address.
     """
@@ -113,13 +66,13 @@ class VpcSubnet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceOffer:
-    """An endpoint service as EC2 offers it in the region.
+    """An endpoint service that EC2 offers in the region.
 
     Attributes:
         name: Its name.
         kinds: ``Interface``, ``Gateway``.
         zones: The zones it is offered in.
-        private_names: The names that private DNS answers for; empty where it has none.
+        private_names: The names that private DNS answers for; empty if it has none.
         takes_policy: Whether endpoint policies are supported.
     """
 
@@ -131,155 +84,107 @@ class ServiceOffer:
 
 
 class Account:
-    """Asks EC2, and names the permission where it is not allowed to.
+    """Asks EC2; each method raises DiscoveryError, which names the permission, if it is refused.
 
     Args:
         ec2: A boto3 client.
     """
 
-    def __init__(self, ec2: Any) -> None:  # noqa: ANN401 - boto3's clients are made at run time
+    def __init__(self, ec2: BotoClient) -> None:
         self._ec2 = ec2
 
     def vpc_cidrs(self, vpc_id: str) -> tuple[str, ...] | None:
-        """Gives a VPC's IPv4 and IPv6 CIDRs, ``None`` where there is no such VPC."""
-        found = self._pages("describe_vpcs", "Vpcs", "vpc-id", [vpc_id])
-        if not found:
-            return None
-        v4 = [a["CidrBlock"] for a in found[0].get("CidrBlockAssociationSet", ())]
-        v6 = [a["Ipv6CidrBlock"] for a in found[0].get("Ipv6CidrBlockAssociationSet", ())]
-        return tuple(dict.fromkeys([found[0]["CidrBlock"], *v4, *v6]))
+        """Return the IPv4 and IPv6 CIDRs of a VPC; ``None`` if there is no such VPC."""
+        found = self._describe("describe_vpcs", "Vpcs", {"vpc-id": [vpc_id]})
+        return read_cidrs(found[0]) if found else None
 
     def dns_attributes(self, vpc_id: str) -> dict[str, bool]:
-        """Says whether ``enableDnsSupport`` and ``enableDnsHostnames`` are on."""
-        found = {}
+        """Return for ``enableDnsSupport`` and ``enableDnsHostnames`` if they are on."""
+        attributes = {}
         for name in ("enableDnsSupport", "enableDnsHostnames"):
-            answer = self._ask(
-                "ec2:DescribeVpcAttribute",
-                partial(self._ec2.describe_vpc_attribute, VpcId=vpc_id, Attribute=name),
-            )
-            found[name] = bool(answer[name[0].upper() + name[1:]]["Value"])
-        return found
+            try:
+                response = self._ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute=name)
+            except (BotoCoreError, ClientError) as error:
+                permission = "ec2:DescribeVpcAttribute"
+                raise discovery_error(error, permission, with_message=True) from error
+            attributes[name] = bool(response[name[0].upper() + name[1:]]["Value"])
+        return attributes
 
     def subnets(self, vpc_id: str) -> tuple[VpcSubnet, ...]:
-        """Lists a VPC's subnets."""
+        """Return the subnets of a VPC."""
         return tuple(
             VpcSubnet(
-                subnet_id=made["SubnetId"],
-                vpc_id=made["VpcId"],
-                availability_zone=made["AvailabilityZone"],
-                free_addresses=int(made["AvailableIpAddressCount"]),
-                is_public=bool(made.get("MapPublicIpOnLaunch")),
+                subnet_id=raw["SubnetId"],
+                vpc_id=raw["VpcId"],
+                availability_zone=raw["AvailabilityZone"],
+                free_addresses=int(raw["AvailableIpAddressCount"]),
+                is_public=bool(raw.get("MapPublicIpOnLaunch")),
             )
-            for made in self._pages("describe_subnets", "Subnets", "vpc-id", [vpc_id])
+            for raw in self._describe("describe_subnets", "Subnets", {"vpc-id": [vpc_id]})
         )
 
     def route_table_ids(self, vpc_id: str) -> tuple[str, ...]:
-        """Lists a VPC's route tables."""
-        found = self._pages("describe_route_tables", "RouteTables", "vpc-id", [vpc_id])
-        return tuple(sorted(made["RouteTableId"] for made in found))
+        """Return the route tables of a VPC."""
+        found = self._describe("describe_route_tables", "RouteTables", {"vpc-id": [vpc_id]})
+        return tuple(sorted(raw["RouteTableId"] for raw in found))
 
     def offers(self, names: Iterable[str]) -> dict[tuple[str, str], ServiceOffer]:
-        """Finds endpoint services by name, each by name and kind."""
-        found = {}
-        wanted = sorted(set(names))
-        for made in self._pages(
-            "describe_vpc_endpoint_services", "ServiceDetails", "service-name", wanted
-        ):
-            names_given = [n["PrivateDnsName"] for n in made.get("PrivateDnsNames", ())]
+        """Return endpoint services by name and kind."""
+        filters = {"service-name": sorted(set(names))}
+        offers = {}
+        for raw in self._describe("describe_vpc_endpoint_services", "ServiceDetails", filters):
+            private_names = [n["PrivateDnsName"] for n in raw.get("PrivateDnsNames", ())]
             offer = ServiceOffer(
-                name=made["ServiceName"],
-                kinds=frozenset(kind["ServiceType"] for kind in made["ServiceType"]),
-                zones=frozenset(made.get("AvailabilityZones", ())),
-                private_names=tuple(names_given or filter(None, [made.get("PrivateDnsName")])),
-                takes_policy=bool(made.get("VpcEndpointPolicySupported")),
+                name=raw["ServiceName"],
+                kinds=frozenset(kind["ServiceType"] for kind in raw["ServiceType"]),
+                zones=frozenset(raw.get("AvailabilityZones", ())),
+                private_names=tuple(private_names or filter(None, [raw.get("PrivateDnsName")])),
+                takes_policy=bool(raw.get("VpcEndpointPolicySupported")),
             )
-            found.update({(offer.name, kind): offer for kind in offer.kinds})
-        return found
+            offers.update({(offer.name, kind): offer for kind in offer.kinds})
+        return offers
 
-    def vpc_endpoints(self, **filters: str) -> tuple[FoundVpcEndpoint, ...]:
-        """Lists VPC endpoints, the oldest first.
+    def vpc_endpoints(self, **filters: str) -> tuple[VpcEndpoint, ...]:
+        """Return VPC endpoints, the oldest first.
 
         Args:
-            **filters: EC2's filters, with ``_`` for ``-``, such as ``vpc_id``; all where none.
+            **filters: EC2's filters, with ``_`` for ``-``, such as ``vpc_id``; none for all.
         """
-        return self._vpc_endpoints({k.replace("_", "-"): v for k, v in filters.items()})
-
-    def made_by(self, plan_id: str, vpc_id: str) -> tuple[FoundVpcEndpoint, ...]:
-        """Lists the VPC endpoints that a plan made, those that go away included."""
-        return self._vpc_endpoints({"vpc-id": vpc_id, f"tag:{PLAN_TAG}": plan_id})
+        return self._vpc_endpoints({k.replace("_", "-"): [v] for k, v in filters.items()})
 
     def security_groups(self, **filters: Iterable[str]) -> list[dict[str, Any]]:
-        """Lists security groups as EC2 describes them.
+        """Return security groups as EC2 describes them.
 
         Args:
             **filters: As for ``vpc_endpoints``, each with its values.
         """
-        asked = {name.replace("_", "-"): list(values) for name, values in filters.items()}
-        return self._described("describe_security_groups", "SecurityGroups", asked)
+        return self._security_groups({k.replace("_", "-"): v for k, v in filters.items()})
+
+    def made_by(self, plan_id: str, vpc_id: str) -> tuple[VpcEndpoint, ...]:
+        """Return the VPC endpoints that a plan made, and those that are being removed."""
+        return self._vpc_endpoints({"vpc-id": [vpc_id], f"tag:{PLAN_TAG}": [plan_id]})
 
     def groups_made_by(self, plan_id: str, vpc_id: str) -> tuple[str, ...]:
-        """Lists the security groups that a plan made."""
-        asked = {"vpc-id": [vpc_id], f"tag:{PLAN_TAG}": [plan_id]}
-        found = self._described("describe_security_groups", "SecurityGroups", asked)
-        return tuple(made["GroupId"] for made in found)
+        """Return the ids of the security groups that a plan made."""
+        found = self._security_groups({"vpc-id": [vpc_id], f"tag:{PLAN_TAG}": [plan_id]})
+        return tuple(raw["GroupId"] for raw in found)
 
     def interfaces(self, network_interface_ids: Iterable[str]) -> list[dict[str, Any]]:
-        """Lists network interfaces as EC2 describes them."""
-        return self._pages(
-            "describe_network_interfaces",
-            "NetworkInterfaces",
-            "network-interface-id",
-            sorted(network_interface_ids),
-        )
+        """Return network interfaces as EC2 describes them."""
+        filters = {"network-interface-id": sorted(network_interface_ids)}
+        return self._describe("describe_network_interfaces", "NetworkInterfaces", filters)
 
-    def _vpc_endpoints(self, filters: Mapping[str, str]) -> tuple[FoundVpcEndpoint, ...]:
-        asked = {name: [value] for name, value in filters.items()}
-        found = self._described("describe_vpc_endpoints", "VpcEndpoints", asked)
-        return tuple(
-            sorted(map(_vpc_endpoint, found), key=lambda one: (one.created, one.vpc_endpoint_id))
-        )
+    def _vpc_endpoints(self, filters: Mapping[str, Iterable[str]]) -> tuple[VpcEndpoint, ...]:
+        found = self._describe("describe_vpc_endpoints", "VpcEndpoints", filters)
+        return read_vpc_endpoints(found)
 
-    def _pages(self, operation: str, key: str, name: str, values: list[str]) -> list[Any]:
-        return self._described(operation, key, {name: values})
+    def _security_groups(self, filters: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+        return self._describe("describe_security_groups", "SecurityGroups", filters)
 
-    def _described(self, operation: str, key: str, filters: Mapping[str, list[str]]) -> list[Any]:
-        asked = [{"Name": name, "Values": values} for name, values in filters.items()]
-        permission = "ec2:" + "".join(part.capitalize() for part in operation.split("_"))
-
-        def ask() -> list[Any]:
-            pages = self._ec2.get_paginator(operation).paginate(Filters=asked)
-            return [made for page in pages for made in page[key]]
-
-        return self._ask(permission, ask)
-
-    @staticmethod
-    def _ask(permission: str, question: Callable[[], T]) -> T:
+    def _describe(
+        self, operation: str, key: str, filters: Mapping[str, Iterable[str]]
+    ) -> list[dict[str, Any]]:
         try:
-            return question()
+            return describe(self._ec2, operation, key, filters)
         except (BotoCoreError, ClientError) as error:
-            cause, remedy = why(error, permission)
-            raise DiscoveryError(
-                f"EC2 could not be asked ({permission}).", cause=cause, remedy=remedy
-            ) from error
-
-
-def _vpc_endpoint(made: Mapping[str, Any]) -> FoundVpcEndpoint:
-    tags = {tag["Key"]: tag["Value"] for tag in made.get("Tags", ())}
-    created = made.get("CreationTimestamp")
-    return FoundVpcEndpoint(
-        vpc_endpoint_id=made["VpcEndpointId"],
-        endpoint_service=made["ServiceName"],
-        kind=made.get("VpcEndpointType") or "Gateway",
-        vpc_id=made.get("VpcId", ""),
-        # Pascal case in the model, camel or lower case in answers.
-        state=str(made.get("State", "")).lower(),
-        private_dns=bool(made.get("PrivateDnsEnabled")),
-        dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
-        subnet_ids=tuple(made.get("SubnetIds", ())),
-        network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
-        security_group_ids=tuple(group["GroupId"] for group in made.get("Groups", ())),
-        route_table_ids=tuple(made.get("RouteTableIds", ())),
-        policy=made.get("PolicyDocument") or "",
-        created=created.isoformat() if created else "",
-        plan_id=tags.get(PLAN_TAG, ""),
-    )
+            raise discovery_error(error, permission_for(operation), with_message=True) from error

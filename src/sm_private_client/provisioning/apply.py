@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError, ProvisioningError
-from sm_private_client.provisioning.account import GONE, Account, ec2_of, retold, why
+from sm_private_client.privatelink.ec2 import error_code
+from sm_private_client.provisioning.account import GONE, Account, ec2_of, explain_error
 from sm_private_client.provisioning.checks import match_existing, refuse_problems
 from sm_private_client.provisioning.destroy import REMOVE_TIMEOUT, Remover, left_behind
 from sm_private_client.provisioning.ec2_requests import (
@@ -23,12 +24,9 @@ from sm_private_client.provisioning.verify import verify_vpc_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.plan import Plan
-    from sm_private_client.provisioning.records import (
-        FoundVpcEndpoint,
-        PlannedSecurityGroup,
-        PlannedVpcEndpoint,
-    )
+    from sm_private_client.provisioning.records import PlannedSecurityGroup, PlannedVpcEndpoint
 
 __all__ = ["APPLY_TIMEOUT", "Applied", "apply_plan"]
 
@@ -114,7 +112,7 @@ class _Applier:
         self._run = run
         self._ec2 = ec2_of(plan.session)
         self._account = Account(self._ec2)
-        self._before: dict[str, FoundVpcEndpoint] = {}
+        self._before: dict[str, VpcEndpoint] = {}
         self._groups_before: tuple[str, ...] = ()
         self._step = ""
         self._permission = ""
@@ -164,7 +162,7 @@ class _Applier:
             response = self._ec2.create_security_group(**group_request(self._plan, group))
         except ClientError as error:
             # The response to a first attempt was lost: groups have no client token.
-            exists = error.response["Error"]["Code"] == "InvalidGroup.Duplicate"
+            exists = error_code(error) == "InvalidGroup.Duplicate"
             if exists and (group_id := self._group_named(group.name)):
                 return group_id
             raise
@@ -177,7 +175,7 @@ class _Applier:
                     GroupId=self.group_id, **ingress_request(group)
                 )
             except ClientError as error:
-                code = error.response["Error"]["Code"]
+                code = error_code(error)
                 if code == "InvalidPermission.Duplicate":
                     return "found"
                 # A group that was just made is not known everywhere at once.
@@ -248,7 +246,7 @@ class _Applier:
                 what = f"{planned.title} at {address}"
                 self._run.report("verified", what, found.vpc_endpoint_id)
 
-    def _connect(self, planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, until: float) -> str:
+    def _connect(self, planned: PlannedVpcEndpoint, found: VpcEndpoint, until: float) -> str:
         while True:
             try:
                 return verify_vpc_endpoint(planned, found, self._plan.session, self._account)
@@ -280,14 +278,12 @@ class _Applier:
 
     def failure(self, error: BaseException, left: dict[str, str]) -> ProvisioningError:
         """Return the error that says which step failed, why, and what is left."""
-        remedies: tuple[str, ...] = ()
         if isinstance(error, PrivateClientError):
-            cause, remedies = retold(error)
+            cause, remedies = f"{error.what} {error.cause}".strip(), error.remedies
         elif isinstance(error, (BotoCoreError, ClientError)):
-            cause, remedy = why(error, self._permission)
-            remedies = (remedy,)
+            cause, remedies = explain_error(error, self._permission)
         else:  # a bug, the caller's own progress, or an interrupt
-            cause = f"{type(error).__name__}: {error}"
+            cause, remedies = f"{type(error).__name__}: {error}", ()
         outcome, by_hand = left_behind(self.made, left)
         return ProvisioningError(
             f"The plan for {self._plan.vpc_id} failed at: {self._step}. {outcome}",
@@ -302,7 +298,7 @@ class _Applier:
             return ()
         return self._account.groups_made_by(self._plan.plan_id, self._plan.vpc_id)
 
-    def _existing(self) -> dict[str, FoundVpcEndpoint]:
+    def _existing(self) -> dict[str, VpcEndpoint]:
         vpc_id = self._plan.vpc_id
         found = self._run.retry_throttled(lambda: self._account.vpc_endpoints(vpc_id=vpc_id))
         return {one.vpc_endpoint_id: one for one in found}

@@ -16,9 +16,10 @@ from sm_private_client.provisioning.records import Problem, Subnet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.account import ServiceOffer, VpcSubnet
     from sm_private_client.provisioning.plan import Plan
-    from sm_private_client.provisioning.records import FoundVpcEndpoint, PlannedVpcEndpoint
+    from sm_private_client.provisioning.records import PlannedVpcEndpoint
 
 __all__ = [
     "check_addresses",
@@ -121,8 +122,8 @@ def _by_zone(
 
 
 def match_existing(
-    planned: PlannedVpcEndpoint, existing: Iterable[FoundVpcEndpoint]
-) -> FoundVpcEndpoint | None:
+    planned: PlannedVpcEndpoint, existing: Iterable[VpcEndpoint]
+) -> VpcEndpoint | None:
     """Return the VPC endpoint that a service has already: with private DNS first, then the oldest.
 
     Args:
@@ -135,12 +136,12 @@ def match_existing(
         if (one.endpoint_service, one.kind) == (planned.endpoint_service, planned.kind)
         and one.state in _USABLE
     ]
-    return min(usable, key=lambda one: not one.private_dns, default=None)
+    return min(usable, key=lambda one: not one.private_dns_enabled, default=None)
 
 
 def mark_existing(
     planned: PlannedVpcEndpoint,
-    existing: Iterable[FoundVpcEndpoint],
+    existing: Iterable[VpcEndpoint],
     security_group_ids: tuple[str, ...],
 ) -> PlannedVpcEndpoint:
     """Return what is planned, with the VPC endpoint that exists already and how it differs."""
@@ -152,12 +153,12 @@ def mark_existing(
 
 
 def _differences(
-    planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, security_group_ids: tuple[str, ...]
+    planned: PlannedVpcEndpoint, found: VpcEndpoint, security_group_ids: tuple[str, ...]
 ) -> Iterator[str]:
     if found.state != "available":
         yield f"it is {found.state}"
-    if planned.private_dns != found.private_dns and planned.kind == "Interface":
-        yield f"its private DNS is {'on' if found.private_dns else 'off'}"
+    if planned.private_dns != found.private_dns_enabled and planned.kind == "Interface":
+        yield f"its private DNS is {'on' if found.private_dns_enabled else 'off'}"
     places = {*planned.route_table_ids, *(one.subnet_id for one in planned.subnets)}
     if missing := places.difference(found.route_table_ids, found.subnet_ids):
         yield "it is not in " + ", ".join(sorted(missing))
@@ -185,13 +186,13 @@ def check_dns_attributes(vpc_id: str, attributes: Mapping[str, bool]) -> Iterato
 def check_private_names(
     planned: Iterable[PlannedVpcEndpoint],
     offers: Mapping[tuple[str, str], ServiceOffer],
-    existing: Iterable[FoundVpcEndpoint],
+    existing: Iterable[VpcEndpoint],
 ) -> Iterator[Problem]:
     """A private name leads to one VPC endpoint of a VPC only."""
     owners = {
         name.lower().removesuffix("."): one
         for one in existing
-        if one.private_dns and one.state != "deleted"
+        if one.private_dns_enabled and one.state != "deleted"
         for name in one.dns_names
         if ".vpce." not in name
     }
@@ -213,7 +214,7 @@ def check_private_names(
 
 
 def check_quotas(
-    in_vpc: Iterable[FoundVpcEndpoint], gateways: int, planned: Sequence[PlannedVpcEndpoint]
+    in_vpc: Iterable[VpcEndpoint], gateways: int, planned: Sequence[PlannedVpcEndpoint]
 ) -> Iterator[str]:
     """Note the default quotas that would be exceeded; nobody can see here if one was raised.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
-from sm_private_client.provisioning.account import GONE, Account, ec2_of, why
+from sm_private_client.privatelink.ec2 import error_code
+from sm_private_client.provisioning.account import GONE, Account, ec2_of, explain_error
 from sm_private_client.provisioning.progress import Progress, Run
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Remover:
                 self._run.retry_throttled(lambda: self._ec2.delete_security_group(GroupId=group_id))
                 break
             except (BotoCoreError, ClientError) as error:
-                code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+                code = error_code(error)
                 if code == "InvalidGroup.NotFound":
                     break
                 # Network interfaces let go of their groups a while after they are gone.
@@ -147,8 +148,8 @@ class Remover:
 
 
 def _reason(error: Exception, permission: str) -> str:
-    cause, remedy = why(error, permission)
-    return f"{cause} Remedy: {remedy}"
+    cause, remedies = explain_error(error, permission)
+    return f"{cause} Remedy: {' '.join(remedies)}"
 
 
 def left_behind(made: Sequence[str], left: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

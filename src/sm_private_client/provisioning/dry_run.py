@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sm_private_client.provisioning.account import DENIED, Account, ec2_of
+from sm_private_client.privatelink.ec2 import error_code, explain
+from sm_private_client.provisioning.account import Account, ec2_of
 from sm_private_client.provisioning.checks import refuse_problems
 from sm_private_client.provisioning.ec2_requests import (
     group_request,
     ingress_request,
     vpc_endpoint_request,
 )
+from sm_private_client.routing.discovery import permission_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,12 +105,15 @@ def _calls(plan: Plan, account: Account) -> Iterator[tuple[str, str, dict[str, A
 
 
 def _try(ec2: BotoClient, operation: str, what: str, parameters: dict[str, Any]) -> DryRunResult:
+    permission = permission_for(operation)
     allowed, detail = None, "EC2 did not refuse"
     try:
         getattr(ec2, operation)(DryRun=True, **parameters)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        allowed = True if code == _WOULD_WORK else False if code in DENIED else None
+        code = error_code(error)
+        if code == _WOULD_WORK:
+            allowed = True
+        elif explain(error, permission).kind == "denied":
+            allowed = False
         detail = error.response["Error"].get("Message") or code
-    action = ec2.meta.method_to_api_mapping[operation]
-    return DryRunResult(permission=f"ec2:{action}", what=what, allowed=allowed, detail=detail)
+    return DryRunResult(permission=permission, what=what, allowed=allowed, detail=detail)

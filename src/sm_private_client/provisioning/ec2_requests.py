@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.provisioning.records import PLAN_TAG
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

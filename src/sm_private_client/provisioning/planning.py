@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.policy.documents import to_json
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.privatelink.hostnames import partition_of
 from sm_private_client.provisioning.account import Account, ec2_of
 from sm_private_client.provisioning.checks import (
@@ -24,7 +25,6 @@ from sm_private_client.provisioning.checks import (
 from sm_private_client.provisioning.plan import Plan
 from sm_private_client.provisioning.policy_files import validated
 from sm_private_client.provisioning.records import (
-    PLAN_TAG,
     PlannedSecurityGroup,
     PlannedVpcEndpoint,
     Problem,
@@ -38,16 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sm_private_client.policy.parsing import Policy
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.provisioning.account import ServiceOffer
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = ["Planner", "list_vpc_endpoints", "plan_vpc_endpoints"]
 
 
-def list_vpc_endpoints(
-    session: Session, *, vpc_id: str | None = None
-) -> tuple[FoundVpcEndpoint, ...]:
+def list_vpc_endpoints(session: Session, *, vpc_id: str | None = None) -> tuple[VpcEndpoint, ...]:
     """Return the VPC endpoints of the session's region, of every service, the oldest first.
 
     Args:

@@ -14,7 +14,7 @@ from sm_private_client.policy.actions import INVOKING
 from sm_private_client.policy.diff import Change, diff
 from sm_private_client.policy.documents import PolicyDocument
 from sm_private_client.policy.validation import check
-from sm_private_client.provisioning.account import Account, ec2_of, why
+from sm_private_client.provisioning.account import Account, ec2_of, explain_error
 from sm_private_client.provisioning.policy_files import (
     AttachedPolicy,
     KeptPolicy,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.policy.documents import Problem
     from sm_private_client.policy.parsing import Policy
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = [
@@ -229,7 +229,7 @@ def restore_policy(
     return _apply(session, change, directory, dt.datetime.now(dt.timezone.utc))
 
 
-def _find(session: Session, vpc_endpoint_id: str) -> FoundVpcEndpoint:
+def _find(session: Session, vpc_endpoint_id: str) -> VpcEndpoint:
     account = Account(ec2_of(session))
     found = next(iter(account.vpc_endpoints(vpc_endpoint_id=vpc_endpoint_id)), None)
     if found is None:
@@ -243,7 +243,7 @@ def _find(session: Session, vpc_endpoint_id: str) -> FoundVpcEndpoint:
 
 
 def _compare(
-    found: FoundVpcEndpoint,
+    found: VpcEndpoint,
     new: AttachedPolicy,
     warnings: tuple[Problem, ...],
     actions: Sequence[str] = (),
@@ -304,13 +304,13 @@ def _apply(
     try:
         ec2.modify_vpc_endpoint(VpcEndpointId=vpc_endpoint_id, PolicyDocument=as_text(change.new))
     except (BotoCoreError, ClientError) as error:
-        cause, remedy = why(error, "ec2:ModifyVpcEndpoint")
+        cause, remedies = explain_error(error, "ec2:ModifyVpcEndpoint")
         is_refused = isinstance(error, ClientError)
         outcome = "was not changed" if is_refused else "may not have been changed"
         raise ProvisioningError(
             f"The policy of {vpc_endpoint_id} {outcome}; the old one is in {kept_in}.",
             cause=cause,
-            remedy=remedy,
+            remedy=remedies,
         ) from error
     return replace(change, kept_in=kept_in)
 

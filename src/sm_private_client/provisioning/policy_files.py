@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sm_private_client.errors import ConfigurationError, PolicyError
-from sm_private_client.files import OWNER_ONLY, NotOursError, read_owned
+from sm_private_client.files import AtomicFile, NotOursError, read_owned
 from sm_private_client.policy.documents import PolicyDocument, to_json
 from sm_private_client.policy.parsing import parse
 from sm_private_client.policy.validation import check
@@ -103,7 +101,7 @@ class KeptPolicy:
 
 
 def write_kept(kept: KeptPolicy, path: Path, *, stamp: str) -> None:
-    """Write a policy to a new file, for its owner only.
+    """Write a policy to a new file: whole or not at all, for its owner only.
 
     Args:
         kept: What to write.
@@ -119,16 +117,9 @@ def write_kept(kept: KeptPolicy, path: Path, *, stamp: str) -> None:
         "kept": stamp,
         "policy": as_json(kept.policy),
     }
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(handle)  # the policy is replaced once this file is safe
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise
+    with AtomicFile(path, over=False) as file:
+        file.write(f"{json.dumps(content, indent=2)}\n".encode())
+        file.commit()
 
 
 def read_kept(path: Path) -> KeptPolicy:

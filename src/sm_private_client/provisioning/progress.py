@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from botocore.exceptions import ClientError
 
 from sm_private_client.errors import DiscoveryError
-from sm_private_client.provisioning.account import is_throttled
+from sm_private_client.privatelink.ec2 import is_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

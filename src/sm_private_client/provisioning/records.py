@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
-    "PLAN_TAG",
-    "FoundVpcEndpoint",
     "Kind",
     "PlannedSecurityGroup",
     "PlannedVpcEndpoint",
@@ -15,9 +13,6 @@ __all__ = [
     "Step",
     "Subnet",
 ]
-
-PLAN_TAG: Final = "sm-private-client:plan"
-"""The tag of everything that a plan makes; its value is the id of the plan."""
 
 Kind = Literal["Interface", "Gateway"]
 
@@ -46,47 +41,6 @@ class Problem:
 
     what: str
     remedy: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundVpcEndpoint:
-    """A VPC endpoint of any service that EC2 has.
-
-    Attributes:
-        vpc_endpoint_id: Its id.
-        endpoint_service: Name of the endpoint service.
-        kind: ``Interface`` or ``Gateway``.
-        vpc_id: Its VPC.
-        state: In lower case.
-        private_dns: Whether private DNS is on.
-        dns_names: Every DNS name that EC2 gives.
-        subnet_ids: Where it has network interfaces.
-        network_interface_ids: These interfaces.
-        security_group_ids: Their security groups.
-        route_table_ids: A gateway's route tables.
-        policy: The endpoint policy's text; empty where EC2 gives none.
-        created: ISO 8601, UTC; empty where it is not known.
-        plan_id: The plan that made it; empty where none of ours did.
-    """
-
-    vpc_endpoint_id: str
-    endpoint_service: str
-    kind: str
-    vpc_id: str
-    state: str
-    private_dns: bool = False
-    dns_names: tuple[str, ...] = ()
-    subnet_ids: tuple[str, ...] = ()
-    network_interface_ids: tuple[str, ...] = ()
-    security_group_ids: tuple[str, ...] = ()
-    route_table_ids: tuple[str, ...] = ()
-    policy: str = ""
-    created: str = ""
-    plan_id: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Gives it as JSON can hold it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

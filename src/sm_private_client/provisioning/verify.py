@@ -14,7 +14,7 @@ from sm_private_client.privatelink.other_services import (
     other_service_url,
     regional_dns_name,
 )
-from sm_private_client.privatelink.records import Route
+from sm_private_client.privatelink.records import Route, VpcEndpoint
 from sm_private_client.privatelink.services import is_family
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.session.private_routes import routes_of
@@ -22,7 +22,7 @@ from sm_private_client.transport.connector import Connector, Origin
 
 if TYPE_CHECKING:
     from sm_private_client.provisioning.account import Account
-    from sm_private_client.provisioning.records import FoundVpcEndpoint, PlannedVpcEndpoint
+    from sm_private_client.provisioning.records import PlannedVpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = ["verify_vpc_endpoint"]
@@ -32,7 +32,7 @@ CONNECT_TIMEOUT = 5.0
 
 
 def verify_vpc_endpoint(
-    planned: PlannedVpcEndpoint, found: FoundVpcEndpoint, session: Session, account: Account
+    planned: PlannedVpcEndpoint, found: VpcEndpoint, session: Session, account: Account
 ) -> str:
     """Connect to a VPC endpoint by its own DNS name; send no request.
 
@@ -89,7 +89,7 @@ def verify_vpc_endpoint(
 
 def _route(
     planned: PlannedVpcEndpoint,
-    found: FoundVpcEndpoint,
+    found: VpcEndpoint,
     host: str,
     session: Session,
     account: Account,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import queue
 import threading
 import time
 import weakref
@@ -56,40 +55,69 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
-def run_within(timeout: float, function: Callable[[], T], *, what: str) -> T:
-    """Runs a function in a thread of its own and waits for it no longer than ``timeout``.
+class BackgroundTask(Generic[T]):
+    """A function that runs in a daemon thread, which holds up neither the caller nor the exit.
 
-    A function that does not return in time is left behind in a daemon thread, which neither
-    blocks the caller nor the end of the process.
+    Args:
+        function: What to run.
+        what: What it does, for errors and the thread's name.
+
+    Attributes:
+        future: What the function returns or raises.
+    """
+
+    def __init__(self, function: Callable[[], T], *, what: str) -> None:
+        self._what = what
+        self.future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self.future.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                outcome = function()
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(outcome)
+
+        threading.Thread(target=run, name=what, daemon=True).start()
+
+    def result_within(self, timeout: float) -> T:
+        """Return what the function returns, after ``timeout`` seconds at most.
+
+        Raises:
+            TimeoutError: It takes longer; it goes on.
+            BaseException: Whatever the function raises.
+        """
+        done, _ = concurrent.futures.wait((self.future,), max(timeout, 0.001))
+        if not done:
+            raise TimeoutError(f"{self._what}: no answer within {timeout:g} s")
+        return self.future.result()
+
+    def result(self, deadline: float) -> T:
+        """Do what ``result_within`` does, until ``time.monotonic()`` passes ``deadline``."""
+        return self.result_within(deadline - time.monotonic())
+
+    def result_or(self, instead: T, deadline: float) -> T:
+        """Do what ``result`` does, but return ``instead`` if the result is not there in time."""
+        try:
+            return self.result(deadline)
+        except TimeoutError:
+            return instead
+
+
+def run_within(timeout: float, function: Callable[[], T], *, what: str) -> T:
+    """Run a function in a thread of its own and wait for it; see ``BackgroundTask``.
 
     Args:
         timeout: Seconds.
         function: What to run.
         what: What it does, for the error and the thread's name.
 
-    Returns:
-        What the function returns.
-
     Raises:
-        TimeoutError: It took longer.
+        TimeoutError: It takes longer; it is left behind.
         BaseException: Whatever the function raises.
     """
-    answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put((function(), None))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-            answers.put((None, error))
-
-    threading.Thread(target=run, name=what, daemon=True).start()
-    try:
-        result, error = answers.get(timeout=max(timeout, 0.001))
-    except queue.Empty:
-        raise TimeoutError(f"{what}: no answer within {timeout:g} s") from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value] # error is None, so this is the result
+    return BackgroundTask(function, what=what).result_within(timeout)
 
 
 class SingleFlight:
@@ -105,41 +133,29 @@ class SingleFlight:
     def __reduce__(self) -> tuple[Any, ...]:
         return SingleFlight, ()
 
-    def begin(
-        self, key: Hashable, function: Callable[[], T], *, what: str
-    ) -> concurrent.futures.Future[T]:
-        """Return what a run that has begun will give, and begin one if none has.
+    def begin(self, key: Hashable, function: Callable[[], T], *, what: str) -> BackgroundTask[T]:
+        """Return the run of a key; begin one if there is none.
 
         Args:
             key: What is asked for.
             function: What to run; it is not run if another with the same key is running.
-            what: What it does, for the thread's name.
+            what: What it does, for errors and the thread's name.
         """
         if self._pid != os.getpid():
             self._begin_anew()  # the parent's threads are not here
-        with self._lock:
-            future: concurrent.futures.Future[T] | None = self._running.get(key)
-            if future is not None:
-                return future
-            future = self._running[key] = concurrent.futures.Future()
-        future.set_running_or_notify_cancel()
 
-        def run() -> None:
+        def run() -> T:
             try:
-                outcome = function()
-            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-                self._forget(key)
-                future.set_exception(error)
-            else:
-                self._forget(key)
-                future.set_result(outcome)
+                return function()
+            finally:
+                with self._lock:
+                    del self._running[key]
 
-        try:
-            threading.Thread(target=run, name=what, daemon=True).start()
-        except BaseException:
-            self._forget(key)
-            raise
-        return future
+        with self._lock:
+            task: BackgroundTask[T] | None = self._running.get(key)
+            if task is None:
+                task = self._running[key] = BackgroundTask(run, what=what)
+            return task
 
     def run_within(
         self, timeout: float, key: Hashable, function: Callable[[], T], *, what: str
@@ -150,11 +166,7 @@ class SingleFlight:
             TimeoutError: It takes longer; it goes on, for those who ask later.
             BaseException: Whatever the function raises.
         """
-        future = self.begin(key, function, what=what)
-        done, _ = concurrent.futures.wait((future,), max(timeout, 0.001))
-        if not done:
-            raise TimeoutError(f"{what}: no answer within {timeout:g} s")
-        return future.result()
+        return self.begin(key, function, what=what).result_within(timeout)
 
     async def run(
         self, key: Hashable, function: Callable[[], T], *, what: str, timeout: float | None = None
@@ -162,7 +174,7 @@ class SingleFlight:
         """Do what ``run_within`` does, without blocking the event loop; ``None`` waits for ever."""
         import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
 
-        waiting = asyncio.wrap_future(self.begin(key, function, what=what))
+        waiting = asyncio.wrap_future(self.begin(key, function, what=what).future)
         try:
             await asyncio.wait((waiting,), timeout=timeout)
             if waiting.done():
@@ -174,59 +186,4 @@ class SingleFlight:
     def _begin_anew(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._running: dict[Hashable, concurrent.futures.Future[Any]] = {}
-
-    def _forget(self, key: Hashable) -> None:
-        with self._lock:
-            del self._running[key]
-
-
-class BackgroundTask(Generic[T]):
-    """Runs a function in a daemon thread, which holds up neither the caller nor the process's end.
-
-    Args:
-        function: What to run.
-        what: What it does, for errors and the thread's name.
-    """
-
-    def __init__(self, function: Callable[[], T], *, what: str) -> None:
-        self._what = what
-        self._done = threading.Event()
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-
-        def run() -> None:
-            try:
-                self._results.append(function())
-            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-                self._error = error
-            self._done.set()
-
-        threading.Thread(target=run, name=f"doctor: {what}", daemon=True).start()
-
-    def result(self, deadline: float) -> T:
-        """Waits for the result.
-
-        Args:
-            deadline: Until when, as ``time.monotonic()`` counts.
-
-        Raises:
-            TimeoutError: It was not there in time.
-            BaseException: Whatever the function raised.
-        """
-        if not self._done.wait(max(deadline - time.monotonic(), 0.0)):
-            raise TimeoutError(f"{self._what}: no answer in time")
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
-
-    def result_or(self, instead: T, deadline: float) -> T:
-        """Waits for the result; gives ``instead`` where it was not there in time.
-
-        Raises:
-            BaseException: Whatever the function raised.
-        """
-        try:
-            return self.result(deadline)
-        except TimeoutError:
-            return instead
+        self._running: dict[Hashable, BackgroundTask[Any]] = {}

@@ -1,9 +1,9 @@
-"""Discovery: what EC2 knows about the VPC endpoints of the SageMaker family.
+"""EC2's knowledge of the VPC endpoints of a region, asked for and kept.
 
-One DescribeVpcEndpoints call (paginated) gives every service's VPC endpoints of a region;
+One DescribeVpcEndpoints call (paginated) lists every service's VPC endpoints of a region.
 DescribeNetworkInterfaces, DescribeVpcs and DescribeSubnets are called at most once each, and
-only for what is asked. EC2 throttles per account, so a session keeps its answers, and the sessions
-of one process that begin together ask each question once.
+only if needed. EC2 throttles per account. So a session keeps its answers, and the sessions of one
+process that begin together ask each question once.
 """
 
 from __future__ import annotations
@@ -16,26 +16,33 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.errors import DiscoveryError, PrivateClientError
-from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+from sm_private_client.errors import DiscoveryError
+from sm_private_client.privatelink.ec2 import (
+    discovery_error,
+    error_code,
+    read_addresses,
+    read_cidrs,
+    read_vpc_endpoint,
+    read_vpc_endpoints,
+)
 from sm_private_client.routing.deadlines import ForkableLock, run_within
-from sm_private_client.routing.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
+    from sm_private_client.types import BotoClient
+
 __all__ = [
-    "DENIED_CODES",
     "DISCOVERY_TIMEOUT",
-    "THROTTLED_CODES",
     "Discovery",
     "Ec2Access",
+    "describe",
     "forget_shared_answers",
-    "interface_addresses",
+    "permission_for",
     "shared_answer",
-    "vpc_endpoint_of",
 ]
 
 DISCOVERY_TIMEOUT: Final = 5.0
@@ -52,27 +59,42 @@ _DESCRIBE_VPC_ENDPOINTS: Final = "ec2:DescribeVpcEndpoints"
 _DESCRIBE_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
 _DESCRIBE_VPCS: Final = "ec2:DescribeVpcs"
 _DESCRIBE_SUBNETS: Final = "ec2:DescribeSubnets"
-DENIED_CODES: Final = frozenset(
-    {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-)
-"""How EC2 says that the identity may not ask."""
-
-THROTTLED_CODES: Final = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
-"""How EC2 says that the account asked too often."""
+_OTHERWISE: Final = "pass vpc_endpoint= with the full DNS name"
 
 T = TypeVar("T")
 
 
+def permission_for(operation: str) -> str:
+    """Return the IAM action of an operation of EC2 by boto3's name of the operation."""
+    return "ec2:" + "".join(part.capitalize() for part in operation.split("_"))
+
+
+def describe(
+    ec2: BotoClient, operation: str, key: str, filters: Mapping[str, Iterable[str]]
+) -> list[Any]:
+    """Return everything that a Describe operation of EC2 lists.
+
+    Args:
+        ec2: A boto3 client.
+        operation: boto3's name of the operation, ``describe_vpc_endpoints``.
+        key: The member of its answer that has the list.
+        filters: From the filter's name to its values.
+    """
+    named = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+    pages = ec2.get_paginator(operation).paginate(Filters=named)
+    return [entry for page in pages for entry in page[key]]
+
+
 class Ec2Access(NamedTuple):
-    """How EC2 is asked.
+    """The way to ask EC2.
 
     Attributes:
         client: A boto3 client of ``ec2``.
         identity: Equal for whoever is shown the same; holds no credential.
-        public_address: Host and address in words if the question goes to a public address.
+        public_address: Host and address in words, if the question goes to a public address.
     """
 
-    client: Any
+    client: BotoClient
     identity: Hashable
     public_address: str | None = None
 
@@ -112,7 +134,7 @@ class _SharedAnswers:
         return answer, came
 
     def forget(self, identity: Hashable = None) -> None:
-        """Forget what one identity was told; all of it if none is named."""
+        """Forget the answers to one identity; all of them if none is named."""
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
@@ -132,33 +154,32 @@ def shared_answer(about: str, key: Hashable, ask: Callable[[], T]) -> T:
     """Return an answer that sessions of this process share for half a minute; ask if there is none.
 
     Args:
-        about: What is asked, as ``forget_shared_answers`` takes it.
+        about: The subject, for ``forget_shared_answers``.
         key: What the answer depends on.
-        ask: Asks.
+        ask: The function that asks.
     """
     return _shared.fetch((about, key), ask, time.monotonic)[0]
 
 
 def forget_shared_answers(about: str | None = None) -> None:
-    """Forget what the sessions of this process were told, as when it was just changed from here.
-
-    Args:
-        about: What alone is forgotten; all of it, EC2's answers included, if not given.
-    """
+    """Forget the shared answers about one subject; EC2's and all others if none is named."""
     _shared.forget(about)
 
 
 class Discovery:
-    """Asks EC2 of one region; safe to share between threads.
+    """The answers of EC2 of one region; safe to share between threads.
+
+    Every method raises ``DiscoveryError`` if EC2 cannot be asked. Answers are kept for an hour,
+    failures for some seconds.
 
     Args:
-        access: Return how to ask EC2; called once, when the first question is asked.
+        access: A function that returns the way to ask EC2; called for the first question.
         service_names: The endpoint service names to look for.
         timeout: Seconds for one question.
         clock: Monotonic seconds.
 
     Attributes:
-        is_second_hand: True if an answer was given to another session a while ago.
+        is_second_hand: Whether an answer was given to another session a while ago.
     """
 
     def __init__(
@@ -187,7 +208,7 @@ class Discovery:
         vpc_id: str | None,
         subnet_ids: tuple[str, ...],
     ) -> Discovery:
-        """Return one that has EC2's answers of earlier and asks nobody.
+        """Return a Discovery that has EC2's answers of earlier and asks nobody.
 
         Args:
             vpc_endpoints: With their addresses; none if EC2 could not be asked.
@@ -199,74 +220,50 @@ class Discovery:
         def nobody() -> NoReturn:
             raise DiscoveryError("EC2 is not asked again.", cause="it could not be asked earlier.")
 
-        made = cls(nobody, service_names=())
+        discovery = cls(nobody, service_names=())
         answers: dict[tuple[str, Any], Any] = {}
         if vpc_endpoints:
             answers[_DESCRIBE_VPC_ENDPOINTS, ()] = vpc_endpoints
             answers[_DESCRIBE_VPCS, (vpc_id,)] = vpc_cidrs
             answers[_DESCRIBE_SUBNETS, subnet_ids] = vpc_id
-        made._answers = {about: (math.inf, answer) for about, answer in answers.items()}
-        return made
+        discovery._answers = {about: (math.inf, answer) for about, answer in answers.items()}
+        return discovery
 
     def vpc_endpoints(self) -> tuple[VpcEndpoint, ...]:
-        """Lists the family's interface VPC endpoints, without their addresses, oldest first.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
+        """Return the family's VPC endpoints, without their addresses, the oldest first."""
 
         def ask() -> tuple[VpcEndpoint, ...]:
-            pages = self._ec2().get_paginator("describe_vpc_endpoints")
-            asked = [{"Name": "service-name", "Values": self._service_names}]
-            found = [
-                vpc_endpoint_of(m)
-                for page in pages.paginate(Filters=asked)
-                for m in page["VpcEndpoints"]
-            ]
-            return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
+            filters = {"service-name": self._service_names}
+            found = describe(self._ec2(), "describe_vpc_endpoints", "VpcEndpoints", filters)
+            return read_vpc_endpoints(found)
 
-        return self._kept(_DESCRIBE_VPC_ENDPOINTS, (), ask)
+        return self._answer(_DESCRIBE_VPC_ENDPOINTS, (), ask)
 
     def vpc_endpoint(self, vpc_endpoint_id: str) -> VpcEndpoint | None:
-        """Looks one VPC endpoint up by its id, whatever service it is of.
-
-        Returns:
-            It, or ``None`` where EC2 has none of that id in this account and region.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
+        """Return one VPC endpoint of any service; ``None`` if there is none of that id here."""
 
         def ask() -> VpcEndpoint | None:
             try:
-                answer = self._ec2().describe_vpc_endpoints(VpcEndpointIds=[vpc_endpoint_id])
+                response = self._ec2().describe_vpc_endpoints(VpcEndpointIds=[vpc_endpoint_id])
             except ClientError as error:
-                if error.response["Error"]["Code"].startswith("InvalidVpcEndpointId"):
+                if error_code(error).startswith("InvalidVpcEndpointId"):
                     return None
                 raise
-            return next((vpc_endpoint_of(m) for m in answer["VpcEndpoints"]), None)
+            return next(map(read_vpc_endpoint, response["VpcEndpoints"]), None)
 
-        return self._kept(_DESCRIBE_VPC_ENDPOINTS, (vpc_endpoint_id,), ask)
+        return self._answer(_DESCRIBE_VPC_ENDPOINTS, (vpc_endpoint_id,), ask)
 
-    def asked(self, permission: str, about: Hashable, question: Callable[[Any], T]) -> T:
-        """Asks EC2 anything else, once; the answer is kept like the others.
-
-        Args:
-            permission: The IAM action, such as ``ec2:DescribeRouteTables``.
-            about: What tells this question from others of the same permission.
-            question: Asks, given the EC2 client.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
-        return self._kept(permission, about, lambda: question(self._ec2()))
+    def describe(self, operation: str, key: str, filters: Mapping[str, Iterable[str]]) -> list[Any]:
+        """Return everything that any other Describe operation lists; see ``describe``."""
+        question = (key, *((name, *values) for name, values in filters.items()))
+        return self._answer(
+            permission_for(operation),
+            question,
+            lambda: describe(self._ec2(), operation, key, filters),
+        )
 
     def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
-        """Adds to VPC endpoints the addresses and zones of their network interfaces.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
+        """Return VPC endpoints with the addresses and zones of their network interfaces."""
         wanted = {eni for v in vpc_endpoints for eni in v.network_interface_ids}
         if not wanted:
             return vpc_endpoints
@@ -276,19 +273,16 @@ class Discovery:
         every = sorted(wanted | {eni for v in known for eni in v.network_interface_ids})
 
         def ask() -> dict[str, tuple[EndpointAddress, ...]]:
-            pages = self._ec2().get_paginator("describe_network_interfaces")
-            asked = [{"Name": "network-interface-id", "Values": every}]
-            return {
-                made["NetworkInterfaceId"]: interface_addresses(made)
-                for page in pages.paginate(Filters=asked)
-                for made in page["NetworkInterfaces"]
-            }
+            filters = {"network-interface-id": every}
+            found = describe(
+                self._ec2(), "describe_network_interfaces", "NetworkInterfaces", filters
+            )
+            return {raw["NetworkInterfaceId"]: read_addresses(raw) for raw in found}
 
-        with self._lock:  # what an earlier, wider question answered is not asked again
-            kept = [about for what, about in self._answers if what == _DESCRIBE_INTERFACES]
-        covering = (about for about in kept if wanted <= set(about))
-        about = next(covering, tuple(every))
-        found = self._kept(_DESCRIBE_INTERFACES, about, ask)
+        with self._lock:  # an earlier question about these and others is not repeated
+            earlier = [about for what, about in self._answers if what == _DESCRIBE_INTERFACES]
+        about = next((about for about in earlier if wanted <= set(about)), tuple(every))
+        found = self._answer(_DESCRIBE_INTERFACES, about, ask)
         return tuple(
             replace(
                 v,
@@ -298,47 +292,33 @@ class Discovery:
         )
 
     def vpc_cidrs(self, vpc_id: str) -> tuple[str, ...]:
-        """Lists the IPv4 and IPv6 CIDRs of a VPC.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
+        """Return the IPv4 and IPv6 CIDRs of a VPC; none if EC2 does not show it."""
 
         def ask() -> tuple[str, ...]:
-            answer = self._ec2().describe_vpcs(VpcIds=[vpc_id])
-            vpc: Mapping[str, Any] = answer["Vpcs"][0] if answer["Vpcs"] else {}
-            v4 = [a["CidrBlock"] for a in vpc.get("CidrBlockAssociationSet", ())]
-            v6 = [a["Ipv6CidrBlock"] for a in vpc.get("Ipv6CidrBlockAssociationSet", ())]
-            return tuple(
-                dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6])
-            )
+            response = self._ec2().describe_vpcs(VpcIds=[vpc_id])
+            return next(map(read_cidrs, response["Vpcs"]), ())
 
-        return self._kept(_DESCRIBE_VPCS, (vpc_id,), ask)
+        return self._answer(_DESCRIBE_VPCS, (vpc_id,), ask)
 
     def vpc_of_subnets(self, subnet_ids: tuple[str, ...]) -> str | None:
-        """Gives the VPC that subnets are in, ``None`` where EC2 shows none of them.
-
-        Raises:
-            DiscoveryError: EC2 could not be asked.
-        """
+        """Return the VPC that subnets are in; ``None`` if EC2 shows none of them."""
 
         def ask() -> str | None:
-            answer = self._ec2().describe_subnets(
-                Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}]
-            )
-            return next((str(subnet["VpcId"]) for subnet in answer["Subnets"]), None)
+            filters = [{"Name": "subnet-id", "Values": list(subnet_ids)}]
+            response = self._ec2().describe_subnets(Filters=filters)
+            return next((str(subnet["VpcId"]) for subnet in response["Subnets"]), None)
 
-        return self._kept(_DESCRIBE_SUBNETS, subnet_ids, ask)
+        return self._answer(_DESCRIBE_SUBNETS, subnet_ids, ask)
 
     def known(self) -> tuple[VpcEndpoint, ...]:
-        """Gives what ``vpc_endpoints`` answered, if it was asked before; asks nobody."""
+        """Return what ``vpc_endpoints`` answered before, if anything; ask nobody."""
         with self._lock:
             _, answer = self._answers.get((_DESCRIBE_VPC_ENDPOINTS, ()), (0.0, ()))
         return () if isinstance(answer, DiscoveryError) else answer
 
     @property
     def public_address(self) -> str | None:
-        """Host and address of EC2 in words if it was asked at a public address."""
+        """The host and address of EC2 in words, if it was asked at a public address."""
         return self._access.public_address if self._access is not None else None
 
     def forget(self) -> None:
@@ -356,114 +336,33 @@ class Discovery:
             failures = (a for a in self._answers.items() if isinstance(a[1][1], DiscoveryError))
             self._answers = dict(failures)
 
-    def _ec2(self) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+    def _ec2(self) -> BotoClient:
         if self._access is None:
             self._access = self._make_access()
         return self._access.client
 
-    def _kept(self, permission: str, about: Hashable, ask: Callable[[], T]) -> T:
+    def _answer(self, permission: str, about: Hashable, ask: Callable[[], T]) -> T:
         key = (permission, about)
         with self._lock:
             until, answer = self._answers.get(key, (0.0, None))
             if self._clock() >= until:
                 try:
                     self._ec2()  # made here: loading its model is this machine's time, not EC2's
-                    answer = self._ask(key, ask)
-                    ttl = _ANSWER_TTL
+                    answer, ttl = self._ask(key, ask), _ANSWER_TTL
                 except (BotoCoreError, ClientError, TimeoutError) as error:
-                    answer, ttl = _discovery_error(permission, error), _FAILURE_TTL
+                    answer = discovery_error(error, permission, or_else=_OTHERWISE)
+                    ttl = _FAILURE_TTL
                 self._answers[key] = (self._clock() + ttl, answer)
         if isinstance(answer, DiscoveryError):
             raise copy.copy(answer)  # each caller gets a traceback of its own
-        return answer  # type: ignore[no-any-return] # what ask() gave
+        return answer  # type: ignore[no-any-return] # what ask() returned
 
     def _ask(self, key: tuple[str, Hashable], ask: Callable[[], T]) -> T:
         identity = self._access.identity if self._access is not None else None
         about = (identity, *key, tuple(self._service_names))
-        asked = self._clock()
+        began = self._clock()
         answer, came = _shared.fetch(
             about, lambda: run_within(self._timeout, ask, what=key[0]), self._clock
         )
-        self.is_second_hand = self.is_second_hand or asked - came > _FRESH
+        self.is_second_hand = self.is_second_hand or began - came > _FRESH
         return answer
-
-
-def _discovery_error(permission: str, error: Exception) -> DiscoveryError:
-    what = f"EC2 could not be asked ({permission})."
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        if code in DENIED_CODES:
-            return DiscoveryError(
-                what,
-                cause=f"this identity is not allowed to ({code}).",
-                remedy=f"allow {permission} for it, or pass vpc_endpoint= with the full DNS name.",
-            )
-        if code in THROTTLED_CODES:
-            return DiscoveryError(
-                what,
-                cause=f"EC2 throttles this account ({code}).",
-                remedy="try again in a minute, or pass vpc_endpoint= with the full DNS name.",
-            )
-        return DiscoveryError(
-            what, cause=f"EC2 answered {code}.", remedy="pass vpc_endpoint= with the full DNS name."
-        )
-    if isinstance(error, NoCredentialsError):
-        return DiscoveryError(
-            what,
-            cause="there are no AWS credentials.",
-            remedy="give credentials as for boto3, or pass vpc_endpoint= with the full DNS name.",
-        )
-    if isinstance(error, PrivateClientError):  # a sealed session has no private way to EC2
-        return DiscoveryError(
-            what,
-            cause=error.what.partition("\n")[0],
-            remedy=(
-                "create an interface endpoint for EC2 in this VPC, with private DNS.",
-                "or name one you have: set AWS_ENDPOINT_URL_EC2.",
-            ),
-        )
-    # EC2's own URL may be one with a password, which botocore repeats.
-    told = redacted(str(error))
-    reason = told if isinstance(error, TimeoutError) else f"{type(error).__name__}: {told}"
-    return DiscoveryError(
-        what,
-        cause=f"{reason}.",
-        remedy=(
-            "create an interface endpoint for EC2 in this VPC, or pass vpc_endpoint= with the "
-            "full DNS name."
-        ),
-    )
-
-
-def vpc_endpoint_of(made: Mapping[str, Any]) -> VpcEndpoint:
-    """Reads one entry of DescribeVpcEndpoints."""
-    created = made.get("CreationTimestamp")
-    return VpcEndpoint(
-        vpc_endpoint_id=made["VpcEndpointId"],
-        endpoint_service=made["ServiceName"],
-        vpc_id=made.get("VpcId", ""),
-        # Pascal case in the model, camel or lower case in answers.
-        state=str(made.get("State", "")).lower(),
-        private_dns_enabled=bool(made.get("PrivateDnsEnabled")),
-        dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
-        subnet_ids=tuple(made.get("SubnetIds", ())),
-        network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
-        ip_address_type=str(made.get("IpAddressType") or "ipv4").lower(),
-        created=created.isoformat() if created else "",
-    )
-
-
-def interface_addresses(made: Mapping[str, Any]) -> tuple[EndpointAddress, ...]:
-    """Gives the addresses of a network interface as EC2 describes it, the primary one first."""
-    v4 = [a["PrivateIpAddress"] for a in made.get("PrivateIpAddresses", ())]
-    first = [made["PrivateIpAddress"]] if made.get("PrivateIpAddress") else []
-    v6 = [a["Ipv6Address"] for a in made.get("Ipv6Addresses", ())]
-    return tuple(
-        EndpointAddress(
-            address=address,
-            availability_zone=made.get("AvailabilityZone"),
-            availability_zone_id=made.get("AvailabilityZoneId"),
-            network_interface_id=made["NetworkInterfaceId"],
-        )
-        for address in dict.fromkeys([*first, *v4, *v6])
-    )

@@ -1,4 +1,4 @@
-"""From what a user names (an id, a DNS name, a URL) to a route."""
+"""Routes to what a user names: an id, a DNS name, a URL."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sm_private_client.privatelink.hostnames import (
     split_vpc_endpoint_label,
     without_hosted_zone,
 )
+from sm_private_client.privatelink.urls import parse_endpoint_url, without_call
 from sm_private_client.routing.route_errors import check_url, contradiction, no_route, not_fips
 from sm_private_client.routing.search import nearest, require_available
-from sm_private_client.routing.urls import parse_endpoint_url, without_call
 
 if TYPE_CHECKING:
     from sm_private_client.privatelink.records import Route, RouteSource, VpcEndpoint
@@ -29,11 +29,11 @@ _logger = logging.getLogger(__name__)
 
 
 def from_url(search: RouteSearch, text: str, *, origin: str, source: RouteSource) -> Route:
-    """Takes a URL as it is; nothing is looked up, the guard judges it when it is dialled.
+    """Return the route to a URL as it is; look nothing up, the guard judges each connection.
 
     Raises:
         ConfigurationError: It is malformed or contradicts the request.
-        FipsUnavailableError: FIPS is asked for and it is not a FIPS host.
+        FipsUnavailableError: FIPS is set and it is not a FIPS host.
     """
     # A predictor makes the whole path by itself; a client, which botocore gave the URL, refuses it.
     url = parse_endpoint_url(without_call(text) if source == "configured" else text, origin)
@@ -52,11 +52,11 @@ def from_url(search: RouteSearch, text: str, *, origin: str, source: RouteSource
 def from_text(
     search: RouteSearch, text: str, *, for_this_service: bool, source: RouteSource
 ) -> Route:
-    """Takes what ``vpc_endpoint`` names: an id, an id with its suffix, an ARN, a DNS name or a URL.
+    """Return the route to what ``vpc_endpoint`` names.
 
     Args:
         search: The search.
-        text: What is named.
+        text: An id, an id with its suffix, an ARN, a DNS name or a URL.
         for_this_service: Whether it was named for this service alone; else one of another service
             leads to the other endpoint of the same VPC.
         source: ``explicit`` or ``configured``.
@@ -82,18 +82,18 @@ def from_text(
     if url.is_local:
         return from_url(search, text, origin=origin, source=source)
     check_url(search, url, origin)
-    found = search.resolve(url.host, source)
-    if not found:
+    addresses = search.resolve(url.host, source)
+    if not addresses:
         raise no_route(search)
-    vpc_endpoint = _owner(search, name.vpc_endpoint_id, found) if name else None
+    vpc_endpoint = _owner(search, name.vpc_endpoint_id, addresses) if name else None
     search.note(source, "used", f"{origin} names {url.host}")
-    return search.route(url.url, source, search.policy(vpc_endpoint), found, vpc_endpoint)
+    return search.route(url.url, source, search.policy(vpc_endpoint), addresses, vpc_endpoint)
 
 
 def from_vpc_endpoint(
     search: RouteSearch, vpc_endpoint: VpcEndpoint, *, origin: str, source: RouteSource
 ) -> Route:
-    """Takes a VPC endpoint that EC2 described, by its regional DNS name.
+    """Return the route to a VPC endpoint that EC2 described, by its regional DNS name.
 
     Raises:
         NoPrivateRouteError, FipsUnavailableError: The name does not resolve.
@@ -106,13 +106,13 @@ def from_vpc_endpoint(
     else:
         host = _built(search, vpc_endpoint.vpc_endpoint_id, "")
         search.note(source, "noted", "EC2 gives no regional DNS name; it was guessed")
-    found = search.resolve(host, source)
-    if not found:
+    addresses = search.resolve(host, source)
+    if not addresses:
         raise no_route(search)
     where = f"{vpc_endpoint.vpc_endpoint_id} in {vpc_endpoint.vpc_id}"
     search.note(source, "used", f"{origin} gives {where}")
     policy = search.policy(vpc_endpoint)
-    return search.route(f"https://{host}", source, policy, found, vpc_endpoint)
+    return search.route(f"https://{host}", source, policy, addresses, vpc_endpoint)
 
 
 def _from_id(
@@ -140,7 +140,7 @@ def _found_by_id(
     for_this_service: bool,
     source: RouteSource,
 ) -> VpcEndpoint | None:
-    """Ask EC2 for the VPC endpoint, or for the one of its VPC that serves the request."""
+    """Return the VPC endpoint as EC2 shows it, or the one of its VPC that serves the request."""
     discovery, wanted = search.sources.discovery, search.wanted
     try:
         every = discovery.vpc_endpoints()
@@ -179,17 +179,17 @@ def _found_by_id(
 def _guess(
     search: RouteSearch, vpc_endpoint_id: str, id_suffix: str, source: RouteSource
 ) -> Route | None:
-    """Builds the DNS name and takes it if it resolves."""
+    """Return the route to a DNS name that is built from the id, if it resolves."""
     host = _built(search, vpc_endpoint_id, id_suffix)
-    found = search.resolve(host, source)
-    if not found:
+    addresses = search.resolve(host, source)
+    if not addresses:
         return None
-    vpc_endpoint = _owner(search, vpc_endpoint_id, found)
+    vpc_endpoint = _owner(search, vpc_endpoint_id, addresses)
     how = "made from the id and its suffix" if id_suffix else "guessed from the bare id"
     origin = search.request.settings.vpc_endpoint_from
     search.note(source, "used", f"{origin} names {vpc_endpoint_id}; {host} was {how}")
     policy = search.policy(vpc_endpoint)
-    return search.route(f"https://{host}", source, policy, found, vpc_endpoint)
+    return search.route(f"https://{host}", source, policy, addresses, vpc_endpoint)
 
 
 def _built(search: RouteSearch, vpc_endpoint_id: str, id_suffix: str) -> str:
@@ -205,12 +205,14 @@ def _built(search: RouteSearch, vpc_endpoint_id: str, id_suffix: str) -> str:
     return name.host
 
 
-def _owner(search: RouteSearch, vpc_endpoint_id: str, found: tuple[str, ...]) -> VpcEndpoint | None:
-    """Asks EC2 about a VPC endpoint whose addresses are in no private range.
+def _owner(
+    search: RouteSearch, vpc_endpoint_id: str, addresses: tuple[str, ...]
+) -> VpcEndpoint | None:
+    """Return the VPC endpoint as EC2 shows it, if its addresses are in no private range.
 
-    A VPC may have public-owned CIDRs: only EC2 can say whether the addresses are its own.
+    A VPC may have public CIDRs: only EC2 knows whether the addresses are its own.
     """
-    if all(search.policy().judge(address).private for address in found):
+    if all(search.policy().judge(address).private for address in addresses):
         return None
     try:
         described = search.sources.discovery.vpc_endpoint(vpc_endpoint_id)

@@ -1,6 +1,6 @@
-"""RouteResolver: explicit, configured, private DNS, discovery, or NoPrivateRouteError.
+"""The decision on a route: explicit, configured, private DNS, discovery, or NoPrivateRouteError.
 
-Each step gives a route, or leaves evidence of why not and lets the next one try, or raises.
+Each step returns a route, or leaves evidence of why not and lets the next one try, or raises.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from sm_private_client.errors import (
-    AmbiguousVpcEndpointError,
     DiscoveryError,
     PrivateClientError,
     PublicAddressError,
@@ -21,19 +20,13 @@ from sm_private_client.errors import (
 )
 from sm_private_client.privatelink.hostnames import is_vpc_endpoint_id, parse_vpc_endpoint_arn
 from sm_private_client.privatelink.services import routable_service_names
+from sm_private_client.privatelink.urls import parse_endpoint_url
+from sm_private_client.routing.cache import KeptAnswers
 from sm_private_client.routing.deadlines import run_within
 from sm_private_client.routing.explicit import from_text, from_url, from_vpc_endpoint
-from sm_private_client.routing.kept_answers import KeptAnswers
 from sm_private_client.routing.network import failure_of
 from sm_private_client.routing.route_errors import no_route
-from sm_private_client.routing.search import (
-    RouteRequest,
-    RouteSearch,
-    RouteSources,
-    nearest,
-    usable,
-)
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.routing.search import RouteRequest, RouteSearch, RouteSources
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +46,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RouteResolver:
-    """Decides routes in one region.
+    """The decider of routes in one region.
 
     Args:
         sources: What can be asked.
@@ -63,7 +56,7 @@ class RouteResolver:
         self._sources = sources
 
     def resolve(self, request: RouteRequest, *, timeout: float = ROUTE_TIMEOUT) -> Route:
-        """Decides how a service is reached, within ten seconds.
+        """Return the route to a service, within ten seconds.
 
         Args:
             request: What is wanted.
@@ -71,7 +64,7 @@ class RouteResolver:
 
         Raises:
             NoPrivateRouteError: No step led there; it has them all.
-            FipsUnavailableError: The same, where FIPS was asked for.
+            FipsUnavailableError: The same, if FIPS is set.
             AmbiguousVpcEndpointError, VpcEndpointUnavailableError: Discovery found what it cannot
                 choose from or use.
             PublicAddressError: The host that was named resolves to a public address.
@@ -89,7 +82,7 @@ class RouteResolver:
     def recall(
         self, request: RouteRequest, kept: KeptAnswers, *, timeout: float = ROUTE_TIMEOUT
     ) -> Route | None:
-        """Make the route that EC2's kept answers lead to, by one DNS look-up and without EC2.
+        """Return the route that EC2's kept answers lead to, by one DNS look-up and without EC2.
 
         Private DNS is not tried before what was found without it.
 
@@ -99,8 +92,7 @@ class RouteResolver:
             timeout: Seconds for all steps together.
 
         Returns:
-            The route, or ``None`` if they lead nowhere today, or to an address that is not
-            private.
+            It, or ``None`` if they lead nowhere today, or to an address that is not private.
         """
         subnet_ids = self._sources.locate().subnet_ids
 
@@ -196,27 +188,26 @@ def _without_endpoint_service(search: RouteSearch) -> Route | None:
 
 
 def private_dns(search: RouteSearch) -> Route | None:
-    """Gives a route to the default host where it resolves to private addresses only."""
+    """Return a route to the default host if it resolves to private addresses only."""
     url = search.request.default_url
     if url is None:
         search.note("private DNS", "skipped", "botocore has no default host for this request")
         return None
     host = parse_endpoint_url(url, "botocore's rules").host
-    found = search.resolve(host, "private DNS")
+    addresses = search.resolve(host, "private DNS")
     policy = search.policy()
-    outside = [v for v in map(policy.judge, found) if not v.private]
+    outside = [v for v in map(policy.judge, addresses) if not v.private]
     if outside:
         seen = f"{host} resolves to {outside[0].address}, which {outside[0].why}"
         search.note("private DNS", "no", seen)
-    if outside or not found:
+    if outside or not addresses:
         return None
     search.note("private DNS", "used", f"{host} resolves to private addresses only")
-    return search.route(url, "private-dns", policy, found)
+    return search.route(url, "private-dns", policy, addresses)
 
 
 def _discovery(search: RouteSearch) -> Route | None:
-    wanted = search.wanted
-    if not wanted:
+    if not search.wanted:
         search.note("discovery", "skipped", "AWS offers no FIPS endpoint service for it")
         return None
     if search.other_regions:
@@ -225,33 +216,17 @@ def _discovery(search: RouteSearch) -> Route | None:
         return None
     try:
         every = search.sources.discovery.vpc_endpoints()
-        search.note_public_question()
-        mine = tuple(v for name in wanted for v in every if v.endpoint_service == name)
-        if not mine:
-            search.note("discovery", "no", f"EC2 shows no VPC endpoint of {wanted[0]}")
-            return None
-        vpc_id = search.own_vpc()
-        try:
-            candidates = usable(mine, vpc_id=vpc_id)
-        except AmbiguousVpcEndpointError:
-            vpc_id = _own_vpc_by_sagemaker(search, every)
-            if vpc_id is None:
-                raise
-            candidates = usable(mine, vpc_id=vpc_id)
+        chosen = search.choose(every, ask_vpc=lambda: _own_vpc_by_sagemaker(search, every))
     except DiscoveryError as error:
         search.note_failure("discovery", error)
         return None
-    if not candidates:
-        others = ", ".join(f"{v.vpc_endpoint_id} in {v.vpc_id}" for v in mine)
-        search.note("discovery", "no", f"none of {wanted[0]} is in {vpc_id}; there is {others}")
+    if chosen is None:
         return None
-    candidates = search.with_addresses(candidates)
-    chosen = nearest(candidates, search.own_zone(candidates))
     return from_vpc_endpoint(search, chosen, origin="EC2", source="discovery")
 
 
 def _own_vpc_by_sagemaker(search: RouteSearch, every: tuple[VpcEndpoint, ...]) -> str | None:
-    """Asks SageMaker itself, through any of its VPC endpoints that can be reached."""
+    """Ask SageMaker itself, through any of its VPC endpoints that can be reached."""
     resource = search.sources.locate().resource
     if resource is None:
         return None
@@ -260,8 +235,8 @@ def _own_vpc_by_sagemaker(search: RouteSearch, every: tuple[VpcEndpoint, ...]) -
     default_is_fips = search.request.default_is_fips and same
     request = replace(search.request, service_name="sagemaker", default_is_fips=default_is_fips)
     asking = RouteSearch(sources=search.sources, request=request)
-    usable_ones = tuple(v for v in every if v.endpoint_service in asking.wanted and v.is_available)
-    for candidate in _reachable(search, asking.with_addresses(usable_ones)):
+    available = tuple(v for v in every if v.endpoint_service in asking.wanted and v.is_available)
+    for candidate in _reachable(search, asking.with_addresses(available)):
         try:
             route = from_vpc_endpoint(asking, candidate, origin="EC2", source="discovery")
         except (RoutingError, PublicAddressError):
@@ -276,9 +251,9 @@ def _own_vpc_by_sagemaker(search: RouteSearch, every: tuple[VpcEndpoint, ...]) -
 def _reachable(
     search: RouteSearch, vpc_endpoints: tuple[VpcEndpoint, ...]
 ) -> Iterator[VpcEndpoint]:
-    """Gives those that take a connection, as they do; nothing is sent.
+    """Yield those that take a connection, the fastest first; send nothing.
 
-    Another VPC's only swallow what is dialled, and to wait for each in turn takes too long.
+    Those of another VPC do not answer, and to wait for each in turn takes too long.
     """
     with contextlib.ExitStack() as closing, selectors.DefaultSelector() as dialled:
         for vpc_endpoint in vpc_endpoints:
@@ -288,15 +263,15 @@ def _reachable(
                     closing.enter_context(opened)
                     dialled.register(opened, selectors.EVENT_WRITE, vpc_endpoint)
         deadline = time.monotonic() + _REACH_TIMEOUT
-        given = set()
+        seen = set()
         while dialled.get_map() and time.monotonic() < deadline:
             for key, _ in dialled.select(max(deadline - time.monotonic(), 0)):
                 opened, vpc_endpoint = cast("socket.socket", key.fileobj), key.data
                 dialled.unregister(opened)
-                if failure_of(opened) is None and vpc_endpoint.vpc_endpoint_id not in given:
-                    given.add(vpc_endpoint.vpc_endpoint_id)
+                if failure_of(opened) is None and vpc_endpoint.vpc_endpoint_id not in seen:
+                    seen.add(vpc_endpoint.vpc_endpoint_id)
                     yield vpc_endpoint
-    yield from (v for v in vpc_endpoints if not v.addresses)  # EC2 does not tell them
+    yield from (v for v in vpc_endpoints if not v.addresses)  # EC2 does not show them
 
 
 def _nowhere(search: RouteSearch) -> Route:

@@ -1,4 +1,4 @@
-"""Router: the routes of one session, decided once, kept in memory and on disk."""
+"""The routes of one session: decided once, kept in memory and on disk."""
 
 from __future__ import annotations
 
@@ -45,17 +45,16 @@ __all__ = ["ClientCredentials", "Router"]
 REFUSAL_TTL: Final = 5.0
 """Seconds that "there is no private route" is kept in memory, for the threads that ask at once."""
 
-
-_LOCATION: Final = "location"
-
 DOUBT_AFTER: Final = 30.0
 """Seconds after which a route is decided anew if an address is refused on it."""
+
+_LOCATION: Final = "location"
 
 
 class ClientCredentials(NamedTuple):
     """Credentials that were passed for one client instead of the session's own.
 
-    ``is_unsigned`` says that the client has none at all, as for a call that fetches credentials.
+    ``is_unsigned`` is for a client that has none at all, as for a call that fetches credentials.
     """
 
     aws_access_key_id: str | None = None
@@ -66,20 +65,19 @@ class ClientCredentials(NamedTuple):
 
     @staticmethod
     def names() -> tuple[str, ...]:
-        """Gives the names of boto3's arguments."""
+        """Return the names of boto3's arguments."""
         return ClientCredentials._fields[:-1]
 
     def as_arguments(self) -> dict[str, str]:
-        """Gives those that were passed, as keyword arguments of boto3."""
-        passed = {name: getattr(self, name) for name in self.names()}
-        return {name: value for name, value in passed.items() if value is not None}
+        """Return those that were passed, as keyword arguments of boto3."""
+        return {n: v for n in self.names() if (v := getattr(self, n)) is not None}
 
 
-class Callers(Protocol):
-    """Makes the AWS calls that deciding a route may need."""
+class Lookups(Protocol):
+    """The AWS calls that deciding a route may need."""
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Ec2Access:
-        """Make an EC2 client."""
+        """Return the way to ask EC2."""
         ...
 
     def own_vpc(
@@ -89,20 +87,21 @@ class Callers(Protocol):
         credentials: ClientCredentials,
         discovery: Discovery,
     ) -> str | None:
-        """Asks SageMaker, over a route, in which VPC a resource is."""
+        """Ask SageMaker, over a route, for the VPC of a resource."""
         ...
 
 
 class Router:
-    """Gives routes; safe between threads.
+    """The routes of one session; safe between threads.
 
     Args:
         session: Whose region, profile and configured URLs count.
-        network: What resolves names.
+        network: The network for DNS.
         options: The routing arguments.
-        metadata: What is asked where we run is asked through this one; ``network`` where not given.
+        metadata: A function that returns the network to ask the platform through where this
+            process runs; ``network`` by default.
         keeps_on_disk: Whether routes may be kept on disk at all.
-        callers: What makes AWS calls.
+        lookups: The AWS calls.
         access_key_id: The id of a key that the session was made with; part of the identity that
             kept routes belong to.
 
@@ -117,7 +116,7 @@ class Router:
         network: NetworkBackend,
         options: RoutingOptions,
         keeps_on_disk: bool,
-        callers: Callers,
+        lookups: Lookups,
         access_key_id: str | None = None,
         metadata: Callable[[], NetworkBackend] | None = None,
     ) -> None:
@@ -126,7 +125,7 @@ class Router:
         self._network = network
         self._options = options
         self._keeps_on_disk = keeps_on_disk
-        self._callers = callers
+        self._lookups = lookups
         self._access_key_id = access_key_id
         self._lock = ForkableLock()
         self._deciding: dict[object, ForkableLock] = {}
@@ -139,7 +138,7 @@ class Router:
         self.era = object()
 
     def settings(self) -> RoutingSettings:
-        """Gives the settings in force now.
+        """Return the settings in force now.
 
         Raises:
             ConfigurationError: One of them cannot be used.
@@ -158,12 +157,12 @@ class Router:
         config: Config | None,
         credentials: ClientCredentials,
     ) -> Route:
-        """Return the route to a service; it is kept, and that there is none for some seconds.
+        """Return the route to a service; keep it, and for some seconds that there is none.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``RouteResolver.resolve``.
         """
-        request = self._request(service_name, region, endpoint_url, config)
+        request = self.request(service_name, region, endpoint_url=endpoint_url, config=config)
         key = (request, credentials)
         with self._lock:
             deciding = self._deciding.setdefault(key, ForkableLock())
@@ -189,8 +188,8 @@ class Router:
     def doubt(self, route: Route) -> None:
         """Have a route decided anew by the next call, as an address was refused on it.
 
-        Its VPC endpoint may have other interfaces by now. One that was decided within the last
-        half minute is kept, so that a name that leads astray does not have EC2 asked for each call.
+        Its VPC endpoint may have other interfaces by now. A route of the last half minute is kept,
+        so that a name that leads astray does not have EC2 asked for each call.
         """
         with self._lock:
             kept = next(((key, at) for key, (at, r) in self._routes.items() if r is route), None)
@@ -203,57 +202,93 @@ class Router:
             discovery.forget()
 
     def has_private_dns(self, browser_service: str) -> bool:
-        """Says whether a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.
+        """Return True if a VPC endpoint with private DNS is known for ``notebook`` or ``studio``.
 
-        Asks nobody: it goes by what discovery saw so far.
+        Ask nobody: only what discovery saw so far counts.
         """
         with self._lock:
             known = [v for discovery in self._discoveries.values() for v in discovery.known()]
-        for v in known:
-            row = services.by_endpoint_service_name(v.endpoint_service)
-            if row is None or not row.is_browser_only or row.name_suffix != browser_service:
-                continue
-            if v.private_dns_enabled and v.is_available:
-                return True
-        return False
+        names = ((v, services.by_endpoint_service_name(v.endpoint_service)) for v in known)
+        return any(
+            row.is_browser_only and row.name_suffix == browser_service
+            for v, row in names
+            if row is not None and v.private_dns_enabled and v.is_available
+        )
 
-    def request(self, service_name: str, region: str) -> RouteRequest:
-        """Tells what a route is asked for, so that a diagnosis looks at the same settings.
+    def request(
+        self,
+        service_name: str,
+        region: str,
+        *,
+        endpoint_url: str | None = None,
+        config: Config | None = None,
+    ) -> RouteRequest:
+        """Return what decides a route: the settings, and the URLs of botocore.
 
         Raises:
-            ConfigurationError: One of them cannot be used.
+            ConfigurationError: A setting cannot be used.
         """
-        return self._request(service_name, region, None, None)
+        default_config = self._session.get_default_client_config()
+        if default_config is not None:  # botocore puts the caller's on top of it, and so do we
+            config = default_config.merge(config) if config is not None else default_config
+        fips = botocore_rules.wants_fips(self._session, config)
+        dual_stack = botocore_rules.wants_dual_stack(self._session, config)
+        place = (self._session, service_name, region)
+        plain = botocore_rules.default_url(*place, dual_stack=dual_stack)
+        default = (
+            botocore_rules.default_url(*place, fips=True, dual_stack=dual_stack) if fips else plain
+        )
+        configured = self._configured_url(service_name, config)
+        if configured is not None and endpoint_url == configured.url:
+            endpoint_url = None  # botocore gave it to the client; what comes before it counts
+        return RouteRequest(
+            service_name=service_name,
+            region=region,
+            settings=self.settings(),
+            endpoint_url=endpoint_url,
+            configured_url=configured,
+            default_url=default,
+            fips=fips,
+            default_is_fips=fips and default is not None and default == plain,
+        )
 
     def plain_url(
         self, service_name: str, region: str, *, config: Config | None = None
     ) -> str | None:
-        """Gives the URL that boto3's own client of any service would talk to.
-
-        Returns:
-            The URL, or ``None`` where neither a setting nor botocore's rules have one.
-        """
-        configured = botocore_rules.configured_url(
-            self._session, service_name, config=config, environ=read_environment()
-        )
+        """Return the URL of boto3's own client of any service, if there is one."""
+        configured = self._configured_url(service_name, config)
         if configured is not None:
             return configured.url
         fips = botocore_rules.wants_fips(self._session, config)
         return botocore_rules.default_url(self._session, service_name, region, fips=fips)
 
+    def _configured_url(
+        self, service_name: str, config: Config | None
+    ) -> botocore_rules.ConfiguredUrl | None:
+        environ = read_environment()
+        return botocore_rules.configured_url(
+            self._session, service_name, config=config, environ=environ
+        )
+
     def location(self) -> Location:
-        """Tells where this process runs, as far as its platform says so; asks within a second."""
-        return self._locate()
+        """Return where this process runs, as far as its platform says so; ask within a second."""
+        if self._location is None:
+            network, environ = self._metadata(), read_environment()
+
+            def ask() -> Location:
+                return locate(network, environ=environ)
+
+            is_shared = isinstance(network, SystemNetwork)  # where nothing answers, this takes 1 s
+            key = frozenset(environ.items())
+            self._location = shared_answer(_LOCATION, key, ask) if is_shared else ask()
+        return self._location
 
     def set_location(self, location: Location) -> None:
-        """Takes this for where the process runs, instead of asking its platform.
-
-        Holds until everything is forgotten.
-        """
+        """Set where this process runs, until everything is forgotten; ask no platform."""
         self._location = location
 
     def partition(self, region: str) -> Partition:
-        """Gives the partition of a region.
+        """Return the partition of a region.
 
         Raises:
             ConfigurationError: No partition has such a region.
@@ -261,7 +296,7 @@ class Router:
         return partition_of(region, self._known_partitions())
 
     def forget(self) -> None:
-        """Forgets everything, in memory and on disk."""
+        """Forget everything, in memory and on disk."""
         with self._lock:
             discoveries = tuple(self._discoveries.values())
         for discovery in discoveries:  # without the lock: a sealed session asks EC2 over a route
@@ -276,37 +311,8 @@ class Router:
             self._location = None
             self.era = object()
 
-    def _request(
-        self, service_name: str, region: str, endpoint_url: str | None, config: Config | None
-    ) -> RouteRequest:
-        default_config = self._session.get_default_client_config()
-        if default_config is not None:  # botocore puts the caller's on top of it, and so do we
-            config = default_config.merge(config) if config is not None else default_config
-        fips = botocore_rules.wants_fips(self._session, config)
-        dual_stack = botocore_rules.wants_dual_stack(self._session, config)
-        place = (self._session, service_name, region)
-        plain = botocore_rules.default_url(*place, dual_stack=dual_stack)
-        default = (
-            botocore_rules.default_url(*place, fips=True, dual_stack=dual_stack) if fips else plain
-        )
-        configured = botocore_rules.configured_url(
-            self._session, service_name, config=config, environ=read_environment()
-        )
-        if configured is not None and endpoint_url == configured.url:
-            endpoint_url = None  # botocore gave it to the client; what comes before it counts
-        return RouteRequest(
-            service_name=service_name,
-            region=region,
-            settings=self.settings(),
-            endpoint_url=endpoint_url,
-            configured_url=configured,
-            default_url=default,
-            fips=fips,
-            default_is_fips=fips and default is not None and default == plain,
-        )
-
     def _decide_anew(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
-        """Decide; once more if what another session was told led nowhere."""
+        """Decide; once more if the answers to another session led nowhere."""
         try:
             return self._decide(request, credentials)
         except (RoutingError, PublicAddressError):
@@ -331,10 +337,10 @@ class Router:
         if directory is None or request.endpoint_url or request.configured_url:
             return resolver.resolve(request)
         started = time.monotonic()
-        where = self._locate()
+        where = self.location()
         key = {
             "service": request.service_name,
-            "partition": partition_of(request.region, self._known_partitions()).name,
+            "partition": self.partition(request.region).name,
             "region": request.region,
             "vpc": where.vpc_id,
             "subnets": where.subnet_ids,
@@ -349,7 +355,7 @@ class Router:
             "fips": request.fips,
         }
 
-        def left() -> float:  # where we are was asked already, and other processes waited for
+        def left() -> float:  # the location took time, and so may the turn of other processes
             return ROUTE_TIMEOUT - (time.monotonic() - started)
 
         return self._cache(directory).fetch(
@@ -369,8 +375,8 @@ class Router:
             network=self._network,
             partitions=self._known_partitions(),
             discovery=discovery,
-            locate=self._locate,
-            ask_sagemaker=lambda resource, route: self._callers.own_vpc(
+            locate=self.location,
+            ask_sagemaker=lambda resource, route: self._lookups.own_vpc(
                 resource, route, credentials, discovery
             ),
         )
@@ -382,7 +388,7 @@ class Router:
                 # A request that needs the region's own partition is refused before it asks.
                 partition = partition_of(region, self._known_partitions(), falls_back=True)
                 self._discoveries[key] = Discovery(
-                    lambda: self._callers.ec2(region, credentials),
+                    lambda: self._lookups.ec2(region, credentials),
                     service_names=[
                         endpoint_service_name(row, region=region, partition=partition)
                         for row in services.CATALOGUE
@@ -394,15 +400,3 @@ class Router:
         if not self._partitions:
             self._partitions = botocore_rules.partitions(self._session)
         return self._partitions
-
-    def _locate(self) -> Location:
-        if self._location is None:
-            network, environ = self._metadata(), read_environment()
-
-            def ask() -> Location:
-                return locate(network, environ=environ)
-
-            is_shared = isinstance(network, SystemNetwork)  # where nothing answers, this takes 1 s
-            key = frozenset(environ.items())
-            self._location = shared_answer(_LOCATION, key, ask) if is_shared else ask()
-        return self._location

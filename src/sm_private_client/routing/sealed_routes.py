@@ -2,14 +2,19 @@
 
 The steps are those of ``RouteResolver``, as far as they apply: a URL that was named, private DNS,
 an interface VPC endpoint, a gateway one, or ``NoPrivateRouteError`` with what to create.
+
+S3 and DynamoDB keep their public addresses behind a gateway endpoint. What makes the way private
+is a route to the service's prefix list in the route table of the subnet (VPC guide, "Gateway
+endpoints"). So that is looked at before any of these addresses counts as private.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sm_private_client.errors import DiscoveryError, FipsUnavailableError, NoPrivateRouteError
 from sm_private_client.privatelink.addresses import AddressPolicy
+from sm_private_client.privatelink.ec2 import read_route_table, read_vpc_endpoints
 from sm_private_client.privatelink.other_services import (
     OTHER_SERVICES,
     WITHOUT_PRIVATE_WAY,
@@ -19,26 +24,20 @@ from sm_private_client.privatelink.other_services import (
     other_service_url,
     regional_dns_name,
 )
+from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.deadlines import run_within
-from sm_private_client.routing.discovery import vpc_endpoint_of
 from sm_private_client.routing.explicit import from_url
-from sm_private_client.routing.gateways import (
-    gateways_of,
-    lacking_route,
-    prefix_list,
-    route_tables,
-)
 from sm_private_client.routing.resolver import ROUTE_TIMEOUT, private_dns
-from sm_private_client.routing.search import RouteSearch, nearest, usable
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.routing.route_errors import FIPS_OFF
+from sm_private_client.routing.search import RouteSearch
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
 
-    from sm_private_client.privatelink.records import Route, VpcEndpoint
+    from sm_private_client.privatelink.records import Route, RouteTable, VpcEndpoint
     from sm_private_client.routing.search import RouteRequest, RouteSources
 
-__all__ = ["other_service_route"]
+__all__ = ["lacking_route", "other_service_route"]
 
 
 class _OtherServiceSearch(RouteSearch):
@@ -47,12 +46,10 @@ class _OtherServiceSearch(RouteSearch):
     Args:
         sources: What can be asked.
         request: What is wanted.
-        can_ask_ec2: Whether EC2 may be asked. It must not where the answer is needed to sign the
-            question: for EC2 itself, and for what fetches the session's own credentials.
+        can_ask_ec2: See ``other_service_route``.
 
     Attributes:
-        can_ask_ec2: As given.
-        row: The other service's; ``None`` where the table has none.
+        row: The other service's; ``None`` if the table has none.
     """
 
     def __init__(self, *, sources: RouteSources, request: RouteRequest, can_ask_ec2: bool) -> None:
@@ -66,11 +63,33 @@ class _OtherServiceSearch(RouteSearch):
     @property
     def wanted(self) -> tuple[str, ...]:
         """The names that the endpoint service may have, the likeliest first."""
-        if self.row is None:
-            return ()
-        return endpoint_service_names(
-            self.row, region=self.request.region, partition=self.partition
-        )
+        return self.names_of(self.row) if self.row else ()
+
+    def names_of(self, row: OtherService) -> tuple[str, ...]:
+        """Return the names that a service's endpoint service may have here."""
+        return endpoint_service_names(row, region=self.request.region, partition=self.partition)
+
+    def vpc_endpoints(self, kind: str, names: Iterable[str]) -> tuple[VpcEndpoint, ...]:
+        """Return the VPC endpoints of a kind and of endpoint services, the oldest first."""
+        filters = {"service-name": sorted(names), "vpc-endpoint-type": [kind]}
+        found = self._described("describe_vpc_endpoints", "VpcEndpoints", filters)
+        return read_vpc_endpoints(found)
+
+    def prefix_list(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """Return the id and the CIDRs of AWS's prefix list of a name."""
+        filters = {"prefix-list-name": [name]}
+        for raw in self._described("describe_prefix_lists", "PrefixLists", filters):
+            if raw["PrefixListName"] == name:
+                return str(raw["PrefixListId"]), tuple(raw.get("Cidrs", ()))
+        return None
+
+    def route_tables(self, vpc_id: str) -> list[RouteTable]:
+        """Return the route tables of a VPC, by id."""
+        found = self._described("describe_route_tables", "RouteTables", {"vpc-id": [vpc_id]})
+        return sorted(map(read_route_table, found), key=lambda table: table.route_table_id)
+
+    def _described(self, operation: str, key: str, filters: dict[str, list[str]]) -> list[Any]:
+        return self.sources.discovery.describe(operation, key, filters)
 
 
 def other_service_route(
@@ -80,17 +99,18 @@ def other_service_route(
     can_ask_ec2: bool,
     timeout: float = ROUTE_TIMEOUT,
 ) -> Route:
-    """Decides how a service outside the family is reached privately, within ten seconds.
+    """Return the private route to a service outside the family, within ten seconds.
 
     Args:
         sources: What can be asked.
         request: What is wanted.
-        can_ask_ec2: Whether EC2 can be asked with the credentials that the client has.
+        can_ask_ec2: Whether EC2 may be asked. It must not if the answer is needed to sign the
+            question: for EC2 itself, and for what fetches the session's own credentials.
         timeout: Seconds for all steps together.
 
     Raises:
         NoPrivateRouteError: No step led there; it names the endpoint service to create.
-        FipsUnavailableError: The same, where FIPS was asked for.
+        FipsUnavailableError: The same, if FIPS is set.
         AmbiguousVpcEndpointError, VpcEndpointUnavailableError: EC2 shows what cannot be chosen
             from or used.
         PublicAddressError: The name of the VPC endpoint resolves to an address that is not its.
@@ -127,104 +147,62 @@ def _named(search: _OtherServiceSearch) -> Route | None:
 
 def _by_ec2(search: _OtherServiceSearch) -> Route | None:
     row, request = search.row, search.request
+    why = ""
     if row is None:
-        search.note(
-            "discovery", "skipped", f"{request.service_name} is not in the other service table"
-        )
-        return None
-    if request.fips and not request.default_is_fips:
-        search.note("discovery", "skipped", "FIPS is asked for; botocore drops it for a vpce host")
-        return None
-    if not search.can_ask_ec2:
-        search.note("discovery", "skipped", "EC2 cannot be asked before this service is reached")
+        why = f"{request.service_name} is not in the other service table"
+    elif request.fips and not request.default_is_fips:
+        why = "FIPS is asked for; botocore drops it for a vpce host"
+    elif not search.can_ask_ec2:
+        why = "EC2 cannot be asked before this service is reached"
+    if row is None or why:
+        search.note("discovery", "skipped", why)
         return None
     try:
-        found = _interface(search, row)
-        if found is None and row.has_gateway:
-            found = _gateway(search, row)
+        return _interface(search, row) or (_gateway(search, row) if row.has_gateway else None)
     except DiscoveryError as error:
         search.note_failure("discovery", error)
         return None
-    return found
 
 
 def _interface(search: _OtherServiceSearch, row: OtherService) -> Route | None:
-    every = _other_services_of_region(search)
-    mine = tuple(v for name in search.wanted for v in every if v.endpoint_service == name)
-    if not mine:
-        search.note("discovery", "no", f"EC2 shows no VPC endpoint of {search.wanted[0]}")
+    # One question for every other service: the next one finds its answer here.
+    names = (name for row in OTHER_SERVICES for name in search.names_of(row))
+    chosen = search.choose(search.vpc_endpoints("Interface", names))
+    if chosen is None:
         return None
-    vpc_id = search.own_vpc()
-    candidates = usable(mine, vpc_id=vpc_id)
-    if not candidates:
-        others = ", ".join(f"{v.vpc_endpoint_id} in {v.vpc_id}" for v in mine)
-        seen = f"none of {search.wanted[0]} is in {vpc_id}; there is {others}"
-        search.note("discovery", "no", seen)
-        return None
-    candidates = search.with_addresses(candidates)
-    chosen = nearest(candidates, search.own_zone(candidates))
     name = regional_dns_name(chosen.dns_names)
     if name is None:
         seen = f"EC2 gives no regional DNS name of {chosen.vpc_endpoint_id}"
         search.note("discovery", "no", seen)
         return None
     url = other_service_url(row, name)
-    found = search.resolve(parse_endpoint_url(url, "EC2").host, "discovery")
-    if not found:
+    addresses = search.resolve(parse_endpoint_url(url, "EC2").host, "discovery")
+    if not addresses:
         return None
     search.note("discovery", "used", f"EC2 gives {chosen.vpc_endpoint_id} in {chosen.vpc_id}")
-    return search.route(url, "discovery", search.policy(chosen), found, chosen)
-
-
-def _other_services_of_region(search: _OtherServiceSearch) -> tuple[VpcEndpoint, ...]:
-    """Asks for the interface VPC endpoints of every other service at once, the oldest first."""
-    names = sorted(
-        name
-        for row in OTHER_SERVICES
-        for name in endpoint_service_names(
-            row, region=search.request.region, partition=search.partition
-        )
-    )
-    asked = [
-        {"Name": "service-name", "Values": names},
-        {"Name": "vpc-endpoint-type", "Values": ["Interface"]},
-    ]
-
-    def ask(ec2: Any) -> tuple[VpcEndpoint, ...]:  # noqa: ANN401 - boto3's clients
-        found = [
-            vpc_endpoint_of(made)
-            for page in ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=asked)
-            for made in page["VpcEndpoints"]
-        ]
-        return tuple(sorted(found, key=lambda v: (v.created, v.vpc_endpoint_id)))
-
-    return search.sources.discovery.asked("ec2:DescribeVpcEndpoints", "other_services", ask)
+    return search.route(url, "discovery", search.policy(chosen), addresses, chosen)
 
 
 def _gateway(search: _OtherServiceSearch, row: OtherService) -> Route | None:
-    """Takes the default URL, with the prefix list's addresses, where our route table has it."""
+    """Return a route to the default URL if our route table leads its addresses to a gateway."""
     step = "gateway"
-    discovery, url = search.sources.discovery, search.request.default_url
+    url = search.request.default_url
     vpc_id = _own_vpc_for_gateways(search)
     if vpc_id is None or url is None:
         return None
-    gateways = [
-        gateway
-        for gateway in gateways_of(discovery, search.wanted)
-        if gateway.vpc_id == vpc_id and gateway.state == "available"
-    ]
-    if not gateways:
+    every = search.vpc_endpoints("Gateway", search.wanted)
+    gateway = next((v for v in every if v.vpc_id == vpc_id and v.is_available), None)
+    if gateway is None:
         search.note(step, "no", f"{vpc_id} has no gateway endpoint of {search.wanted[0]}")
         return None
-    gateway = gateways[0]
-    known = prefix_list(discovery, gateway.endpoint_service)
-    if known is None or not known[1]:
+    prefix_list_id, networks = search.prefix_list(gateway.endpoint_service) or ("", ())
+    if not networks:
         search.note(step, "no", f"EC2 shows no prefix list {gateway.endpoint_service}")
         return None
     lacking = lacking_route(
-        route_tables(discovery, vpc_id),
+        search.route_tables(vpc_id),
         subnet_ids=search.sources.locate().subnet_ids,
-        prefix_list_id=known[0],
+        prefix_list_id=prefix_list_id,
         vpc_endpoint_id=gateway.vpc_endpoint_id,
     )
     if lacking is not None:
@@ -232,40 +210,68 @@ def _gateway(search: _OtherServiceSearch, row: OtherService) -> Route | None:
         return None
     policy = AddressPolicy(
         gateway=row.service_name,
-        gateway_networks=known[1],
+        gateway_networks=networks,
         allowed_networks=search.request.settings.allowed_networks,
     )
     host = parse_endpoint_url(url, "botocore's rules").host
-    found = search.resolve(host, step)
-    outside = [v for v in map(policy.judge, found) if not v.private]
+    addresses = search.resolve(host, step)
+    outside = [v for v in map(policy.judge, addresses) if not v.private]
     if outside:
-        where = f"outside the prefix list {known[0]}"
+        where = f"outside the prefix list {prefix_list_id}"
         search.note(step, "no", f"{host} resolves to {outside[0].address}, {where}")
-    if outside or not found:
+    if outside or not addresses:
         return None
-    search.note(step, "used", f"{gateway.vpc_endpoint_id} in {vpc_id} carries {known[0]}")
-    return search.route(url, "gateway", policy, found)
+    search.note(step, "used", f"{gateway.vpc_endpoint_id} in {vpc_id} carries {prefix_list_id}")
+    return search.route(url, "gateway", policy, addresses)
 
 
 def _own_vpc_for_gateways(search: _OtherServiceSearch) -> str | None:
-    """Gives the VPC that this process certainly runs in: a gateway serves no other.
+    """Return the VPC that this process certainly runs in: a gateway serves no other.
 
     Seen from elsewhere, the prefix list's addresses are the internet's. So a variable, which may
     widen nothing, does not decide here, and a VPC that was named must be the one we are in.
     """
     settings = search.request.settings
     located = search.sources.locate().vpc_id
-    if settings.vpc_id is None or not settings.vpc_id_from.startswith("the variable"):
-        vpc_id = search.own_vpc()
-    else:
-        vpc_id = located
+    is_variable = settings.vpc_id_from.startswith("the variable")
+    vpc_id = located if settings.vpc_id is not None and is_variable else search.own_vpc()
     if vpc_id is None:
-        why = "which VPC this is is not known; pass vpc_id="
+        search.note("gateway", "skipped", "which VPC this is is not known; pass vpc_id=")
     elif located not in (None, vpc_id):
-        why = f"this is {located}, not {vpc_id}"
-    else:
-        return vpc_id
-    search.note("gateway", "skipped", why)
+        search.note("gateway", "skipped", f"this is {located}, not {vpc_id}")
+        return None
+    return vpc_id
+
+
+def lacking_route(
+    tables: Iterable[RouteTable],
+    *,
+    subnet_ids: tuple[str, ...],
+    prefix_list_id: str,
+    vpc_endpoint_id: str,
+) -> str | None:
+    """Return which route table lacks the route to a gateway; ``None`` if the way is there.
+
+    Args:
+        tables: Those of our VPC.
+        subnet_ids: Our subnets; if they are not known, every table must have the route.
+        prefix_list_id: The service's.
+        vpc_endpoint_id: The gateway's.
+    """
+    way = (prefix_list_id, vpc_endpoint_id)
+    every = tuple(tables)
+    if not every:
+        return "EC2 shows no route table of the VPC"
+    for subnet_id in subnet_ids:
+        own = [table for table in every if subnet_id in table.subnet_ids]
+        own += [table for table in every if table.is_main]
+        if not own:
+            return f"EC2 shows no route table of {subnet_id}"
+        if way not in own[0].gateways:
+            return f"{own[0].route_table_id}, the route table of {subnet_id}, has no route to it"
+    without = [table.route_table_id for table in every if way not in table.gateways]
+    if without and not subnet_ids:
+        return f"{without[0]} has no route to it, and which subnet this is is not known"
     return None
 
 
@@ -286,41 +292,26 @@ def _no_route(search: _OtherServiceSearch) -> NoPrivateRouteError | FipsUnavaila
                 "(aws configure export-credentials) and bring them here.",
             ),
         )
-    create: tuple[str, ...]
-    if search.row is None:
-        create = (
-            f"if AWS PrivateLink carries {request.service_name} (aws ec2 "
-            "describe-vpc-endpoint-services lists it), create its interface endpoint in this VPC, "
-            "with private DNS.",
-        )
-    else:
-        create = _remedies(search, search.row)
     if request.fips:
-        tried = "".join(f"\n  {e.step} ({e.outcome}): {e.detail}" for e in search.trail)
         return FipsUnavailableError(
-            f"{what} Tried, in order:{tried}",
-            remedy=(
-                "make its FIPS host resolve to private addresses.",
-                "turn FIPS off (use_fips_endpoint, AWS_USE_FIPS_ENDPOINT) if you may.",
-            ),
+            what,
+            attempts=search.trail,
+            remedy=("make its FIPS host resolve to private addresses.", FIPS_OFF),
         )
-    return NoPrivateRouteError(
-        what,
-        attempts=search.trail,
-        remedy=(
-            *create,
-            "if there is one that this identity cannot see, pass endpoint_url= with its DNS name.",
-        ),
+    remedies = [
+        f"if AWS PrivateLink carries {request.service_name} (aws ec2 "
+        "describe-vpc-endpoint-services lists it), create its interface endpoint in this VPC, "
+        "with private DNS."
+    ]
+    if search.row is not None:
+        name = search.wanted[0]
+        remedies = [f"create an interface endpoint of {name} in this VPC, with private DNS."]
+        if search.row.has_gateway:
+            remedies.append(
+                f"or create a gateway endpoint of {name} in this VPC and add it to the route "
+                "table of this subnet."
+            )
+    remedies.append(
+        "if there is one that this identity cannot see, pass endpoint_url= with its DNS name."
     )
-
-
-def _remedies(search: _OtherServiceSearch, row: OtherService) -> tuple[str, ...]:
-    name = search.wanted[0]
-    create = f"create an interface endpoint of {name} in this VPC, with private DNS."
-    if not row.has_gateway:
-        return (create,)
-    gateway = (
-        f"or create a gateway endpoint of {name} in this VPC and add it to the route table of "
-        "this subnet."
-    )
-    return create, gateway
+    return NoPrivateRouteError(what, attempts=search.trail, remedy=remedies)

@@ -1,4 +1,4 @@
-"""RouteSearch: one search for one route: what is asked of the world, and the evidence it leaves."""
+"""One search for one route: its sources, its questions, and the evidence it leaves."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ from sm_private_client.privatelink.records import (
     RouteSource,
     VpcEndpoint,
 )
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.privatelink.urls import parse_endpoint_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.privatelink.services import EndpointService
     from sm_private_client.routing.botocore_rules import ConfiguredUrl
     from sm_private_client.routing.discovery import Discovery
@@ -56,7 +55,7 @@ DNS_TIMEOUT: Final = 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RouteRequest:
-    """What a route is asked for.
+    """The service that a route is wanted for, and the settings that decide.
 
     Attributes:
         service_name: boto3's own name of the service.
@@ -64,8 +63,8 @@ class RouteRequest:
         settings: The routing settings in force.
         endpoint_url: The caller's ``endpoint_url=`` argument.
         configured_url: A standard ``endpoint_url`` setting.
-        default_url: What botocore would use by itself, FIPS and dual-stack included.
-        fips: Whether FIPS is asked for.
+        default_url: botocore's own URL, FIPS and dual-stack included.
+        fips: Whether FIPS is set.
         default_is_fips: Whether the region's plain host is a FIPS one anyway (as in GovCloud).
     """
 
@@ -79,7 +78,7 @@ class RouteRequest:
     default_is_fips: bool = False
 
     def partition(self, partitions: tuple[Partition, ...]) -> Partition:
-        """Return the region's partition; if a URL is given, the region may be one of none.
+        """Return the region's partition; with a URL the region may be in none.
 
         Raises:
             ConfigurationError: No partition has such a region, and a host is to be found in it.
@@ -92,14 +91,14 @@ class RouteRequest:
 
 
 class RouteSources(NamedTuple):
-    """What can be asked.
+    """The sources that a search can ask.
 
     Attributes:
         network: For DNS.
         partitions: botocore's.
         discovery: EC2 of the region.
-        locate: Where this process runs; asked when first needed.
-        ask_sagemaker: Asks SageMaker, over a route, in which VPC a resource is.
+        locate: A function that returns where this process runs.
+        ask_sagemaker: A function that asks SageMaker, over a route, for the VPC of a resource.
     """
 
     network: NetworkBackend
@@ -117,11 +116,9 @@ class RouteSearch:
         request: What is wanted.
 
     Attributes:
-        sources: As given.
-        request: As given.
         trail: The evidence so far.
         partition: The region's.
-        service: The catalogue's row that serves the request; ``None`` where there is none.
+        service: The catalogue's row that serves the request, if there is one.
     """
 
     def __init__(self, *, sources: RouteSources, request: RouteRequest) -> None:
@@ -153,16 +150,16 @@ class RouteSearch:
         return () if self.request.region in regions else tuple(sorted(regions))
 
     def note(self, step: str, outcome: Outcome, detail: str) -> None:
-        """Leaves evidence."""
+        """Leave evidence."""
         self.trail.append(Evidence(step=step, outcome=outcome, detail=detail))
 
     def note_failure(self, step: str, error: DiscoveryError) -> None:
-        """Leaves evidence of what could not be asked, with the cause."""
+        """Leave evidence of what could not be asked, with the cause."""
         self.note_public_question()
         self.note(step, "failed", " ".join(str(error).splitlines()[:2]))
 
     def resolve(self, host: str, step: str) -> tuple[str, ...]:
-        """Looks a host up; gives nothing, and leaves evidence, where it does not resolve."""
+        """Return the addresses of a host; leave evidence and return none if it has none."""
         try:
             return self.sources.network.resolve(host, timeout=DNS_TIMEOUT)
         except socket.gaierror as error:
@@ -174,7 +171,7 @@ class RouteSearch:
         return ()
 
     def own_vpc(self) -> str | None:
-        """Gives our VPC, from the settings or from where we run; ``None`` where nobody tells."""
+        """Return our VPC, from the settings or from where we run, if anyone knows it."""
         if self.request.settings.vpc_id is not None:
             return self.request.settings.vpc_id
         location = self.sources.locate()
@@ -189,7 +186,7 @@ class RouteSearch:
         return vpc_id
 
     def own_zone(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> str | None:
-        """Gives our zone's name; a zone id is translated by what EC2 said of the interfaces."""
+        """Return our zone's name; a zone id is translated by what EC2 said of the interfaces."""
         if self.request.settings.availability_zone is not None:
             return self.request.settings.availability_zone
         location = self.sources.locate()
@@ -199,6 +196,42 @@ class RouteSearch:
                     return address.availability_zone
         return location.availability_zone
 
+    def choose(
+        self,
+        every: tuple[VpcEndpoint, ...],
+        *,
+        ask_vpc: Callable[[], str | None] = lambda: None,
+    ) -> VpcEndpoint | None:
+        """Return the VPC endpoint to take; leave evidence if none serves the request.
+
+        Args:
+            every: The VPC endpoints that EC2 shows, the oldest first.
+            ask_vpc: A function that returns our VPC; called if there are several to choose from.
+
+        Raises:
+            VpcEndpointUnavailableError, AmbiguousVpcEndpointError: See ``usable``.
+        """
+        self.note_public_question()
+        mine = tuple(v for name in self.wanted for v in every if v.endpoint_service == name)
+        if not mine:
+            self.note("discovery", "no", f"EC2 shows no VPC endpoint of {self.wanted[0]}")
+            return None
+        vpc_id = self.own_vpc()
+        try:
+            candidates = usable(mine, vpc_id=vpc_id)
+        except AmbiguousVpcEndpointError:
+            vpc_id = ask_vpc()
+            if vpc_id is None:
+                raise
+            candidates = usable(mine, vpc_id=vpc_id)
+        if not candidates:
+            others = ", ".join(f"{v.vpc_endpoint_id} in {v.vpc_id}" for v in mine)
+            seen = f"none of {self.wanted[0]} is in {vpc_id}; there is {others}"
+            self.note("discovery", "no", seen)
+            return None
+        candidates = self.with_addresses(candidates)
+        return nearest(candidates, self.own_zone(candidates))
+
     def note_public_question(self) -> None:
         """Leave evidence if EC2 was asked at a public address."""
         where = self.sources.discovery.public_address
@@ -206,7 +239,7 @@ class RouteSearch:
             self.note("EC2", "noted", f"EC2 was asked at a public address: {where}")
 
     def with_addresses(self, vpc_endpoints: tuple[VpcEndpoint, ...]) -> tuple[VpcEndpoint, ...]:
-        """Adds the interfaces' addresses, where EC2 tells them."""
+        """Return VPC endpoints with their interfaces' addresses, if EC2 shows them."""
         self.note_public_question()
         try:
             return self.sources.discovery.with_addresses(vpc_endpoints)
@@ -215,41 +248,39 @@ class RouteSearch:
             return vpc_endpoints
 
     def policy(self, vpc_endpoint: VpcEndpoint | None = None) -> AddressPolicy:
-        """Says what is private: the interfaces' addresses, else the VPC's CIDRs, else ranges."""
-        allowed = self.request.settings.allowed_networks
-        if vpc_endpoint is None:
-            return AddressPolicy(allowed_networks=allowed)
-        if vpc_endpoint.addresses:
+        """Return what is private: the interfaces' addresses, else the VPC's CIDRs, else ranges."""
+        addresses: frozenset[str] = frozenset()
+        cidrs: tuple[str, ...] = ()
+        if vpc_endpoint is not None:
             addresses = frozenset(a.address for a in vpc_endpoint.addresses)
-            return AddressPolicy(eni_addresses=addresses, allowed_networks=allowed)
-        try:
-            cidrs = self.sources.discovery.vpc_cidrs(vpc_endpoint.vpc_id)
-        except DiscoveryError as error:
-            self.note_failure("discovery", error)
-            cidrs = ()
-        return AddressPolicy(vpc_cidrs=cidrs, allowed_networks=allowed)
+            try:
+                cidrs = () if addresses else self.sources.discovery.vpc_cidrs(vpc_endpoint.vpc_id)
+            except DiscoveryError as error:
+                self.note_failure("discovery", error)
+        allowed = self.request.settings.allowed_networks
+        return AddressPolicy(eni_addresses=addresses, vpc_cidrs=cidrs, allowed_networks=allowed)
 
     def route(
         self,
         url: str,
         source: RouteSource,
         policy: AddressPolicy,
-        found: tuple[str, ...] = (),
+        addresses: tuple[str, ...] = (),
         vpc_endpoint: VpcEndpoint | None = None,
     ) -> Route:
-        """Makes the route, once every address that was found is judged.
+        """Return the route, once every address that was looked up is judged.
 
         Raises:
             PublicAddressError: One is not private, and ``on_public_route`` refuses it.
         """
         host = parse_endpoint_url(url, source).host
-        for verdict in map(policy.judge, found):
+        for verdict in map(policy.judge, addresses):
             if not verdict.private:
                 if self.request.settings.on_public_route != "warn":
                     raise refusal(host, verdict)
                 self.note(source, "noted", f"{verdict.address} {verdict.why}")
         known = {a.address: a for a in vpc_endpoint.addresses} if vpc_endpoint else {}
-        zone = self.own_zone((vpc_endpoint,) if vpc_endpoint else ()) if found else None
+        zone = self.own_zone((vpc_endpoint,) if vpc_endpoint else ()) if addresses else None
         if zone is not None and not known:
             known = self._addresses_in_zone(host, zone)
         return Route(
@@ -259,7 +290,7 @@ class RouteSearch:
             endpoint_url=url,
             source=source,
             vpc_endpoint=vpc_endpoint,
-            addresses=tuple(known.get(a, EndpointAddress(address=a)) for a in found),
+            addresses=tuple(known.get(a, EndpointAddress(address=a)) for a in addresses),
             availability_zone=zone,
             address_policy=policy,
             fips=self.request.fips,
@@ -267,19 +298,19 @@ class RouteSearch:
         )
 
     def _addresses_in_zone(self, host: str, zone: str) -> dict[str, EndpointAddress]:
-        """Learns from the zonal name which addresses are in our zone; needs no permission."""
+        """Return the addresses of the zonal name; that needs no permission."""
         name = parse_vpce_name(host, self.sources.partitions)
         if name is None or not name.id_suffix or name.availability_zone:
             return {}
         try:
-            found = self.sources.network.resolve(name.in_zone(zone).host, timeout=DNS_TIMEOUT)
+            addresses = self.sources.network.resolve(name.in_zone(zone).host, timeout=DNS_TIMEOUT)
         except OSError:
             return {}  # the VPC endpoint has no network interface there
-        return {a: EndpointAddress(address=a, availability_zone=zone) for a in found}
+        return {a: EndpointAddress(address=a, availability_zone=zone) for a in addresses}
 
 
 def require_available(vpc_endpoint: VpcEndpoint) -> VpcEndpoint:
-    """Gives the VPC endpoint back if it can carry calls.
+    """Return the VPC endpoint if it can carry calls.
 
     Raises:
         VpcEndpointUnavailableError: It is in another state.
@@ -300,14 +331,11 @@ def require_available(vpc_endpoint: VpcEndpoint) -> VpcEndpoint:
 
 
 def usable(found: tuple[VpcEndpoint, ...], *, vpc_id: str | None) -> tuple[VpcEndpoint, ...]:
-    """Narrows the VPC endpoints of one service down to the available ones of one VPC.
+    """Return the available VPC endpoints of one VPC; none if ours has none at all.
 
     Args:
-        found: VPC endpoints of one endpoint service, at least one, oldest first.
-        vpc_id: Our VPC; ``None`` where it is not known.
-
-    Returns:
-        Those that may be used, all in one VPC; none where ours has none.
+        found: VPC endpoints of one endpoint service, at least one, the oldest first.
+        vpc_id: Our VPC, if it is known.
 
     Raises:
         VpcEndpointUnavailableError: There are some, but none is available.
@@ -333,15 +361,13 @@ def usable(found: tuple[VpcEndpoint, ...], *, vpc_id: str | None) -> tuple[VpcEn
 
 
 def nearest(candidates: tuple[VpcEndpoint, ...], availability_zone: str | None) -> VpcEndpoint:
-    """Takes the first with a network interface in our zone, else the oldest.
+    """Return the first with a network interface in our zone, else the oldest.
 
     Args:
-        candidates: At least one, oldest first, with their addresses.
-        availability_zone: Our zone; ``None`` where it is not known.
+        candidates: At least one, the oldest first, with their addresses.
+        availability_zone: Our zone, if it is known.
     """
-    if availability_zone is None:
-        return candidates[0]
-    for candidate in candidates:
+    for candidate in candidates if availability_zone is not None else ():
         if any(a.availability_zone == availability_zone for a in candidate.addresses):
             return candidate
     return candidates[0]

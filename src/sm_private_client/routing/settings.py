@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict, get_args
 from sm_private_client.errors import ConfigurationError, MissingRegionError
 from sm_private_client.privatelink.addresses import Network, parse_allowed_networks
 from sm_private_client.privatelink.services import canonical_service_name, routable_service_names
-from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
+from sm_private_client.privatelink.urls import parse_endpoint_url, redacted, redacted_url
 
 __all__ = [
     "DiscoveryMode",

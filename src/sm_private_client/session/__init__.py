@@ -1,8 +1,8 @@
 """Session: a ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
 
-``session`` has the class. ``private_routes`` decides how a service is reached and ``lookups`` has
-the AWS calls that this may take; ``clients`` puts the guard on what boto3 made, ``sealed`` closes
-the rest, and ``carriers`` has what predictors send with.
+``session`` has the class. ``private_routes`` decides how a service is reached, and ``lookups`` has
+the AWS calls that this may take. ``clients`` puts the guard on clients, ``sealed`` on the rest, and
+``predictors`` has what predictors share.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""The clients of one session: what boto3 made, with this session's guard on it."""
+"""ClientGuard: one session's guard on the clients that boto3 makes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore import UNSIGNED
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink import services
 from sm_private_client.privatelink.addresses import is_loopback_host
+from sm_private_client.privatelink.urls import parse_endpoint_url
 from sm_private_client.routing.router import ClientCredentials
 from sm_private_client.routing.settings import read_environment
-from sm_private_client.routing.urls import parse_endpoint_url
+from sm_private_client.session.presigned_urls import PresignedUrlNotice
 from sm_private_client.session.private_routes import ServiceRoute
 from sm_private_client.transport.client_config import RoutedConfig, set_timeouts
 from sm_private_client.transport.guarded import (
@@ -21,17 +22,16 @@ from sm_private_client.transport.guarded import (
     is_guarded,
     verified_by_client,
 )
-from sm_private_client.transport.presigned import PresignedUrlNotice
 from sm_private_client.transport.sealing import without_common_runtime
 
 if TYPE_CHECKING:
     import botocore.session
-    from botocore.client import BaseClient
     from botocore.config import Config
 
     from sm_private_client.session.private_routes import PrivateRoutes
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.guarded import GuardedHTTPSession
+    from sm_private_client.types import BotoClient
 
 __all__ = ["ClientGuard", "check_encrypted"]
 
@@ -59,7 +59,7 @@ class ClientGuard:
 
     def put_on(
         self,
-        client: BaseClient,
+        client: BotoClient,
         *,
         routed: RoutedConfig | None = None,
         is_foreign: bool = False,
@@ -68,13 +68,12 @@ class ClientGuard:
 
         Args:
             client: A client that botocore has just made, of any service.
-            routed: What it was to be set to. If it was made elsewhere, its time-outs become ours
-                if they are botocore's defaults.
-            is_foreign: True if another session than this one made it, whose credentials EC2 is
-                then asked with.
+            routed: Its time-outs. If ``None``, because it was made elsewhere, ours replace
+                botocore's defaults.
+            is_foreign: True if another session made it; EC2 is then asked with its credentials.
 
         Returns:
-            The HTTP session that it has now.
+            Its new HTTP session.
 
         Raises:
             ConfigurationError: It asks for what is not private: a proxy, or TLS that is not
@@ -83,8 +82,8 @@ class ClientGuard:
         config = client.meta.config
         ours = guarded_session(client)
         if ours is not None and ours.owner is self:  # botocore's event had it guarded already
-            waits = set_timeouts(config, routed)
-            ours.wait(config.connect_timeout, config.read_timeout, streams=waits)  # type: ignore[attr-defined] # not in the stubs
+            stream_timeout = set_timeouts(config, routed)
+            ours.wait(config.connect_timeout, config.read_timeout, streams=stream_timeout)
             return ours
         service_name = services.canonical_service_name(client.meta.service_model.service_name)
         verify = verified_by_client(client)
@@ -122,7 +121,7 @@ class ClientGuard:
         return guarded
 
     def _refuse_monitoring(self) -> None:
-        """Refuse clients that tell another machine of their calls.
+        """Refuse clients that report their calls to another machine.
 
         Raises:
             ConfigurationError: Client-side monitoring is on and its agent is not on this machine.
@@ -135,7 +134,7 @@ class ClientGuard:
                 remedy="unset AWS_CSM_ENABLED, or set AWS_CSM_HOST to 127.0.0.1.",
             )
 
-    def checked(self, client: BaseClient) -> BaseClient:
+    def checked(self, client: BotoClient) -> BotoClient:
         """Return a client that must be guarded by now.
 
         Raises:
@@ -151,7 +150,7 @@ class ClientGuard:
         return client
 
     def routed_config(self, config: Config | None) -> RoutedConfig:
-        """Put our defaults under a caller's config.
+        """Return a caller's config over our defaults.
 
         Raises:
             ConfigurationError: A proxy is asked for.
@@ -171,7 +170,7 @@ class ClientGuard:
 
 
 def check_encrypted(service_name: str, *, use_ssl: bool | None, endpoint_url: str | None) -> None:
-    """Refuse what asks for a client without TLS.
+    """Refuse arguments that ask for a client without TLS.
 
     Args:
         service_name: boto3's name of the service.
@@ -179,7 +178,7 @@ def check_encrypted(service_name: str, *, use_ssl: bool | None, endpoint_url: st
         endpoint_url: As for ``boto3.client``; http is for a stand-in on this machine.
 
     Raises:
-        ConfigurationError: It does, or the URL cannot be used.
+        ConfigurationError: They do, or the URL cannot be used.
     """
     if endpoint_url is not None:
         parse_endpoint_url(endpoint_url, "endpoint_url=")
@@ -192,12 +191,12 @@ def check_encrypted(service_name: str, *, use_ssl: bool | None, endpoint_url: st
         )
 
 
-def _own_credentials(client: Any, *, is_foreign: bool) -> ClientCredentials:  # noqa: ANN401 - boto3's
-    """Return the credentials of a client if they are not those of the session that guards it."""
+def _own_credentials(client: BotoClient, *, is_foreign: bool) -> ClientCredentials:
+    """Return the credentials of a client if they are not those of its guard's session."""
     if client.meta.config.signature_version is UNSIGNED:
         return ClientCredentials(is_unsigned=True)
-    theirs = credentials_of(client)
-    if theirs is None or not (is_foreign or theirs.method == _STATIC):
+    credentials = credentials_of(client)
+    if credentials is None or not (is_foreign or credentials.method == _STATIC):
         return ClientCredentials()
-    frozen = theirs.get_frozen_credentials()  # in the call that signs with them in a moment
+    frozen = credentials.get_frozen_credentials()  # the call signs with them in a moment
     return ClientCredentials(frozen.access_key, frozen.secret_key, frozen.token)

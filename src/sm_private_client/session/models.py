@@ -23,31 +23,29 @@ _PACKAGED: Final = frozenset(
 """The directories that nobody adds models to while a process runs."""
 
 _CHANGED_BY_BOTOCORE: Final = "_retry"
-"""What botocore resolves the references of in the very object that it loaded."""
+"""The file whose data botocore changes in place after loading it."""
 
-# A key is read by two threads at the worst; both then have the first one's. No lock, so that a
-# fork need not wait for one.
+# No lock, which a fork could leave held: at worst two threads read a file, and both use the first.
 _read: Final[dict[Hashable, Any]] = {}
 
 
 def new_botocore_session() -> botocore.session.Session:
-    """Return what ``botocore.session.get_session`` does, with models that sessions share."""
-    made = botocore.session.get_session()
-    made.register_component("data_loader", _SharedLoader(made))
-    return made
+    """Return a session as ``botocore.session.get_session``, with models that sessions share."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _SharedLoader(session))
+    return session
 
 
 class _SharedLoader(Loader):
-    """botocore's loader, which reads what botocore and boto3 ship once a process.
+    """botocore's loader, which reads the models of botocore and boto3 once a process.
 
     boto3 reads the models anew for each session, which is most of the time that its first client
-    takes. What is read is shared by all sessions with the same search paths, as botocore shares
-    it among the clients of one session. If any other directory of models is there,
-    ``~/.aws/models`` or one of ``AWS_DATA_PATH``, the session reads for itself: models may be
-    added meanwhile.
+    takes. Here all sessions with the same search paths share them, as the clients of one botocore
+    session do. If there is another directory of models, ``~/.aws/models`` or one of
+    ``AWS_DATA_PATH``, the session reads for itself, because models may be added to it.
 
     Args:
-        session: Whose ``data_path`` counts; asked for when the first model is, as by botocore.
+        session: Whose ``data_path`` counts; it is read with the first model, as by botocore.
     """
 
     def __init__(self, session: botocore.session.Session) -> None:
@@ -75,11 +73,11 @@ class _SharedLoader(Loader):
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
-    ) -> Any:  # noqa: ANN401 - what the answer is
+    ) -> Any:  # noqa: ANN401 - as botocore declares it
         """Return the model of a service, its extras merged in."""
         try:
             self.list_api_versions(service_name, type_name)
-        except DataNotFoundError:  # botocore's error says which services there are
+        except DataNotFoundError:  # botocore's own method raises an error that lists the services
             return super().load_service_model(service_name, type_name, api_version)
         key = ("model", service_name, type_name, api_version)
         return self._once(
@@ -106,9 +104,9 @@ class _SharedLoader(Loader):
 
 
 class _LoaderOfOne(Loader):
-    """botocore's loader for one service that is there.
+    """botocore's loader for one service that exists.
 
-    botocore looks through the directories of all services, some 900, to see if one is among them.
+    botocore lists the directories of all services, some 900, to see if one is among them.
     """
 
     def __init__(self, service_name: str, search_paths: list[str]) -> None:

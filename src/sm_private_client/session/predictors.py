@@ -1,4 +1,4 @@
-"""What the predictors of one session share: connections, credentials, the retry quota."""
+"""The invokers, credentials and retry quota that the predictors of one session share."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from botocore.config import Config
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.retry_policy import RetryQuota
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.session.private_routes import ServiceRoute
 from sm_private_client.transport.client_config import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import boto3.session
     import botocore.session
+    from botocore.credentials import ReadOnlyCredentials
 
     from sm_private_client.inference.invocation import PredictorOptions
     from sm_private_client.inference.invokers import AsyncInvoker, DirectInvoker, Invoker
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
+    from sm_private_client.session.session import Session
+    from sm_private_client.types import Value
 
-__all__ = ["PredictorParts"]
+__all__ = ["SharedInvokers"]
 
 _RUNTIME: Final = "sagemaker-runtime"
 
 
-class PredictorParts:
-    """Makes what carries invocations, once a region, so that predictors share connections.
+class SharedInvokers:
+    """Makes the invokers of predictors, one a region, so that predictors share connections.
 
-    A process that only wants clients need not load what calls models: it is imported when the
-    first carrier is made.
+    What calls models is imported when the first invoker is made: a process that only wants
+    clients need not load it.
 
     Args:
         botocore_session: Whose models, default config and user agent count.
         routes: Decides and dials.
-        clients: Makes the client of ``transport="botocore"``.
-        client: The session's ``client``; asked for its exceptions when the first error comes.
-        get_credentials: Gives the session's credentials.
-
-    Attributes:
-        quota: What the retries of all its predictors draw on.
+        clients: Guards the client of ``transport="botocore"``.
+        client: The session's ``client``; called for its exceptions when the first error comes.
+        get_credentials: Return the session's credentials.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class PredictorParts:
             get_credentials,
             lambda: botocore_session.get_credentials(),  # noqa: PLW0108 - it may be a weak proxy
         )
+        self._quota = RetryQuota()
+        self._lock = ForkableLock(threading.RLock)
         self._service_routes: dict[str, ServiceRoute] = {}
-        self.quota = RetryQuota()
-        self._lock = threading.RLock()
         self._direct: dict[str, DirectInvoker] = {}
         self._async: dict[str, AsyncInvoker] = {}
 
-    def blocking(self, transport: str, region: str, options: PredictorOptions) -> Invoker:
-        """Return the carrier of a ``Predictor``; no I/O.
+    def invoker(self, transport: str, region: str, options: PredictorOptions) -> Invoker:
+        """Return the invoker of a ``Predictor``; no I/O.
 
         Args:
             transport: ``direct`` or ``botocore``.
@@ -79,70 +79,63 @@ class PredictorParts:
         Raises:
             ConfigurationError: There is no such transport.
         """
-        if transport == "direct":
-            return self._direct_invoker(region)
+        from sm_private_client.inference.invokers import direct_invoker
+
         if transport == "botocore":
             return self._botocore_invoker(region, options)
-        raise ConfigurationError(
-            f"transport= has {transport!r}.", remedy="give 'direct' or 'botocore'."
-        )
+        if transport != "direct":
+            raise ConfigurationError(
+                f"transport= has {transport!r}.", remedy="give 'direct' or 'botocore'."
+            )
+        with self._lock:
+            if region not in self._direct:
+                self._direct[region] = direct_invoker(**self._direct_options(region))
+            return self._direct[region]
 
-    def asynchronous(self, region: str) -> AsyncInvoker:
-        """Return the carrier of an ``AsyncPredictor``; no I/O."""
-        from sm_private_client.inference.invokers import async_invoker  # noqa: PLC0415 - see class
+    def async_invoker(self, region: str) -> AsyncInvoker:
+        """Return the invoker of an ``AsyncPredictor``; no I/O."""
+        from sm_private_client.inference.invokers import async_invoker
 
         with self._lock:
             if region not in self._async:
                 self._async[region] = async_invoker(
-                    **self._options(region), refresh_is_due=self._credentials.refresh_is_due
+                    **self._direct_options(region), refresh_is_due=self._credentials.refresh_is_due
                 )
             return self._async[region]
 
-    def carried(
-        self, session: boto3.session.Session, verb: str, endpoint_name: str, again: dict[str, Any]
+    def predictor_arguments(
+        self, session: Session, method: str, endpoint_name: str, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """Gives what a predictor has of its session besides, and how it is made again elsewhere.
+        """Return what a predictor has from its session besides the invoker.
 
         Args:
             session: The session, whose S3 client reads what is kept there.
-            verb: The session's method that makes the predictor.
+            method: The session's method that makes the predictor, here or in another process.
             endpoint_name: The inference endpoint's name.
-            again: The other arguments of the method.
+            options: The other arguments of the method.
         """
-        from sm_private_client.inference.s3 import S3Objects  # noqa: PLC0415 - see class
+        from sm_private_client.inference.s3 import S3Objects
 
         return {
-            "quota": self.quota,
+            "quota": self._quota,
             "s3": S3Objects.of_session(session),
-            "recipe": (_predictor_again, (session, verb, endpoint_name, again)),
+            "recipe": (_predictor_again, (session, method, endpoint_name, options)),
         }
 
-    def _direct_invoker(self, region: str) -> DirectInvoker:
-        from sm_private_client.inference.invokers import direct_invoker  # noqa: PLC0415 - see class
-
-        with self._lock:
-            if region not in self._direct:
-                self._direct[region] = direct_invoker(**self._options(region))
-            return self._direct[region]
-
     def _botocore_invoker(self, region: str, options: PredictorOptions) -> Invoker:
-        from sm_private_client.inference.invocation import (  # noqa: PLC0415
-            INVOKE_TIMEOUT,
-            STREAM_TIMEOUT,
-        )
-        from sm_private_client.inference.invokers import BotocoreInvoker  # noqa: PLC0415
+        from sm_private_client.inference.invocation import INVOKE_TIMEOUT, STREAM_TIMEOUT
+        from sm_private_client.inference.invokers import BotocoreInvoker
 
         once = Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             read_timeout=options.get("timeout", INVOKE_TIMEOUT),
         )
         client = self._client(_RUNTIME, region_name=region, config=once)
-        waits = options.get("stream_timeout", STREAM_TIMEOUT)
-        routed = self._clients.routed_config(once)
-        self._clients.put_on(client, routed=routed).stream_timeout = waits
+        http_session = self._clients.put_on(client, routed=self._clients.routed_config(once))
+        http_session.stream_timeout = options.get("stream_timeout", STREAM_TIMEOUT)
         return BotocoreInvoker(client)
 
-    def _options(self, region: str) -> dict[str, Any]:
+    def _direct_options(self, region: str) -> dict[str, Any]:
         if region not in self._service_routes:
             self._service_routes[region] = ServiceRoute(self._routes, _RUNTIME, region)
         return {
@@ -160,8 +153,8 @@ class _Credentials:
     """The session's credentials as they are at each call.
 
     Args:
-        load: Loads them as the session does, which may take I/O.
-        get: Gives what is loaded, or was set since.
+        load: Load them as the session does, which may take I/O.
+        get: Return what is loaded, or was set since.
     """
 
     def __init__(self, load: Callable[[], Any], get: Callable[[], Any]) -> None:
@@ -169,13 +162,14 @@ class _Credentials:
         self._get = get
         self._are_loaded = False
 
-    def frozen(self) -> Any:  # noqa: ANN401 - botocore's ReadOnlyCredentials
+    def frozen(self) -> ReadOnlyCredentials | None:
         """Return them, ``None`` if there are none; this may take I/O."""
         credentials = self._get() if self._are_loaded else self._load()
         if credentials is None:
             return None
         self._are_loaded = True
-        return credentials.get_frozen_credentials()
+        frozen: ReadOnlyCredentials = credentials.get_frozen_credentials()
+        return frozen
 
     def refresh_is_due(self) -> bool:
         """Return True if asking for them may take I/O."""
@@ -187,6 +181,6 @@ class _Credentials:
 
 
 def _predictor_again(
-    session: boto3.session.Session, verb: str, endpoint_name: str, options: dict[str, Any]
-) -> Any:  # noqa: ANN401 - what the answer is
-    return getattr(session, verb)(endpoint_name, **options)
+    session: Session, method: str, endpoint_name: str, options: dict[str, Any]
+) -> Value:
+    return getattr(session, method)(endpoint_name, **options)

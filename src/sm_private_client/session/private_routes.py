@@ -1,4 +1,4 @@
-"""The routes of one session: how services are reached, and what was refused."""
+"""The routes of one session, and the Dialers over them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["PrivateRoutes", "ServiceRoute", "routes_of"]
 
 def routes_of(session: Session) -> PrivateRoutes:
     """Return the routes of a session, for rooms above that connect as it does."""
-    return session._routes  # noqa: SLF001 - a Session has the members of boto3 and our verbs, no more
+    return session._routes  # noqa: SLF001 - for rooms above, not for users
 
 
 class PrivateRoutes:
@@ -38,13 +38,13 @@ class PrivateRoutes:
 
     Args:
         botocore_session: Whose region and CA bundle count.
-        network: What resolves names and opens sockets.
-        router: What decides routes and keeps them.
+        network: Resolves names and opens sockets.
+        router: Decides routes and keeps them.
 
     Attributes:
         network: As given.
         router: As given.
-        egress: What was reached and refused.
+        egress: Counts what was reached and refused.
         health: Which zones did not answer lately, for all clients of the session.
     """
 
@@ -62,17 +62,17 @@ class PrivateRoutes:
         self.health = ZoneHealth()
 
     def is_routed(self, service_name: str) -> bool:
-        """Says whether a name is ours; one that nobody knows is left to boto3 to refuse."""
+        """Return True if a name is of the family; boto3 refuses a name that nobody knows."""
         name = services.canonical_service_name(service_name)
         if name in services.routable_service_names() or name in services.UNROUTABLE:
             return True
         return services.is_family(name) and name in self._session.get_available_services()
 
     def region(self, region_name: str | None, config: Config | None) -> str:
-        """Gives the region that is meant: the one given, the config's, or the session's.
+        """Return the region: the argument, the config's, or the session's.
 
         Raises:
-            MissingRegionError: None is set anywhere; botocore's NoRegionError catches it.
+            MissingRegionError: No region is set; ``except NoRegionError`` catches it.
         """
         default = self._session.get_default_client_config()
         configured = (getattr(c, "region_name", None) for c in (config, default))
@@ -90,7 +90,7 @@ class PrivateRoutes:
         endpoint_url: str | None = None,
         config: Config | None = None,
     ) -> Route:
-        """Decides a route for the session's own credentials; see ``decide``.
+        """Return the route to a service with the session's own credentials.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
@@ -112,7 +112,7 @@ class PrivateRoutes:
         config: Config | None,
         credentials: ClientCredentials,
     ) -> Route:
-        """Decides a route; a refusal is kept for ``egress``.
+        """Return the route to a service; a refusal is counted in ``egress``.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
@@ -135,7 +135,7 @@ class PrivateRoutes:
             raise
 
     def dialer(self, route: Route) -> Dialer:
-        """Return what connects over a route, and judges each address that it connects to."""
+        """Return the Dialer of a route."""
         return Dialer(
             route,
             network=self.network,
@@ -153,7 +153,7 @@ class PrivateRoutes:
 class ServiceRoute:
     """The route to one service, decided by the first call; safe between threads.
 
-    The session keeps it until ``forget_routes``; one that was not found is searched anew some
+    The session keeps it until ``forget_routes``. If none was found, it is searched anew some
     seconds later.
 
     Args:
@@ -161,7 +161,7 @@ class ServiceRoute:
         service_name: The canonical name.
         region: The region.
         config: botocore's, for FIPS and dual-stack.
-        credentials: Return those that EC2 is asked with, if they are not the session's own.
+        credentials: Return those to ask EC2 with, if they are not the session's own.
     """
 
     def __init__(

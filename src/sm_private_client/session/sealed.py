@@ -1,14 +1,19 @@
-"""The seal of one session: whether it is asked for, and what it closes."""
+"""The seal of one session: when it is on, and what it guards."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.routing.settings import is_sealed, read_environment
-from sm_private_client.transport.sealing import guard_fetchers, watch_clients
+from sm_private_client.transport.sealing import (
+    CredentialsHTTPSession,
+    MetadataNetwork,
+    guard_fetchers,
+    watch_clients,
+)
 
 if TYPE_CHECKING:
     import botocore.session
@@ -17,16 +22,15 @@ if TYPE_CHECKING:
     from sm_private_client.routing.settings import RoutingOptions
     from sm_private_client.session.clients import ClientGuard
     from sm_private_client.session.private_routes import PrivateRoutes
-    from sm_private_client.transport.sealing import CredentialsHTTPSession
 
 __all__ = ["Seal"]
 
 
 class Seal:
-    """Seals one session once that is asked for, which may be after it was made; never undone.
+    """Seals one session once a setting asks for it, which may be later; it is never undone.
 
     Args:
-        botocore_session: What is sealed.
+        botocore_session: The session's.
         routes: Decides and dials.
     """
 
@@ -36,14 +40,12 @@ class Seal:
         self._session = botocore_session
         self._routes = routes
         self._options: RoutingOptions | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._is_on = False
         self._fetchers_are_guarded = False
 
     def watch(self, options: RoutingOptions, clients: ClientGuard, *, family: bool) -> None:
-        """Have the session sealed once that is asked for; no I/O.
-
-        A session for which this is not called is never sealed.
+        """Seal the session once a setting asks for it; no I/O. Without this it never is.
 
         Args:
             options: The routing arguments.
@@ -67,16 +69,14 @@ class Seal:
             self._is_on = is_sealed(
                 self._options,
                 environ=read_environment(),
-                profile=profile if isinstance(profile, Mapping) else {},  # tests hand in mocks
+                profile=profile if isinstance(profile, Mapping) else {},  # users' tests pass mocks
             )
         return self._is_on
 
     def metadata_network(self) -> NetworkBackend:
-        """Return what is asked where we run: link-local addresses only if the seal is on."""
+        """Return the network for finding out where we run: link-local only if the seal is on."""
         if not self.is_on():
             return self._routes.network
-        from sm_private_client.transport.sealing import MetadataNetwork  # noqa: PLC0415
-
         return MetadataNetwork(self._routes.network, egress=self._routes.egress)
 
     def _guard_fetchers(self) -> None:
@@ -88,8 +88,6 @@ class Seal:
                 self._fetchers_are_guarded = True
 
     def _credentials(self, service_name: str) -> CredentialsHTTPSession:
-        from sm_private_client.transport.sealing import CredentialsHTTPSession  # noqa: PLC0415
-
         return CredentialsHTTPSession(
             service_name,
             network=self._routes.network,

@@ -1,4 +1,4 @@
-"""Session: boto3's signatures and our verbs; the work is done by its parts."""
+"""Session: boto3's signatures and our verbs, over the parts that do the work."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from sm_private_client.routing.settings import RoutingOptions, load_settings, mi
 from sm_private_client.session.clients import ClientGuard, check_encrypted
 from sm_private_client.session.lookups import RouteLookups
 from sm_private_client.session.models import new_botocore_session
-from sm_private_client.session.predictors import PredictorParts
+from sm_private_client.session.predictors import SharedInvokers
 from sm_private_client.session.private_routes import PrivateRoutes
 from sm_private_client.session.sealed import Seal
 
 if TYPE_CHECKING:
     import botocore.session
-    from botocore.client import BaseClient
     from botocore.config import Config
     from typing_extensions import Unpack
 
@@ -29,21 +28,22 @@ if TYPE_CHECKING:
     from sm_private_client.inference.predictor import Predictor
     from sm_private_client.privatelink.records import Route
     from sm_private_client.transport.egress import Egress
+    from sm_private_client.types import BotoClient
 
-__all__ = ["Session"]
+__all__ = ["Session", "guard_client", "session_over"]
 
 
 class Session(boto3.session.Session):
     """A ``boto3.Session`` whose SageMaker clients go through PrivateLink, or not at all.
 
-    Takes every argument of ``boto3.Session``, the routing options, and ``network``. Neither making
-    one nor making clients does any I/O: the first call of a client decides its route, which the
+    It takes every argument of ``boto3.Session``, the routing options, and ``network``. Making a
+    session or a client does no I/O: the first call of a client decides its route, which the
     session keeps. Clients of services outside the SageMaker family are boto3's own, unless the
     session is sealed: then each is guarded.
 
     Args:
-        network: What resolves names and opens sockets; the machine's own by default. A network
-            that is given has its routes kept on disk only if ``route_cache`` says so.
+        network: Resolves names and opens sockets; the machine's own by default. Routes over a
+            network that is given are kept on disk only if ``route_cache`` says so.
         **routing: See ``RoutingOptions``.
     """
 
@@ -60,7 +60,7 @@ class Session(boto3.session.Session):
         network: NetworkBackend | None = None,
         **routing: Unpack[RoutingOptions],
     ) -> None:
-        load_settings(routing, environ={}, profile={})  # what is wrong is said here, not later
+        load_settings(routing, environ={}, profile={})  # raises for a bad option now, not later
         super().__init__(
             aws_access_key_id=aws_access_key_id,
             aws_secret_access_key=aws_secret_access_key,
@@ -79,33 +79,6 @@ class Session(boto3.session.Session):
         }
         self._seal.watch(routing, self._clients, family=True)
 
-    @classmethod
-    def over(
-        cls,
-        session: boto3.session.Session | botocore.session.Session,
-        *,
-        network: NetworkBackend | None = None,
-        **routing: Unpack[RoutingOptions],
-    ) -> Session:
-        """Return a session on the botocore session of another one, which stays as it is.
-
-        boto3 can set a botocore session up only once, so that is left out. It cannot be pickled.
-        Over a botocore session it makes no resources, and is never sealed.
-
-        Args:
-            session: Whose region, profile and credentials count.
-            network: As for ``Session``.
-            **routing: As for ``Session``.
-        """
-        load_settings(routing, environ={}, profile={})
-        made = cls.__new__(cls)
-        is_boto3 = isinstance(session, boto3.session.Session)
-        vars(made).update(vars(session) if is_boto3 else {"_session": session})
-        made._build(network, routing, access_key_id=None)  # noqa: SLF001 - an instance of ours
-        if is_boto3:
-            made._seal.watch(routing, made._clients, family=False)  # noqa: SLF001 - as above
-        return made
-
     def _build(
         self,
         network: NetworkBackend | None,
@@ -120,14 +93,14 @@ class Session(boto3.session.Session):
             network=network,
             options=routing,
             keeps_on_disk=isinstance(network, SystemNetwork) or bool(routing.get("route_cache")),
-            callers=RouteLookups(super().client, routes=lambda: self._routes),
+            lookups=RouteLookups(super().client, routes=lambda: self._routes),
             access_key_id=access_key_id,
             metadata=lambda: self._seal.metadata_network(),  # noqa: PLW0108 - not yet made
         )
         self._routes = PrivateRoutes(self._session, network=network, router=router)
         self._clients = ClientGuard(self._session, routes=self._routes)
         self._seal = Seal(self._session, routes=self._routes)
-        self._predictor_parts = PredictorParts(
+        self._invokers = SharedInvokers(
             self._session,
             routes=self._routes,
             clients=self._clients,
@@ -150,23 +123,23 @@ class Session(boto3.session.Session):
             aws_session_token: str | None = None,
             config: Config | None = None,
             aws_account_id: str | None = None,
-        ) -> Any:  # noqa: ANN401 - what the answer is
+        ) -> BotoClient:
             """Return boto3's own client, guarded if it is of the family or the session is sealed.
 
-            Every argument means what it means to ``boto3.Session.client``. There is no I/O: what
-            has no private route is refused by the first call.
+            Every argument means what it means to ``boto3.Session.client``. There is no I/O: the
+            first call raises if there is no private route.
 
             Raises:
-                MissingRegionError: No region is set; botocore's NoRegionError catches it.
-                ConfigurationError: It asks for a proxy or for no verified TLS, or its URL cannot
-                    be used.
+                MissingRegionError: No region is set; ``except NoRegionError`` catches it.
+                ConfigurationError: An argument asks for a proxy or for unverified TLS, or the URL
+                    cannot be used.
             """
             is_family = services.is_family(service_name)
             routed = self._clients.routed_config(config) if is_family else None
             if is_family or self.sealed:
                 check_encrypted(service_name, use_ssl=use_ssl, endpoint_url=endpoint_url)
             try:
-                made = super().client(
+                client = super().client(
                     service_name,
                     region_name=region_name,
                     api_version=api_version,
@@ -181,26 +154,11 @@ class Session(boto3.session.Session):
                 )
             except NoRegionError:
                 raise missing_region() from None
-            # By its own name: botocore may know an alias that we do not. As a text: in place of a
-            # botocore session that a test made up, it gives what has no name.
-            if services.is_family(str(made.meta.service_model.service_name)):
-                self._clients.put_on(made, routed=routed)
-            return self._clients.checked(made) if self.sealed else made
-
-    def guard(self, client: BaseClient) -> None:
-        """Put this session's guard on a client that another session made; no I/O.
-
-        Its first call decides the route. Its retries stay what they are; its time-outs become
-        ours if they are botocore's defaults. A URL that it was made with is kept, and judged.
-
-        Args:
-            client: A client of botocore that nobody has used yet.
-
-        Raises:
-            ConfigurationError: It asks for a proxy or for TLS that is not verified, or it is
-                asynchronous; the client is as it was.
-        """
-        self._clients.put_on(client, is_foreign=True)
+            # By its own name: botocore may know an alias that we do not. As a text: the client of
+            # a mocked botocore session has a name that is none.
+            if services.is_family(str(client.meta.service_model.service_name)):
+                self._clients.put_on(client, routed=routed)
+            return self._clients.checked(client) if self.sealed else client
 
     def route(
         self,
@@ -210,20 +168,20 @@ class Session(boto3.session.Session):
         endpoint_url: str | None = None,
         config: Config | None = None,
     ) -> Route:
-        """Tells how a service of the SageMaker family is reached from here, and why.
+        """Return how a service of the SageMaker family is reached from here, with the evidence.
 
         Args:
-            service_name: boto3's name, for example ``sagemaker-runtime``; in a sealed session of
-                any service.
+            service_name: boto3's name, for example ``sagemaker-runtime``; that of any service in
+                a sealed session.
             region_name: The session's region by default.
             endpoint_url: As for ``client``.
             config: As for ``client``; FIPS, dual-stack and region count.
 
         Raises:
-            RoutingError, PublicAddressError, ConfigurationError: As ``client`` would.
+            RoutingError, PublicAddressError, ConfigurationError: As the first call of a client.
         """
         if not self.sealed:
-            services.for_service(service_name)  # raises: not of the family
+            services.for_service(service_name)  # raises if it is not of the family
         return self._routes.route(
             service_name, region_name, endpoint_url=endpoint_url, config=config
         )
@@ -234,37 +192,37 @@ class Session(boto3.session.Session):
         *,
         region_name: str | None = None,
         transport: Literal["direct", "botocore"] = "direct",
-        client: Any = None,  # noqa: ANN401 - boto3's clients are made at run time
+        client: BotoClient = None,
         **options: Unpack[PredictorOptions],
     ) -> Predictor:
-        """Makes a ``Predictor`` for one inference endpoint, over this session's private route.
+        """Return a ``Predictor`` for one inference endpoint, over this session's private route.
 
-        Predictors of a session share their connections. Making one does no I/O: its first call
-        decides the route, and raises what ``route`` does.
+        Predictors of a session share their connections. There is no I/O: the first call decides
+        the route, and raises what ``route`` does.
 
         Args:
             endpoint_name: The inference endpoint's name.
             region_name: The session's region by default.
-            transport: ``direct`` signs and sends itself; ``botocore`` goes through a boto3 client
-                whose own retries are off.
+            transport: ``direct``: our own HTTP; ``botocore``: a boto3 client whose own retries
+                are off.
             client: A ``sagemaker-runtime`` client to use instead; see ``Predictor``.
             **options: See ``Predictor``.
 
         Raises:
-            NoRegionError: None is set anywhere; botocore's own.
+            MissingRegionError: No region is set; ``except NoRegionError`` catches it.
             ConfigurationError: An argument cannot be used.
         """
         # Here and below: a process that only wants clients need not load what calls models.
-        from sm_private_client.inference.predictor import Predictor  # noqa: PLC0415
+        from sm_private_client.inference.predictor import Predictor
 
         if client is not None:
             return Predictor(endpoint_name, client=client, **options)
         region = self._routes.region(region_name, None)
-        again = {**options, "region_name": region, "transport": transport}
+        again: dict[str, Any] = {**options, "region_name": region, "transport": transport}
         return Predictor(
             endpoint_name,
-            invoker=self._predictor_parts.blocking(transport, region, options),
-            **self._predictor_parts.carried(self, "predictor", endpoint_name, again),
+            invoker=self._invokers.invoker(transport, region, options),
+            **self._invokers.predictor_arguments(self, "predictor", endpoint_name, again),
             **options,
         )
 
@@ -275,29 +233,20 @@ class Session(boto3.session.Session):
         region_name: str | None = None,
         **options: Unpack[PredictorOptions],
     ) -> AsyncPredictor:
-        """Makes an ``AsyncPredictor``, as ``predictor`` makes a ``Predictor``; no I/O.
-
-        Args:
-            endpoint_name: The inference endpoint's name.
-            region_name: The session's region by default.
-            **options: See ``Predictor``.
-
-        Raises:
-            Exception: As ``predictor``.
-        """
-        from sm_private_client.inference.async_predictor import AsyncPredictor  # noqa: PLC0415
+        """Return an ``AsyncPredictor``; see ``predictor``."""
+        from sm_private_client.inference.async_predictor import AsyncPredictor
 
         region = self._routes.region(region_name, None)
-        again = {**options, "region_name": region}
+        again: dict[str, Any] = {**options, "region_name": region}
         return AsyncPredictor(
             endpoint_name,
-            invoker=self._predictor_parts.asynchronous(region),
-            **self._predictor_parts.carried(self, "async_predictor", endpoint_name, again),
+            invoker=self._invokers.async_invoker(region),
+            **self._invokers.predictor_arguments(self, "async_predictor", endpoint_name, again),
             **options,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        sealed = {"sealed": True} if self.sealed else {}  # whatever sealed it, wherever it goes
+        sealed = {"sealed": True} if self.sealed else {}  # whatever sealed it here
         return _session_again, ({**self._recipe, **sealed},)
 
     @property
@@ -306,7 +255,7 @@ class Session(boto3.session.Session):
         return self._seal.is_on()
 
     def egress(self) -> Egress:
-        """Tells what the clients of this session reached, and were refused, since it was made."""
+        """Return what the clients of this session reached, and were refused, since it was made."""
         return self._routes.egress.read(sealed=self.sealed)
 
     def forget_routes(self) -> None:
@@ -314,6 +263,49 @@ class Session(boto3.session.Session):
         self._routes.router.forget()
 
 
+def session_over(
+    session: boto3.session.Session | botocore.session.Session,
+    *,
+    network: NetworkBackend | None = None,
+    **routing: Unpack[RoutingOptions],
+) -> Session:
+    """Return a session on the botocore session of another one, which stays as it is.
+
+    boto3 can set up a botocore session only once, so that is left out. The session cannot be
+    pickled. Over a botocore session it makes no resources, and is never sealed.
+
+    Args:
+        session: Whose region, profile and credentials count.
+        network: As for ``Session``.
+        **routing: As for ``Session``.
+    """
+    load_settings(routing, environ={}, profile={})
+    made = Session.__new__(Session)
+    is_boto3 = isinstance(session, boto3.session.Session)
+    vars(made).update(vars(session) if is_boto3 else {"_session": session})
+    made._build(network, routing, access_key_id=None)  # noqa: SLF001 - in place of __init__
+    if is_boto3:
+        made._seal.watch(routing, made._clients, family=False)  # noqa: SLF001 - the same
+    return made
+
+
+def guard_client(session: Session, client: BotoClient) -> None:
+    """Put a session's guard on a client that another session made; no I/O.
+
+    Its first call decides the route. Its retries stay what they are; its time-outs become ours
+    if they are botocore's defaults. A URL that it was made with is kept, and judged.
+
+    Args:
+        session: Whose routes count.
+        client: A client of botocore that nobody has used yet.
+
+    Raises:
+        ConfigurationError: It asks for a proxy or for unverified TLS, or it is asynchronous; the
+            client is as it was.
+    """
+    session._clients.put_on(client, is_foreign=True)  # noqa: SLF001 - for rooms above, not for users
+
+
 def _session_again(recipe: dict[str, Any]) -> Session:
-    """Makes a session from its recipe, which has names and settings and no credentials."""
+    """Make a session from names and settings, without credentials."""
     return Session(**recipe)

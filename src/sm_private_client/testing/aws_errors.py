@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from sm_private_client.testing.http_connection import Response
@@ -15,7 +16,7 @@ __all__ = [
     "json_error",
     "other_service_error",
     "rest_error",
-    "xml_error",
+    "unsupported",
 ]
 
 UNKNOWN_OPERATION = Response(
@@ -23,11 +24,11 @@ UNKNOWN_OPERATION = Response(
     headers=(("Content-Type", "application/xml"),),
     body=b"<UnknownOperationException/>\n",
 )
-"""What AWS's fronts answer to a host or a target that is not theirs."""
+"""What AWS answers to a host or a target that is not the service's."""
 
 
 class AwsError(Exception):
-    """A request is answered with an error.
+    """An error that a request is answered with.
 
     Args:
         code: The error code.
@@ -35,7 +36,7 @@ class AwsError(Exception):
         rest_status: The HTTP status of REST services; the JSON protocol's is 400 for the
             client's errors.
         document: More members of the error's document.
-        retry_after: ``Retry-After``, seconds or an HTTP date; left out where ``None``.
+        retry_after: ``Retry-After``, seconds or an HTTP date; ``None`` leaves it out.
     """
 
     def __init__(
@@ -64,68 +65,73 @@ class AwsError(Exception):
 
 
 def denied(service: str, message: str) -> AwsError:
-    """Gives the error of a call that nobody allowed, under the name that a service has for it."""
+    """Return the error of a call that nobody allowed, by the name that a service has for it."""
     if service == "ec2":
-        said = f"You are not authorized to perform this operation. {message}"
-        return AwsError("UnauthorizedOperation", said, 403)
+        message = f"You are not authorized to perform this operation. {message}"
+        return AwsError("UnauthorizedOperation", message, 403)
     short = service in ("sts", "iam", "s3")
     return AwsError("AccessDenied" if short else "AccessDeniedException", message, 403)
 
 
-def json_error(refusal: AwsError) -> Response:
-    """Gives the answer of a service of the JSON protocol, such as ``sagemaker``."""
-    status = refusal.rest_status if refusal.rest_status >= 500 else 400  # noqa: PLR2004 - where server errors begin
-    document = {"__type": refusal.code, "message": refusal.message, **refusal.document}
+def unsupported(operation: str) -> AwsError:
+    """Return the error of an operation that the simulator does not play."""
+    return AwsError("UnsupportedOperation", f"The simulator does not play {operation}.")
+
+
+def json_error(error: AwsError) -> Response:
+    """Return the answer of a service of the JSON protocol, such as ``sagemaker``."""
+    is_server_error = error.rest_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    document = {"__type": error.code, "message": error.message, **error.document}
     return Response(
-        status=status,
+        status=error.rest_status if is_server_error else 400,
         headers=(
             ("Content-Type", "application/x-amz-json-1.1"),
             ("x-amzn-RequestId", str(uuid.uuid4())),
-            *refusal.headers,
+            *error.headers,
         ),
         body=json.dumps(document).encode(),
     )
 
 
-def rest_error(refusal: AwsError) -> Response:
-    """Gives the answer of a REST-JSON service, such as ``sagemaker-runtime``."""
+def rest_error(error: AwsError) -> Response:
+    """Return the answer of a REST-JSON service, such as ``sagemaker-runtime``."""
     return Response(
-        status=refusal.rest_status,
+        status=error.rest_status,
         headers=(
             ("Content-Type", "application/json"),
             ("x-amzn-RequestId", str(uuid.uuid4())),
-            ("x-amzn-ErrorType", refusal.code),
-            *refusal.headers,
+            ("x-amzn-ErrorType", error.code),
+            *error.headers,
         ),
-        body=json.dumps({"Message": refusal.message, **refusal.document}).encode(),
+        body=json.dumps({"Message": error.message, **error.document}).encode(),
     )
 
 
-def xml_error(service: str, refusal: AwsError) -> Response:
-    """Gives the answer of an XML service: ``ec2``'s shape, ``s3``'s, or the query protocol's."""
-    error = f"<Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message>"
+def other_service_error(service: str, error: AwsError, *, is_json: bool) -> Response:
+    """Return the answer of a service beside SageMaker in its protocol's shape."""
+    if is_json:
+        return json_error(error)
+    return rest_error(error) if service == "lambda" else _xml_error(service, error)
+
+
+def _xml_error(service: str, error: AwsError) -> Response:
+    """Return the answer of an XML service: ``ec2``'s shape, ``s3``'s, or the query protocol's."""
+    fields = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     request_id = str(uuid.uuid4())
     if service == "ec2":
         text = (
-            f"<Response><Errors><Error>{error}</Error></Errors>"
+            f"<Response><Errors><Error>{fields}</Error></Errors>"
             f"<RequestID>{request_id}</RequestID></Response>"
         )
     elif service == "s3":
-        text = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
+        text = f"<Error>{fields}<RequestId>{request_id}</RequestId></Error>"
     else:
         text = (
-            f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error>"
+            f"<ErrorResponse><Error><Type>Sender</Type>{fields}</Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
     return Response(
-        status=refusal.rest_status,
-        headers=(("Content-Type", "text/xml;charset=UTF-8"), *refusal.headers),
+        status=error.rest_status,
+        headers=(("Content-Type", "text/xml;charset=UTF-8"), *error.headers),
         body=b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(),
     )
-
-
-def other_service_error(service: str, refusal: AwsError, *, is_json: bool) -> Response:
-    """Gives the answer of a service beside SageMaker in its protocol's shape."""
-    if is_json:
-        return json_error(refusal)
-    return rest_error(refusal) if service == "lambda" else xml_error(service, refusal)

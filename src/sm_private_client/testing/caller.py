@@ -1,32 +1,34 @@
-"""Where calls come from: a network interface of the caller's own, or a place outside the VPC."""
+"""Where calls come from: a network interface of the caller's own, or an address outside the VPC."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-__all__ = ["Place", "Places", "is_on"]
+    from sm_private_client.testing.control_plane import MotoObject
+
+__all__ = ["Caller", "CallerLocation", "is_on"]
 
 _FROM_END = 6
 """The caller's address counts from its subnet's end; VPC endpoints fill a subnet from its start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where calls come from.
+class CallerLocation:
+    """Where calls come from; what is ``None`` or empty is so outside of the VPC.
 
     Attributes:
-        vpc_id: The VPC, or the one that a place outside is connected to.
+        vpc_id: The VPC, or the one that an address outside is connected to.
         address: The source address of every connection.
-        subnet_id: The subnet; ``None`` outside of the VPC.
-        availability_zone: The zone's name; ``None`` outside.
-        availability_zone_id: The zone's id; ``None`` outside.
-        network_interface_id: The caller's own ENI; ``None`` outside.
-        mac: That ENI's MAC address; empty outside.
+        subnet_id: The subnet.
+        availability_zone: The zone's name.
+        availability_zone_id: The zone's id.
+        network_interface_id: The caller's own ENI.
+        mac: That ENI's MAC address.
         security_group_ids: That ENI's security groups.
         asks_vpc_resolver: Whether names are looked up by the VPC's own resolver, so that private
             DNS counts; outside that takes an inbound resolver endpoint.
@@ -43,30 +45,30 @@ class Place:
     asks_vpc_resolver: bool = True
 
 
-class Places:
-    """Moves the caller.
+class Caller:
+    """The caller, who can be moved.
 
     Args:
         ec2: Gives moto's EC2 while nobody else uses it.
     """
 
-    def __init__(self, *, ec2: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(self, *, ec2: Callable[[], AbstractContextManager[MotoObject]]) -> None:
         self._ec2 = ec2
-        self._current: Place | None = None
+        self._location: CallerLocation | None = None
 
     @property
-    def current(self) -> Place:
+    def location(self) -> CallerLocation:
         """Where calls come from now."""
-        if self._current is None:
-            raise RuntimeError("inside() comes first")
-        return self._current
+        if self._location is None:
+            raise RuntimeError("move_into() comes first")
+        return self._location
 
-    def inside(self, subnet_id: str, security_group_ids: Sequence[str] = ()) -> Place:
-        """Moves the caller into a subnet.
+    def move_into(self, subnet_id: str, security_group_ids: Sequence[str] = ()) -> CallerLocation:
+        """Move the caller into a subnet.
 
         Args:
             subnet_id: The subnet.
-            security_group_ids: The groups of its ENI; the VPC's default group where empty.
+            security_group_ids: The groups of its ENI; the VPC's default group if empty.
         """
         with self._ec2() as backend:
             self._leave(backend)
@@ -75,58 +77,59 @@ class Places:
                 backend.get_default_security_group(subnet.vpc_id).id
             ]
             address = str(subnet.cidr[-_FROM_END])
-            made = backend.create_network_interface(subnet, address, group_ids=groups)
-            made.status = "in-use"
-            made.description = "The caller"
-            made.availability_zone_id = subnet.availability_zone_id
-        self._current = Place(
+            eni = backend.create_network_interface(subnet, address, group_ids=groups)
+            eni.status = "in-use"
+            eni.description = "The caller"
+            eni.availability_zone_id = subnet.availability_zone_id
+        self._location = CallerLocation(
             vpc_id=subnet.vpc_id,
             address=address,
             subnet_id=subnet_id,
             availability_zone=subnet.availability_zone,
             availability_zone_id=subnet.availability_zone_id,
-            network_interface_id=made.id,
-            mac=made.mac_address,
+            network_interface_id=eni.id,
+            mac=eni.mac_address,
             security_group_ids=tuple(groups),
         )
-        return self._current
+        return self._location
 
-    def inside_vpc(self, vpc_id: str) -> Place:
-        """Moves the caller into the first subnet of a VPC."""
+    def move_into_vpc(self, vpc_id: str) -> CallerLocation:
+        """Move the caller into the first subnet of a VPC."""
         with self._ec2() as backend:
             subnets = (s.id for s in backend.describe_subnets() if s.vpc_id == vpc_id)
-            return self.inside(next(subnets))
+            return self.move_into(next(subnets))
 
-    def outside(self, address: str, *, inbound_resolver: bool) -> Place:
-        """Moves the caller out of the VPC, to the other end of a VPN or Direct Connect.
+    def move_out(self, address: str, *, inbound_resolver: bool) -> CallerLocation:
+        """Move the caller out of the VPC, to the other end of a VPN or Direct Connect.
 
         Args:
             address: Its address there.
             inbound_resolver: Whether it asks the VPC's resolver.
         """
-        vpc_id = self.current.vpc_id
+        vpc_id = self.location.vpc_id
         with self._ec2() as backend:
             self._leave(backend)
-        self._current = Place(vpc_id=vpc_id, address=address, asks_vpc_resolver=inbound_resolver)
-        return self._current
+        self._location = CallerLocation(
+            vpc_id=vpc_id, address=address, asks_vpc_resolver=inbound_resolver
+        )
+        return self._location
 
-    def answers_private_names(self) -> bool:
-        """Says whether the names of private DNS are answered where the caller is.
+    def sees_private_names(self) -> bool:
+        """Return True if the names of private DNS are answered where the caller is.
 
         They are while the VPC has both ``enableDnsSupport`` and ``enableDnsHostnames``.
         """
-        place = self.current
-        if not place.asks_vpc_resolver:
+        if not self.location.asks_vpc_resolver:
             return False
         with self._ec2() as backend:
-            vpc = backend.get_vpc(place.vpc_id)
+            vpc = backend.get_vpc(self.location.vpc_id)
             return is_on(vpc.enable_dns_support) and is_on(vpc.enable_dns_hostnames)
 
-    def _leave(self, backend: Any) -> None:  # noqa: ANN401 - moto's
-        if self._current is not None and self._current.network_interface_id is not None:
-            backend.enis.pop(self._current.network_interface_id, None)
+    def _leave(self, backend: MotoObject) -> None:
+        if self._location is not None and self._location.network_interface_id is not None:
+            backend.enis.pop(self._location.network_interface_id, None)
 
 
-def is_on(value: Any) -> bool:  # noqa: ANN401 - moto's
-    """Reads a VPC attribute, which moto keeps as a boolean or as the text that was sent."""
+def is_on(value: object) -> bool:
+    """Return True if a VPC attribute is on; moto keeps a boolean or the text that was sent."""
     return str(value).lower() == "true"

@@ -1,7 +1,7 @@
-"""EC2's PrivateLink operations as moto plays them, mended where moto differs from EC2.
+"""EC2's PrivateLink operations as moto plays them, corrected if moto differs from EC2.
 
-A subclass of moto's own response class: parameters are parsed and answers serialized by moto
-from botocore's model; only what the operations do is ours.
+A subclass of moto's own response class: moto parses parameters and serializes answers from
+botocore's model; only what the operations do is ours.
 """
 
 from __future__ import annotations
@@ -16,46 +16,42 @@ from moto.ec2.responses import EC2Response
 
 from sm_private_client.testing.caller import is_on
 from sm_private_client.testing.endpoint_services import policy_problem
+from sm_private_client.testing.vpc_endpoints import gateway_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sm_private_client.privatelink.services import EndpointService
-    from sm_private_client.testing.gateways import Gateways
+    from sm_private_client.testing.control_plane import MotoObject
     from sm_private_client.testing.vpc_endpoints import VpcEndpoints
 
 __all__ = ["PrivateLinkEC2"]
 
 _LARGEST_PAGE: Final = 1000  # EC2 API reference, DescribeVpcEndpoints, MaxResults
+_NOT_FOUND: Final = "InvalidVpcEndpointId.NotFound"
 
 
 class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
     """Answers one EC2 request.
 
     Args:
-        vpc_endpoints: Furnishes moto's VPC endpoints with names, ENIs and listeners.
-        gateways: Furnishes moto's gateways with routes and what they lead to.
+        vpc_endpoints: Sets moto's VPC endpoints up.
         page_size: The largest page, below EC2's own limit.
         participant: Whether the account only shares the VPC of another one, so that the
             owner's VPC endpoints are not described to it.
     """
 
     def __init__(
-        self,
-        vpc_endpoints: VpcEndpoints,
-        gateways: Gateways,
-        *,
-        page_size: int | None,
-        participant: bool,
+        self, vpc_endpoints: VpcEndpoints, *, page_size: int | None, participant: bool
     ) -> None:
         super().__init__()
-        self._gateways = gateways
         self._vpc_endpoints = vpc_endpoints
+        self._services = vpc_endpoints.services
         self._page_size = page_size
         self._participant = participant
 
-    def create_vpc_endpoint(self) -> Any:  # noqa: ANN401 - moto's result
-        """Creates a VPC endpoint with ENIs in its subnets and names as EC2 gives them."""
+    def create_vpc_endpoint(self) -> MotoObject:
+        """Create a VPC endpoint with ENIs in its subnets and names as EC2 gives them."""
         self.error_on_dryrun()
         token = self._get_param("ClientToken")
         if token:
@@ -69,166 +65,150 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
             _check_policy(policy, service)
         if service is None:
             result = super().create_vpc_endpoint()
-            if kind == "Gateway" and self._gateways.service_of(name, self.region):
-                self._gateways.furnish(result.result["VpcEndpoint"])
+            if kind == "Gateway" and gateway_service(name, self.region):
+                self._vpc_endpoints.set_up_gateway(result.result["VpcEndpoint"])
             return result
-        backend = self.ec2_backend
-        vpc = backend.get_vpc(self._get_param("VpcId"))
-        private_dns = self._get_bool_param("PrivateDnsEnabled", if_none=True)
+        vpc = self.ec2_backend.get_vpc(self._get_param("VpcId"))
+        private_dns = bool(self._get_bool_param("PrivateDnsEnabled", if_none=True))
         self._check_subnets(self._get_param("SubnetIds", []), service)
         if private_dns:
             self._check_private_dns(vpc, service)
         result = super().create_vpc_endpoint()
-        made = result.result["VpcEndpoint"]
-        made.ip_address_type = self._get_param("IpAddressType") or "ipv4"
-        made.dns_options = self._get_param("DnsOptions") or {"DnsRecordIpType": "ipv4"}
-        self._vpc_endpoints.furnish(made, service=service, private_dns=bool(private_dns))
+        vpc_endpoint = result.result["VpcEndpoint"]
+        vpc_endpoint.ip_address_type = self._get_param("IpAddressType") or "ipv4"
+        vpc_endpoint.dns_options = self._get_param("DnsOptions") or {"DnsRecordIpType": "ipv4"}
+        self._vpc_endpoints.set_up(vpc_endpoint, service=service, private_dns=private_dns)
         return result
 
-    def describe_vpc_endpoints(self) -> Any:  # noqa: ANN401 - moto's result
-        """Describes VPC endpoints with every filter that EC2 documents, page by page."""
+    def describe_vpc_endpoints(self) -> MotoObject:
+        """Describe VPC endpoints with every filter that EC2 documents, page by page."""
         self.error_on_dryrun()
         standing = {} if self._participant else self.ec2_backend.vpc_end_points
-        found = list(standing.values())
-        for wanted in (ids := self._get_param("VpcEndpointIds", [])):
-            if wanted not in standing:
-                raise EC2ClientError(
-                    "InvalidVpcEndpointId.NotFound",
-                    f"The Vpc Endpoint Id '{wanted}' does not exist",
-                )
-        if ids:
-            found = [made for made in found if made.id in ids]
-        for name, values in self._filters_from_querystring().items():
-            read = _reader(name, self.region)
-            found = [
-                made
-                for made in found
-                if any(fnmatch.fnmatchcase(text, value) for text in read(made) for value in values)
-            ]
+        ids = self._get_param("VpcEndpointIds", [])
+        for vpc_endpoint_id in ids:
+            if vpc_endpoint_id not in standing:
+                raise EC2ClientError(_NOT_FOUND, _not_found(vpc_endpoint_id))
+        found = [v for v in standing.values() if not ids or v.id in ids]
+        for name, patterns in self._filters_from_querystring().items():
+            read = _filter_reader(name, self.region)
+            found = [v for v in found if any(_matches(text, patterns) for text in read(v))]
         start = self._start(self._get_param("NextToken"))
-        asked = self._get_int_param("MaxResults") or _LARGEST_PAGE
-        size = min(asked, self._page_size or _LARGEST_PAGE)
-        page: dict[str, Any] = {"VpcEndpoints": found[start : start + size]}
-        if start + size < len(found):
-            page["NextToken"] = f"page-{start + size}"
+        max_results = self._get_int_param("MaxResults") or _LARGEST_PAGE
+        end = start + min(max_results, self._page_size or _LARGEST_PAGE)
+        page: dict[str, Any] = {"VpcEndpoints": found[start:end]}
+        if end < len(found):
+            page["NextToken"] = f"page-{end}"
         return ActionResult(page)
 
-    def modify_vpc_endpoint(self) -> Any:  # noqa: ANN401 - moto's result
-        """Modifies policy, subnets, groups and private DNS."""
+    def modify_vpc_endpoint(self) -> MotoObject:
+        """Modify policy, subnets, groups and private DNS."""
         self.error_on_dryrun()
-        wanted = self._get_param("VpcEndpointId")
-        made = self.ec2_backend.vpc_end_points.get(wanted)
-        if made is None:
-            raise EC2ClientError(
-                "InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{wanted}' does not exist"
-            )
+        vpc_endpoint_id = self._get_param("VpcEndpointId")
+        vpc_endpoint = self.ec2_backend.vpc_end_points.get(vpc_endpoint_id)
+        if vpc_endpoint is None:
+            raise EC2ClientError(_NOT_FOUND, _not_found(vpc_endpoint_id))
         service = (
-            self._vpc_endpoints.offers.find(made.service_name, self.region)
-            if made.vpc_endpoint_type == "Interface"
+            self._services.find(vpc_endpoint.service_name, self.region)
+            if vpc_endpoint.vpc_endpoint_type == "Interface"
             else None
         )
         if policy := self._get_param("PolicyDocument"):
             _check_policy(policy, service)
         private_dns = self._get_bool_param("PrivateDnsEnabled")
-        if service is not None and private_dns and not made.private_dns_enabled:
-            self._check_private_dns(self.ec2_backend.get_vpc(made.vpc_id), service)
+        if service is not None and private_dns and not vpc_endpoint.private_dns_enabled:
+            self._check_private_dns(self.ec2_backend.get_vpc(vpc_endpoint.vpc_id), service)
         added = self._get_param("AddSubnetIds", [])
-        self._check_subnets([*(made.subnet_ids or []), *added], service)
+        self._check_subnets([*(vpc_endpoint.subnet_ids or []), *added], service)
         result = super().modify_vpc_endpoint()
         if self._get_bool_param("ResetPolicy"):
-            made.policy_document = json.dumps(type(made).DEFAULT_POLICY)
+            vpc_endpoint.policy_document = json.dumps(type(vpc_endpoint).DEFAULT_POLICY)
         if service is not None:
-            on = made.private_dns_enabled if private_dns is None else private_dns
-            self._vpc_endpoints.furnish(made, service=service, private_dns=bool(on))
-        elif made.vpc_endpoint_type == "Gateway":
-            self._gateways.furnish(made)
+            is_private = vpc_endpoint.private_dns_enabled if private_dns is None else private_dns
+            self._vpc_endpoints.set_up(vpc_endpoint, service=service, private_dns=bool(is_private))
+        elif vpc_endpoint.vpc_endpoint_type == "Gateway":
+            self._vpc_endpoints.set_up_gateway(vpc_endpoint)
         return result
 
-    def delete_vpc_endpoints(self) -> Any:  # noqa: ANN401 - moto's result
-        """Deletes VPC endpoints; they are gone at once, where EC2 shows them for minutes."""
+    def delete_vpc_endpoints(self) -> MotoObject:
+        """Delete VPC endpoints; they are gone at once, while EC2 shows them for minutes."""
         self.error_on_dryrun()
         unsuccessful = []
-        for wanted in self._get_param("VpcEndpointIds", []):
-            if wanted not in self.ec2_backend.vpc_end_points:
-                message = f"The Vpc Endpoint Id '{wanted}' does not exist"
-                error = {"Code": "InvalidVpcEndpointId.NotFound", "Message": message}
-                unsuccessful.append({"ResourceId": wanted, "Error": error})
-                continue
-            self.ec2_backend.delete_vpc_endpoints(vpce_ids=[wanted])
-            del self.ec2_backend.vpc_end_points[wanted]
-            self._vpc_endpoints.remove(wanted)
-            self._gateways.remove(wanted)
+        for vpc_endpoint_id in self._get_param("VpcEndpointIds", []):
+            if vpc_endpoint_id in self.ec2_backend.vpc_end_points:
+                self._vpc_endpoints.delete(vpc_endpoint_id, self.ec2_backend)
+            else:
+                error = {"Code": _NOT_FOUND, "Message": _not_found(vpc_endpoint_id)}
+                unsuccessful.append({"ResourceId": vpc_endpoint_id, "Error": error})
         return ActionResult({"Unsuccessful": unsuccessful})
 
-    def describe_vpc_endpoint_services(self) -> Any:  # noqa: ANN401 - moto's result
-        """Describes moto's endpoint services and, in place of its own, the catalogue's."""
+    def describe_vpc_endpoint_services(self) -> MotoObject:
+        """Describe moto's endpoint services and, in place of its own, the catalogue's."""
         backend = self.ec2_backend
-        offers = self._vpc_endpoints.offers
         details = [
             self._vpc_endpoints.describe_service(service, backend)
-            for service in offers.all(self.region)
+            for service in self._services.all(self.region)
         ]
-        own = {made["ServiceName"] for made in details}
-        others = backend.describe_vpc_endpoint_services(
+        catalogue = {detail["ServiceName"] for detail in details}
+        of_moto = backend.describe_vpc_endpoint_services(
             service_names=[], filters=[], max_results=1000, next_token=None, region=self.region
         )
         details += [
-            made
-            for made in others["servicesDetails"]
-            if ".sagemaker" not in made["ServiceName"]
+            detail
+            for detail in of_moto["servicesDetails"]
+            if ".sagemaker" not in detail["ServiceName"]
             and (
-                made["ServiceName"] not in own or {"ServiceType": "Gateway"} in made["ServiceType"]
+                detail["ServiceName"] not in catalogue
+                or {"ServiceType": "Gateway"} in detail["ServiceType"]
             )
         ]
-        wanted = self._get_param("ServiceNames", [])
-        known = {made["ServiceName"] for made in details}
-        for name in wanted:
+        names = self._get_param("ServiceNames", [])
+        known = {detail["ServiceName"] for detail in details}
+        for name in names:
             if name not in known:
                 raise EC2ClientError(
                     "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
                 )
-        for name, values in self._filters_from_querystring().items():
-            if name == "service-name":
-                details = [
-                    made
-                    for made in details
-                    if any(fnmatch.fnmatchcase(made["ServiceName"], value) for value in values)
-                ]
-        details = [made for made in details if not wanted or made["ServiceName"] in wanted]
+        patterns = self._filters_from_querystring().get("service-name", ["*"])
+        details = [
+            detail
+            for detail in details
+            if _matches(detail["ServiceName"], patterns)
+            and (not names or detail["ServiceName"] in names)
+        ]
         return ActionResult(
             {
-                "ServiceNames": [made["ServiceName"] for made in details],
+                "ServiceNames": [detail["ServiceName"] for detail in details],
                 "ServiceDetails": details,
             }
         )
 
-    def describe_prefix_lists(self) -> Any:  # noqa: ANN401 - moto's result
-        """Describes AWS's prefix lists with their CIDRs, which moto leaves out."""
+    def describe_prefix_lists(self) -> MotoObject:
+        """Describe AWS's prefix lists with their CIDRs, which moto leaves out."""
         result = super().describe_prefix_lists()
-        told = [
+        prefix_lists = [
             {
-                "PrefixListId": made.id,
-                "PrefixListName": made.prefix_list_name,
-                "Cidrs": [entry["Cidr"] for entries in made.entries.values() for entry in entries],
+                "PrefixListId": listed.id,
+                "PrefixListName": listed.prefix_list_name,
+                "Cidrs": [e["Cidr"] for entries in listed.entries.values() for e in entries],
             }
-            for made in result.result["PrefixLists"]
+            for listed in result.result["PrefixLists"]
         ]
-        return ActionResult({"PrefixLists": told})
+        return ActionResult({"PrefixLists": prefix_lists})
 
     def _known_service(self, name: str, kind: str) -> EndpointService | None:
-        """Finds the interface endpoint service that is meant; ``None``: it is left to moto.
+        """Return the interface endpoint service that is meant; ``None``: it is left to moto.
 
         Raises:
             EC2ClientError: There is none of this name and type.
         """
-        service = self._vpc_endpoints.offers.find(name, self.region)
+        service = self._services.find(name, self.region)
         if service is None and ".sagemaker" in name:
             raise EC2ClientError(
                 "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
             )
         if service is None or kind == "Interface":
             return service
-        if kind == "Gateway" and not self._gateways.service_of(name, self.region):
+        if kind == "Gateway" and not gateway_service(name, self.region):
             raise EC2ClientError(
                 "InvalidParameter",
                 f"Endpoint type ({kind}) does not match available service types ([Interface]).",
@@ -245,16 +225,15 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
                     f"Found another VPC endpoint subnet in the availability zone of {subnet_id}",
                 )
             zones.add(zone)
-            if service is None or self._vpc_endpoints.offers.is_offered_in(service, zone):
-                continue
-            name = self._vpc_endpoints.offers.full_name(service, self.region)
-            raise EC2ClientError(
-                "InvalidParameter",
-                f"The VPC endpoint service {name} does not support the availability zone of the "
-                f"subnet: {subnet_id}.",
-            )
+            if service is not None and not self._services.is_offered_in(service, zone):
+                name = self._services.full_name(service, self.region)
+                raise EC2ClientError(
+                    "InvalidParameter",
+                    f"The VPC endpoint service {name} does not support the availability zone of "
+                    f"the subnet: {subnet_id}.",
+                )
 
-    def _check_private_dns(self, vpc: Any, service: EndpointService) -> None:  # noqa: ANN401
+    def _check_private_dns(self, vpc: MotoObject, service: EndpointService) -> None:
         if not (is_on(vpc.enable_dns_support) and is_on(vpc.enable_dns_hostnames)):
             raise EC2ClientError(
                 "InvalidParameter",
@@ -281,6 +260,14 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
         return int(number)
 
 
+def _not_found(vpc_endpoint_id: str) -> str:
+    return f"The Vpc Endpoint Id '{vpc_endpoint_id}' does not exist"
+
+
+def _matches(text: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
+
+
 def _check_policy(document: str, service: EndpointService | None) -> None:
     problem = policy_problem(document, service)
     if problem is not None:
@@ -290,19 +277,19 @@ def _check_policy(document: str, service: EndpointService | None) -> None:
         )
 
 
-def _reader(name: str, region: str) -> Callable[[Any], list[str]]:
-    """Gives what a filter reads of moto's VPC endpoint."""
+def _filter_reader(name: str, region: str) -> Callable[[MotoObject], list[str]]:
+    """Return what reads the texts that a filter is about from moto's VPC endpoint."""
     if name.startswith("tag:"):
-        return lambda made: [t["value"] for t in made.get_tags() if t["key"] == name[4:]]
-    readers: dict[str, Callable[[Any], list[str]]] = {
-        "service-name": lambda made: [made.service_name],
-        "service-region": lambda _made: [region],
-        "vpc-id": lambda made: [made.vpc_id],
-        "vpc-endpoint-id": lambda made: [made.id],
-        "vpc-endpoint-state": lambda made: [made.state],
-        "vpc-endpoint-type": lambda made: [made.vpc_endpoint_type or "Gateway"],
-        "ip-address-type": lambda made: [getattr(made, "ip_address_type", "ipv4")],
-        "tag-key": lambda made: [t["key"] for t in made.get_tags()],
+        return lambda v: [t["value"] for t in v.get_tags() if t["key"] == name[4:]]
+    readers: dict[str, Callable[[MotoObject], list[str]]] = {
+        "service-name": lambda v: [v.service_name],
+        "service-region": lambda _: [region],
+        "vpc-id": lambda v: [v.vpc_id],
+        "vpc-endpoint-id": lambda v: [v.id],
+        "vpc-endpoint-state": lambda v: [v.state],
+        "vpc-endpoint-type": lambda v: [v.vpc_endpoint_type or "Gateway"],
+        "ip-address-type": lambda v: [getattr(v, "ip_address_type", "ipv4")],
+        "tag-key": lambda v: [t["key"] for t in v.get_tags()],
     }
     if name not in readers:
         raise EC2ClientError("InvalidParameterValue", f"The filter '{name}' is invalid")

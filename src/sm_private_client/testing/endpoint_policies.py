@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sm_private_client.policy.caller import ContextValue
-    from sm_private_client.testing.caller import Places
+    from sm_private_client.testing.caller import Caller
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.http_connection import Request
-    from sm_private_client.testing.records import Ingress
+    from sm_private_client.testing.ingress import Ingress
 
 __all__ = ["EndpointPolicies"]
 
@@ -37,22 +37,22 @@ class EndpointPolicies:
     """Judges requests that come through VPC endpoints.
 
     Args:
-        control: Holds moto's VPC endpoints with their documents, and knows who calls.
-        places: Where calls come from.
+        control: Holds moto's VPC endpoints with their documents, and knows the principals.
+        caller: Where calls come from.
 
     Attributes:
-        organization_id: What ``aws:PrincipalOrgID`` says; ``None``: the account is in none.
+        organization_id: What ``aws:PrincipalOrgID`` is; ``None``: the account is in none.
     """
 
-    def __init__(self, *, control: ControlPlane, places: Places) -> None:
+    def __init__(self, *, control: ControlPlane, caller: Caller) -> None:
         self.organization_id: str | None = None
         self._control = control
-        self._places = places
+        self._caller = caller
 
-    def check_family(
+    def check_sagemaker(
         self, ingress: Ingress, operation: str, request: Request, parameters: Mapping[str, Any]
     ) -> None:
-        """Judges a call of SageMaker's family.
+        """Judge a call of SageMaker's services.
 
         Args:
             ingress: Where it came in.
@@ -61,74 +61,75 @@ class EndpointPolicies:
             parameters: What its resources are named by.
 
         Raises:
-            Refusal: The VPC endpoint's policy does not let it pass.
+            AwsError: The VPC endpoint's policy does not let it pass.
         """
-        document = self._document(ingress)
-        caller = self._caller(request)
-        if document is None or caller is None:
+        document, principal = self._document(ingress), self._principal(request)
+        if document is None or principal is None:
             return
-        action = _named_action(operation)
+        # The action that errors name; a response stream is authorized as InvokeEndpoint.
+        action = actions_of_operation(operation)[-1]
         for resource in self._resources(action, parameters, ingress.region):
             decision = evaluate_operation(
                 document,
                 operation_name=operation,
-                principal=caller,
+                principal=principal,
                 resource=resource,
                 context=self._context(ingress),
             )
             if not decision.allowed:
-                raise denied(
-                    "sagemaker",
-                    denial_message(decision, principal=caller, action=action, resource=resource),
+                message = denial_message(
+                    decision, principal=principal, action=action, resource=resource
                 )
+                raise denied("sagemaker", message)
 
     def check_other_service(
         self, ingress: Ingress, service: str, operation: str, request: Request
     ) -> None:
-        """Judges a call of another service; resources are told apart for S3 only.
+        """Judge a call of another service; resources are told apart for S3 only.
 
         Raises:
-            Refusal: The VPC endpoint's policy does not let it pass.
+            AwsError: The VPC endpoint's policy does not let it pass.
         """
-        document = self._document(ingress)
-        caller = self._caller(request)
-        if document is None or caller is None:
+        document, principal = self._document(ingress), self._principal(request)
+        if document is None or principal is None:
             return
         action, resource = f"{service}:{operation}", "*"
         if service == "s3":
             action, resource = _s3_call(request, self._control.partition)
         decision = evaluate(
             document,
-            principal=caller,
+            principal=principal,
             action=action,
             resource=resource,
             context=self._context(ingress),
         )
         if not decision.allowed:
-            message = denial_message(decision, principal=caller, action=action, resource=resource)
+            message = denial_message(
+                decision, principal=principal, action=action, resource=resource
+            )
             raise denied(service, message)
 
     def _document(self, ingress: Ingress) -> str | None:
-        """Gives the attached document, unless it is the one that allows everything."""
+        """Return the attached document, unless it is the one that allows everything."""
         if ingress.vpc_endpoint_id is None:
             return None
         with self._control.ec2(ingress.region) as backend:
-            made = backend.vpc_end_points.get(ingress.vpc_endpoint_id)
-            if made is None or made.policy_document == json.dumps(type(made).DEFAULT_POLICY):
+            attached_to = backend.vpc_end_points.get(ingress.vpc_endpoint_id)
+            if attached_to is None:
                 return None
-            return str(made.policy_document)
+            document = str(attached_to.policy_document)
+            return None if document == json.dumps(attached_to.DEFAULT_POLICY) else document
 
-    def _caller(self, request: Request) -> str | None:
+    def _principal(self, request: Request) -> str | None:
         scope = scope_of(request)
         known = self._control.find_credentials(scope.access_key_id) if scope is not None else None
         return known.principal_arn if known is not None else None
 
     def _context(self, ingress: Ingress) -> dict[str, ContextValue]:
-        place = self._places.current
         context = endpoint_context(
             vpc_endpoint_id=ingress.vpc_endpoint_id or "",
             vpc_id=ingress.vpc_id,
-            source_ip=place.address,
+            source_ip=self._caller.location.address,
         )
         if self.organization_id is not None:
             context["aws:PrincipalOrgID"] = self.organization_id
@@ -136,23 +137,18 @@ class EndpointPolicies:
         return context
 
     def _resources(self, action: str, parameters: Mapping[str, Any], region: str) -> list[str]:
-        """Gives the ARNs of what a call names; ``*`` where that is nothing."""
-        found = []
+        """Return the ARNs of what a call names; ``*`` if that is nothing."""
+        arns = []
         for kind in resource_types(action) or ():
             stem = "".join(word.capitalize() for word in kind.split("-"))
             arn = parameters.get(f"{stem}Arn")
             name = parameters.get(f"{stem}Name") or parameters.get(f"{stem}Id")
             if isinstance(arn, str):
-                found.append(arn)
+                arns.append(arn)
             elif isinstance(name, str):
-                start = f"arn:{self._control.partition}:sagemaker:{region}"
-                found.append(f"{start}:{self._control.account_id}:{kind}/{name}")
-        return found or ["*"]
-
-
-def _named_action(operation: str) -> str:
-    """Gives the action that errors name; a response stream is authorized as InvokeEndpoint."""
-    return actions_of_operation(operation)[-1]
+                prefix = f"arn:{self._control.partition}:sagemaker:{region}"
+                arns.append(f"{prefix}:{self._control.account_id}:{kind}/{name}")
+        return arns or ["*"]
 
 
 def _s3_call(request: Request, partition: str) -> tuple[str, str]:

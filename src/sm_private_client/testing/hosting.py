@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import urllib3
@@ -16,8 +18,10 @@ from sm_private_client.testing.records import Log
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sm_private_client.testing.control_plane import ControlPlane
+
 __all__ = [
-    "Hosted",
+    "HostedModel",
     "HostedModels",
     "Model",
     "ModelAnswer",
@@ -27,64 +31,9 @@ __all__ = [
     "failure_of",
 ]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelCall:
-    """One call that reached a model, whatever became of its answer.
-
-    Attributes:
-        operation: The operation that led to it, such as ``InvokeEndpoint``.
-        inference_id: The caller's inference id, or the one that was made up for a job;
-            ``None``: there was none.
-        content_type: The body's content type; empty where none came.
-        size: Bytes of the body.
-        digest: SHA-256 of the body, in hexadecimal.
-    """
-
-    operation: str
-    inference_id: str | None
-    content_type: str
-    size: int
-    digest: str
-
-
-class ModelRecord:
-    """What the model behind one inference endpoint received, the oldest first.
-
-    Attributes:
-        endpoint_name: The inference endpoint.
-        calls: One record a call; ``calls.clear()`` starts anew.
-    """
-
-    def __init__(self, endpoint_name: str) -> None:
-        self.endpoint_name = endpoint_name
-        self.calls: Log[ModelCall] = Log()
-
-    @property
-    def inference_ids(self) -> tuple[str | None, ...]:
-        """The inference ids of the calls."""
-        return tuple(call.inference_id for call in self.calls)
-
-    def times(self, body: bytes) -> int:
-        """Says how often the model got exactly this body."""
-        digest = digest_of(body)
-        return sum(call.digest == digest for call in self.calls)
-
-    def __repr__(self) -> str:
-        return f"<ModelRecord {self.endpoint_name}: {len(self.calls)} calls>"
-
-
-def digest_of(body: bytes) -> str:
-    """Gives the SHA-256 of a body, in hexadecimal."""
-    return hashlib.sha256(body).hexdigest()
-
-
 PING_TIMEOUT: Final = 2.0
 MODEL_TIMEOUT: Final = 60.0
 """Seconds; SageMaker developer guide, "How containers serve requests"."""
-
-_OK = 200
-_CLIENT_ERROR = 400
 
 ModelResult = bytes | str | tuple[bytes | str, str] | Iterable[bytes]
 Model = Callable[[bytes, str], ModelResult]
@@ -108,11 +57,57 @@ class ModelFailure(Exception):  # noqa: N818 - what a container answers, not an 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCall:
+    """One call that reached a model, whatever became of its answer.
+
+    Attributes:
+        operation: The operation that led to it, such as ``InvokeEndpoint``.
+        inference_id: The caller's inference id, or the one that was made up for a job;
+            ``None``: there was none.
+        content_type: The body's content type; empty if none came.
+        size: Bytes of the body.
+        digest: SHA-256 of the body, in hexadecimal.
+    """
+
+    operation: str
+    inference_id: str | None
+    content_type: str
+    size: int
+    digest: str
+
+
+class ModelRecord:
+    """What the models behind one inference endpoint received, the oldest first.
+
+    Attributes:
+        endpoint_name: The inference endpoint.
+        calls: One record a call; ``calls.clear()`` starts anew.
+    """
+
+    def __init__(self, endpoint_name: str) -> None:
+        self.endpoint_name = endpoint_name
+        self.calls: Log[ModelCall] = Log()
+
+    @property
+    def inference_ids(self) -> tuple[str | None, ...]:
+        """The inference ids of the calls."""
+        return tuple(call.inference_id for call in self.calls)
+
+    def times(self, body: bytes) -> int:
+        """Return how often the model got exactly this body."""
+        digest = _digest(body)
+        return sum(call.digest == digest for call in self.calls)
+
+    def __repr__(self) -> str:
+        return f"<ModelRecord {self.endpoint_name}: {len(self.calls)} calls>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelAnswer:
     """What a model answered.
 
     Attributes:
-        parts: The body; of several parts where the model gave them one by one.
+        parts: The body; of several parts if the model gave them one by one.
         content_type: Its content type.
         custom_attributes: ``X-Amzn-SageMaker-Custom-Attributes`` of the answer.
     """
@@ -123,13 +118,11 @@ class ModelAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hosted:
+class HostedModel:
     """One model behind an inference endpoint.
 
     Attributes:
-        endpoint_name: The inference endpoint.
-        model: The callable; ``None`` where a container is called.
-        url: The container's URL; ``None`` where a callable is.
+        model: The callable, or the container's URL.
         variant: The production variant that answers.
         s3_output_path: Where asynchronous answers go; ``None``: it takes no asynchronous calls.
         s3_failure_path: Where asynchronous failures go; ``None``: where the answers go.
@@ -137,8 +130,7 @@ class Hosted:
     """
 
     endpoint_name: str
-    model: Model | None
-    url: str | None
+    model: Model | str
     variant: str
     s3_output_path: str | None
     s3_failure_path: str | None
@@ -146,42 +138,95 @@ class Hosted:
 
 
 class HostedModels:
-    """The models that are hosted, by region and inference endpoint."""
+    """The models that are hosted, by inference endpoint.
 
-    def __init__(self) -> None:
+    Args:
+        control: SageMaker's API, which shows the inference endpoints.
+    """
+
+    def __init__(self, *, control: ControlPlane) -> None:
+        self._control = control
         self._lock = threading.Lock()
-        self._hosted: dict[str, Hosted] = {}
+        self._hosted: dict[str, HostedModel] = {}
         self._records: dict[str, ModelRecord] = {}
         self._pool = urllib3.PoolManager(maxsize=32, retries=False)
 
-    def put(self, hosted: Hosted) -> None:
-        """Hosts a model, in place of one of the same name.
-
-        Raises:
-            ConfigurationError: The container does not answer ``GET /ping`` with 200.
-        """
-        if hosted.url is not None:
-            self._ping(hosted.url)
+    def deploy(
+        self,
+        endpoint_name: str,
+        model: Model | str,
+        *,
+        variant: str,
+        s3_output_path: str | None,
+        s3_failure_path: str | None,
+    ) -> None:
+        """Host a model; see ``LocalPrivateLink.deploy``."""
+        paths = (("S3OutputPath", s3_output_path), ("S3FailurePath", s3_failure_path))
+        output = {name: path for name, path in paths if path is not None}
+        for path in output.values():
+            match = re.match("s3://([^/]+)", path)
+            if match is None:
+                raise ConfigurationError(
+                    f"{path!r} is not a place in S3.", remedy="give s3://bucket/prefix."
+                )
+            self._control.ensure_bucket(match[1])
+        if isinstance(model, str):
+            model = model.rstrip("/")
+            self._ping(model)
+        hosted = HostedModel(
+            endpoint_name=endpoint_name,
+            model=model,
+            variant=variant,
+            s3_output_path=s3_output_path,
+            s3_failure_path=s3_failure_path,
+            record=self.record(endpoint_name),
+        )
         with self._lock:
-            self._hosted[hosted.endpoint_name] = hosted
+            self._hosted[endpoint_name] = hosted
+        control = self._control
+        if control.endpoint_status(endpoint_name) is not None:
+            return
+        control.call_sagemaker(
+            "CreateModel",
+            ModelName=endpoint_name,
+            ExecutionRoleArn=control.role_arn("private-link"),
+            PrimaryContainer={"Image": "simulated"},
+        )
+        production_variant = {
+            "VariantName": variant,
+            "ModelName": endpoint_name,
+            "InitialInstanceCount": 1,
+            "InstanceType": "ml.m5.large",
+            "InitialVariantWeight": 1.0,
+        }
+        is_async = s3_output_path is not None
+        control.call_sagemaker(
+            "CreateEndpointConfig",
+            EndpointConfigName=endpoint_name,
+            ProductionVariants=[production_variant],
+            **({"AsyncInferenceConfig": {"OutputConfig": output}} if is_async else {}),
+        )
+        control.call_sagemaker(
+            "CreateEndpoint", EndpointName=endpoint_name, EndpointConfigName=endpoint_name
+        )
 
-    def get(self, endpoint_name: str) -> Hosted | None:
-        """Finds what is hosted behind an inference endpoint."""
+    def get(self, endpoint_name: str) -> HostedModel | None:
+        """Return what is hosted behind an inference endpoint."""
         with self._lock:
             return self._hosted.get(endpoint_name)
 
     def record(self, endpoint_name: str) -> ModelRecord:
-        """Gives the record of an inference endpoint, which outlives the models behind it."""
+        """Return the record of an inference endpoint, which outlives the models behind it."""
         with self._lock:
             return self._records.setdefault(endpoint_name, ModelRecord(endpoint_name))
 
     def close(self) -> None:
-        """Closes connections to containers."""
+        """Close connections to containers."""
         self._pool.clear()
 
     def invoke(
         self,
-        hosted: Hosted,
+        hosted: HostedModel,
         body: bytes,
         *,
         content_type: str,
@@ -190,13 +235,13 @@ class HostedModels:
         inference_id: str | None,
         failure: ModelFailure | None,
     ) -> ModelAnswer:
-        """Calls a model, and keeps a record of the call.
+        """Call a model, and keep a record of the call.
 
         Args:
-            hosted: Which.
+            hosted: The model.
             body: The payload.
             content_type: Its content type.
-            headers: ``accept`` and ``custom-attributes``, where the caller gave them.
+            headers: ``Accept`` and ``X-Amzn-SageMaker-Custom-Attributes``, if the caller gave them.
             operation: The operation that led to it.
             inference_id: The call's id.
             failure: What it fails with on purpose, in place of running.
@@ -210,38 +255,38 @@ class HostedModels:
                 inference_id=inference_id,
                 content_type=content_type,
                 size=len(body),
-                digest=digest_of(body),
+                digest=_digest(body),
             )
         )
         if failure is not None:
             raise failure
-        if hosted.url is not None:
-            return self._call_container(hosted.url, body, content_type, headers)
-        accept = headers.get("accept", "*/*")
-        default = accept if "*" not in accept and "," not in accept else content_type
+        if isinstance(hosted.model, str):
+            return self._call_container(hosted.model, body, content_type, headers)
+        accept = headers.get("Accept", "*/*")
+        answer_type = accept if "*" not in accept and "," not in accept else content_type
         try:
-            result = hosted.model(body, content_type) if hosted.model else b""
+            result = hosted.model(body, content_type)
         except Exception as error:
             raise failure_of(error) from error
         if isinstance(result, tuple):
-            result, default = result
+            result, answer_type = result
         return ModelAnswer(
             parts=_parts(result),
-            content_type=default or "application/octet-stream",
-            custom_attributes=headers.get("custom-attributes"),
+            content_type=answer_type or "application/octet-stream",
+            custom_attributes=headers.get("X-Amzn-SageMaker-Custom-Attributes"),
         )
 
     def _ping(self, url: str) -> None:
         try:
             answer = self._pool.request("GET", f"{url}/ping", timeout=PING_TIMEOUT)
-            seen = f"it answered {answer.status}."
-            if answer.status == _OK:
+            cause = f"it answered {answer.status}."
+            if answer.status == HTTPStatus.OK:
                 return
         except urllib3.exceptions.HTTPError as error:
-            seen = f"{type(error).__name__}."
+            cause = f"{type(error).__name__}."
         raise ConfigurationError(
             f"The model server at {url} does not answer GET /ping with 200.",
-            cause=seen,
+            cause=cause,
             remedy="start the server before deploy(), and give the URL that /ping and "
             "/invocations are below.",
         )
@@ -249,20 +294,15 @@ class HostedModels:
     def _call_container(
         self, url: str, body: bytes, content_type: str, headers: Mapping[str, str]
     ) -> ModelAnswer:
-        sent = {"Content-Type": content_type} if content_type else {}
-        if "accept" in headers:
-            sent["Accept"] = headers["accept"]
-        if "custom-attributes" in headers:
-            sent["X-Amzn-SageMaker-Custom-Attributes"] = headers["custom-attributes"]
+        headers = {**headers, **({"Content-Type": content_type} if content_type else {})}
         try:
             answer = self._pool.request(
-                "POST", f"{url}/invocations", body=body, headers=sent, timeout=MODEL_TIMEOUT
+                "POST", f"{url}/invocations", body=body, headers=headers, timeout=MODEL_TIMEOUT
             )
         except urllib3.exceptions.HTTPError as error:
-            raise ModelFailure(500, f"no answer from the container: {type(error).__name__}") from (
-                error
-            )
-        if answer.status >= _CLIENT_ERROR:
+            message = f"no answer from the container: {type(error).__name__}"
+            raise ModelFailure(500, message) from error
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             raise ModelFailure(answer.status, answer.data.decode("utf-8", "replace"))
         return ModelAnswer(
             parts=(answer.data,),
@@ -272,10 +312,14 @@ class HostedModels:
 
 
 def failure_of(error: Exception) -> ModelFailure:
-    """Gives what a container would have answered for what a user's model raises: 500."""
+    """Return what a container would answer to what a user's model raised: 500."""
     if isinstance(error, ModelFailure):
         return error
     return ModelFailure(500, f"{type(error).__name__}: {error}")
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def _parts(result: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
@@ -283,6 +327,4 @@ def _parts(result: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
         return (result.encode(),)
     if isinstance(result, (bytes, bytearray, memoryview)):
         return (bytes(result),)
-    if isinstance(result, Iterator):
-        return result
-    return tuple(result)
+    return result if isinstance(result, Iterator) else tuple(result)

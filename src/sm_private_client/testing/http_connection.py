@@ -12,25 +12,32 @@ import ssl
 import struct
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import h11
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from sm_private_client.testing.certificates import ServerSide
+    from sm_private_client.testing.server import Listener
 
-__all__ = ["Connection", "ConnectionCut", "HowCut", "Owner", "Request", "Response"]
+__all__ = ["Connection", "ConnectionCut", "HowCut", "Request", "Response"]
 
 HowCut = Literal["reset", "close"]
 
+_CHUNK: Final = 65536
+_LARGEST_BODY: Final = 128 * 1024 * 1024
+"""Bytes; what is larger is a runaway test, not a payload."""
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
 
 class ConnectionCut(Exception):  # noqa: N818 - it is an order, not an error
-    """Raised by a handler, or by an answer's body, to have the connection end right there.
+    """Raised by a handler, or by an answer's body, to end the connection right there.
 
     Args:
-        how: ``reset`` as by a dead host, or ``close`` without a word more, TLS's included.
+        how: ``reset``, as by a dead host; ``close``, without a word more, TLS's included.
     """
 
     def __init__(self, how: HowCut = "reset") -> None:
@@ -43,10 +50,8 @@ class Request:
     """One HTTP request as it came over the wire.
 
     Attributes:
-        method: The method.
         target: Path and query, still encoded.
         headers: Names in lower case and values, in the order they came.
-        body: The whole body.
     """
 
     method: str
@@ -55,7 +60,7 @@ class Request:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Gives the first value of a header; ``name`` is in lower case."""
+        """Return the first value of a header, whose name is given in lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
     @property
@@ -74,8 +79,6 @@ class Response:
     """One HTTP answer.
 
     Attributes:
-        status: The status.
-        headers: Names and values.
         body: The body, or its parts, which are then sent one by one as they come.
         length: Bytes of a body in parts, which then goes out with ``Content-Length`` instead of
             chunked.
@@ -89,72 +92,35 @@ class Response:
     held: float = 0.0
 
 
-_CHUNK: Final = 65536
-_LARGEST_BODY: Final = 128 * 1024 * 1024
-"""Bytes; what is larger is a runaway test, not a payload."""
-
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class Owner(Protocol):
-    """Whose a connection is: ``server.Listener``."""
-
-    @property
-    def port(self) -> int:
-        """Its port on 127.0.0.1."""
-
-    @property
-    def context(self) -> Callable[[], ssl.SSLContext] | None:
-        """Gives the TLS context of a new connection; ``None``: TLS is not spoken."""
-
-    @property
-    def on_connect(self) -> Callable[[], None] | None:
-        """Called before the first byte is read; it may wait or reset."""
-
-    @property
-    def begin(self) -> Callable[[Request, Connection], None] | None:
-        """Called with a request whose body has not been read yet; it may cut."""
-
-    @property
-    def answer(self) -> Callable[[Request, Connection], Response]:
-        """Answers a request, in the connection's own thread."""
-
-    def count(self, received: int) -> None:
-        """Adds to the bytes received."""
-
-    def discard(self, connection: Connection) -> None:
-        """Forgets a connection that has ended."""
-
-
 class Connection(threading.Thread):
-    """Serves one connection until either side ends it.
+    """A thread that serves one connection until either side ends it.
 
     Attributes:
         client_port: The client's port.
         sni: The server name that the client asked for; ``None`` without TLS.
-        gone: Set once its socket is closed.
+        closed: Set once its socket is closed.
     """
 
-    def __init__(self, listener: Owner, raw: socket.socket) -> None:
+    def __init__(self, listener: Listener, accepted: socket.socket) -> None:
         super().__init__(name=f"private-link-{listener.port}", daemon=True)
         self.listener = listener
-        self.client_port: int = raw.getpeername()[1]
+        self.client_port: int = accepted.getpeername()[1]
         self.sni: str | None = None
-        self.gone = threading.Event()
-        self._raw = raw
+        self.closed = threading.Event()
+        self._socket = accepted
         self._tls: ServerSide | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._guard = threading.Lock()
-        self._ended = False
-        self._away = False
+        self._lock = threading.Lock()
+        self._was_reset = False
+        self._in_handler = False
 
     def run(self) -> None:
-        """Serves; a fault or a client that goes away ends it silently."""
+        """Serve; a fault or a client that goes away ends it silently."""
         try:
             with contextlib.suppress(OSError, h11.ProtocolError):
                 if self.listener.on_connect is not None:
-                    with self._away_from_socket():
+                    with self._handler():
                         self.listener.on_connect()
                 # A greeting that was not read would turn a close into a reset.
                 if self.listener.context is not None and self._feed():
@@ -168,23 +134,23 @@ class Connection(threading.Thread):
             self.listener.discard(self)
 
     def reset(self) -> None:
-        """Has the connection end in a reset, from any thread; ``gone`` says when it has."""
-        with self._guard, contextlib.suppress(OSError):
-            self._ended = True
-            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            if self._away:
+        """End the connection in a reset, from any thread; ``closed`` is set when it has ended."""
+        with self._lock, contextlib.suppress(OSError):
+            self._was_reset = True
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            if self._in_handler:
                 self._close()
             else:
                 # Closing would not wake a thread that reads; it closes when it wakes.
-                self._raw.shutdown(socket.SHUT_RD)
+                self._socket.shutdown(socket.SHUT_RD)
 
     def end(self) -> None:
-        """Ends the connection, from any thread."""
+        """End the connection, from any thread."""
         with contextlib.suppress(OSError):
-            self._raw.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def pause(self, seconds: float | None) -> None:
-        """Waits, in the connection's own thread.
+        """Wait, in the connection's own thread.
 
         Args:
             seconds: How long; ``None``: until the client goes away.
@@ -193,33 +159,30 @@ class Connection(threading.Thread):
             ConnectionAbortedError: The client went away, or the connection is ended.
         """
         with selectors.DefaultSelector() as selector:
-            selector.register(self._raw, selectors.EVENT_READ)
+            selector.register(self._socket, selectors.EVENT_READ)
             # Clients do not speak before they are answered: what comes is the end.
             if selector.select(seconds):
                 raise ConnectionAbortedError(errno.ECONNABORTED, "gone")
 
     @contextlib.contextmanager
-    def _away_from_socket(self) -> Iterator[None]:
-        """Marks the time in which others may close the socket, since this thread is elsewhere."""
-        with self._guard:
-            self._away = True
+    def _handler(self) -> Iterator[None]:
+        """Let others close the socket meanwhile, since this thread does not use it."""
+        with self._lock:
+            self._in_handler = True
         try:
             yield
         finally:
-            with self._guard:
-                self._away = False
+            with self._lock:
+                self._in_handler = False
 
     def _close(self) -> None:
-        self._raw.close()
-        self.gone.set()
+        self._socket.close()
+        self.closed.set()
 
     def _serve(self) -> None:
         stream = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
-        while True:
-            request = self._read(stream)
-            if request is None:
-                return
-            with self._away_from_socket():
+        while (request := self._read(stream)) is not None:
+            with self._handler():
                 response = self.listener.answer(request, self)
             if response.held:
                 self.pause(None if response.held == float("inf") else response.held)
@@ -235,13 +198,10 @@ class Connection(threading.Thread):
             event = stream.next_event()
             if event is h11.NEED_DATA:
                 if stream.they_are_waiting_for_100_continue:
-                    self._send(
-                        stream.send(
-                            h11.InformationalResponse(
-                                status_code=100, headers=[], reason=_reason(100)
-                            )
-                        )
+                    go_on = h11.InformationalResponse(
+                        status_code=100, headers=[], reason=_reason(100)
                     )
+                    self._send(stream.send(go_on))
                 data = self._receive()
                 stream.receive_data(data)
                 if not data and request is None:
@@ -255,8 +215,8 @@ class Connection(threading.Thread):
                     ),
                     body=b"",
                 )
-                if self.listener.begin is not None:
-                    self.listener.begin(request, self)
+                if self.listener.on_head is not None:
+                    self.listener.on_head(request, self)
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > _LARGEST_BODY:
@@ -267,37 +227,28 @@ class Connection(threading.Thread):
                 return None
 
     def _write(self, stream: h11.Connection, response: Response, *, head: bool) -> None:
-        stated = any(name.lower() == "content-length" for name, _ in response.headers)
-        headers = [
-            (name, value)
-            for name, value in response.headers
-            if head or name.lower() != "content-length"
-        ]
-        whole = response.body if isinstance(response.body, bytes) else None
-        if head and stated:
-            pass  # the length of what a GET would give
-        elif whole is not None:
-            headers.append(("Content-Length", str(len(whole))))
-        elif response.length is not None:
-            headers.append(("Content-Length", str(response.length)))
-        else:
-            headers.append(("Transfer-Encoding", "chunked"))
-        start = (
-            stream.send(
-                h11.Response(
-                    status_code=response.status, headers=headers, reason=_reason(response.status)
-                )
+        body, headers = response.body, list(response.headers)
+        # To a HEAD the length of what a GET would give is answered.
+        if not head or all(name.lower() != "content-length" for name, _ in headers):
+            headers = [header for header in headers if header[0].lower() != "content-length"]
+            length = len(body) if isinstance(body, bytes) else response.length
+            headers.append(
+                ("Transfer-Encoding", "chunked")
+                if length is None
+                else ("Content-Length", str(length))
             )
-            or b""
+        start = stream.send(
+            h11.Response(
+                status_code=response.status, headers=headers, reason=_reason(response.status)
+            )
         )
-        if head:
-            whole = b""
-        if whole is not None:
-            data = stream.send(h11.Data(data=whole)) if whole else b""
-            self._send(start + (data or b"") + (stream.send(h11.EndOfMessage()) or b""))
+        if head or isinstance(body, bytes):
+            data = stream.send(h11.Data(data=b"" if head else cast("bytes", body)))
+            end = stream.send(h11.EndOfMessage())
+            self._send((start or b"") + (data or b"") + (end or b""))
             return
         self._send(start)
-        for part in cast("Iterable[bytes]", response.body):
+        for part in body:
             if part:
                 self._send(stream.send(h11.Data(data=part)))
         self._send(stream.send(h11.EndOfMessage()))
@@ -322,7 +273,7 @@ class Connection(threading.Thread):
 
     def _receive(self) -> bytes:
         if self._tls is None:
-            data = self._raw.recv(_CHUNK)
+            data = self._socket.recv(_CHUNK)
             self.listener.count(len(data))
             return data
         while True:
@@ -338,23 +289,23 @@ class Connection(threading.Thread):
     def _send(self, data: bytes | None) -> None:
         if not data:
             return
-        if self._ended:
+        if self._was_reset:
             raise ConnectionAbortedError(errno.ECONNABORTED, "reset")
         if self._tls is None:
-            self._raw.sendall(data)
+            self._socket.sendall(data)
             return
         self._tls.write(data)
         self._flush()
 
     def _feed(self) -> bool:
-        data = self._raw.recv(_CHUNK)
+        data = self._socket.recv(_CHUNK)
         self.listener.count(len(data))
         self._incoming.write(data)
         return bool(data)
 
     def _flush(self) -> None:
         if self._outgoing.pending:
-            self._raw.sendall(self._outgoing.read())
+            self._socket.sendall(self._outgoing.read())
 
 
 def _reason(status: int) -> bytes:

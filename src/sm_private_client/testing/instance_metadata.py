@@ -1,4 +1,4 @@
-"""A played EC2 instance metadata service (IMDSv2), which tells where the caller is."""
+"""The metadata service of an EC2 instance (IMDSv2), which tells where the caller is."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client.testing.http_connection import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from sm_private_client.testing.caller import Place
+    from sm_private_client.testing.caller import Caller, CallerLocation
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.http_connection import Connection, Request
 
@@ -21,7 +20,7 @@ __all__ = ["METADATA_ADDRESS", "InstanceMetadata"]
 METADATA_ADDRESS: Final = "169.254.169.254"
 
 _TOKEN_PATH: Final = "/latest/api/token"  # noqa: S105 - a path
-_ROLES: Final = "iam/security-credentials/"
+_ROLES: Final = "meta-data/iam/security-credentials/"
 
 
 class InstanceMetadata:
@@ -29,27 +28,22 @@ class InstanceMetadata:
 
     Attributes:
         root: A root of a file system whose firmware says that this is EC2, for ``locate``.
-        environment: What the environment must say for the service to be asked.
+        environment: What the environment must say for the service to be looked for.
 
     Args:
         root: See above; the firmware's file is written there.
-        control: Gives out the role's credentials and tells the VPC's CIDRs.
-        place: Gives where the caller is now.
+        control: Gives out the role's credentials and knows the VPC's CIDRs.
+        caller: Where the instance is.
         role_name: The instance profile's role; ``None``: the instance has none.
     """
 
     def __init__(
-        self,
-        *,
-        root: Path,
-        control: ControlPlane,
-        place: Callable[[], Place],
-        role_name: str | None,
+        self, *, root: Path, control: ControlPlane, caller: Caller, role_name: str | None
     ) -> None:
         self.root = root
         self.environment = {"AWS_EC2_METADATA_DISABLED": "false"}
         self._control = control
-        self._place = place
+        self._caller = caller
         self._role_name = role_name
         self._token = secrets.token_urlsafe(32)
         vendor = root / "sys/class/dmi/id/sys_vendor"
@@ -57,55 +51,54 @@ class InstanceMetadata:
         vendor.write_text("Amazon EC2\n", encoding="ascii")
 
     def answer(self, request: Request, _connection: Connection) -> Response:
-        """Answers one request."""
+        """Answer one request."""
         if (request.method, request.path) == ("PUT", _TOKEN_PATH):
             if not (request.header("x-aws-ec2-metadata-token-ttl-seconds") or "").isdigit():
                 return Response(status=400)
             return _text(self._token)
         if request.header("x-aws-ec2-metadata-token") != self._token:
             return Response(status=401)
-        told = self._told(request.path.removeprefix("/latest/"))
-        return Response(status=404) if told is None else _text(told)
+        text = self._find(request.path.removeprefix("/latest/"))
+        return Response(status=404) if text is None else _text(text)
 
-    def _told(self, path: str) -> str | None:
-        place, control = self._place(), self._control
-        if place.subnet_id is None:
+    def _find(self, path: str) -> str | None:
+        location, control, role = self._caller.location, self._control, self._role_name
+        if location.subnet_id is None:
             return None  # on premises there is no such service
         if path == "dynamic/instance-identity/document":
             document = {
                 "accountId": control.account_id,
-                "availabilityZone": place.availability_zone,
-                "privateIp": place.address,
+                "availabilityZone": location.availability_zone,
+                "privateIp": location.address,
                 "region": control.region,
             }
             return json.dumps(document)
-        role = self._role_name
-        if role is not None and path == f"meta-data/{_ROLES}":
+        if role is not None and path == _ROLES:
             return role
-        if role is not None and path == f"meta-data/{_ROLES}{role}":
+        if role is not None and path == f"{_ROLES}{role}":
             return json.dumps(control.role_credentials(role))
-        return self._facts(place).get(path.removeprefix("meta-data/"))
+        return self._facts(location).get(path.removeprefix("meta-data/"))
 
-    def _facts(self, place: Place) -> dict[str, str | None]:
+    def _facts(self, location: CallerLocation) -> dict[str, str | None]:
         control = self._control
-        with control.ec2(control.region) as backend:
-            vpc_cidr = str(backend.get_vpc(place.vpc_id).cidr_block)
-            subnet_cidr = str(backend.get_subnet(place.subnet_id).cidr_block)
-        interface = f"network/interfaces/macs/{place.mac}"
+        with control.ec2() as backend:
+            vpc_cidr = str(backend.get_vpc(location.vpc_id).cidr_block)
+            subnet_cidr = str(backend.get_subnet(location.subnet_id).cidr_block)
+        interface = f"network/interfaces/macs/{location.mac}"
         return {
-            "local-ipv4": place.address,
-            "mac": place.mac,
-            "network/interfaces/macs/": f"{place.mac}/",
-            f"{interface}/interface-id": place.network_interface_id,
-            f"{interface}/local-ipv4s": place.address,
+            "local-ipv4": location.address,
+            "mac": location.mac,
+            "network/interfaces/macs/": f"{location.mac}/",
+            f"{interface}/interface-id": location.network_interface_id,
+            f"{interface}/local-ipv4s": location.address,
             f"{interface}/owner-id": control.account_id,
-            f"{interface}/security-group-ids": "\n".join(place.security_group_ids),
-            f"{interface}/subnet-id": place.subnet_id,
+            f"{interface}/security-group-ids": "\n".join(location.security_group_ids),
+            f"{interface}/subnet-id": location.subnet_id,
             f"{interface}/subnet-ipv4-cidr-block": subnet_cidr,
-            f"{interface}/vpc-id": place.vpc_id,
+            f"{interface}/vpc-id": location.vpc_id,
             f"{interface}/vpc-ipv4-cidr-block": vpc_cidr,
-            "placement/availability-zone": place.availability_zone,
-            "placement/availability-zone-id": place.availability_zone_id,
+            "placement/availability-zone": location.availability_zone,
+            "placement/availability-zone-id": location.availability_zone_id,
             "placement/region": control.region,
         }
 

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+import botocore.session
+from botocore.loaders import Loader, create_loader
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.routing.discovery import forget_shared_answers
-from sm_private_client.testing.access import Access
+from sm_private_client.routing.location import locate
+from sm_private_client.routing.settings import read_environment
+from sm_private_client.session import Session
+from sm_private_client.session.private_routes import routes_of
 from sm_private_client.testing.network_controls import NetworkControls
 from sm_private_client.testing.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from typing_extensions import Self
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import Model, ModelRecord
+    from sm_private_client.testing.network import SimulatedNetwork
     from sm_private_client.testing.records import Log, RequestRecord
     from sm_private_client.testing.server import Listener
     from sm_private_client.testing.topology import StandingVpcEndpoint
-    from sm_private_client.testing.vpcs import Vpc
 
 __all__ = ["LocalPrivateLink"]
 
+OtherServices = Literal["loopback", "network"]
 
-class LocalPrivateLink(Access, NetworkControls):
+
+class LocalPrivateLink(NetworkControls):
     """A VPC with SageMaker endpoints, played on loopback, in one process, without root.
 
     ``with LocalPrivateLink() as link: link.session().client("sagemaker")``. The API is moto's;
@@ -39,12 +46,11 @@ class LocalPrivateLink(Access, NetworkControls):
 
     Args:
         region: The region, of any partition.
-        zones: The Availability Zones that VPCs have subnets in; the region's first two where
-            not given.
+        zones: The Availability Zones that VPCs have subnets in; by default the region's first two.
         services: boto3's names of the services that get a VPC endpoint in the first VPC.
         private_dns: Whether these answer for the default host names.
         fips: Whether these are of the FIPS endpoint services.
-        clock: Gives the time that signatures are judged by, UTC without a zone.
+        clock: Returns the time that signatures are judged by, UTC without a zone.
 
     Attributes:
         region: The region.
@@ -66,22 +72,21 @@ class LocalPrivateLink(Access, NetworkControls):
         self._private_dns = private_dns
         self._fips = fips
         self._clock = clock or _utc_now
-        self._plant: Simulator | None = None
+        self._simulator: Simulator | None = None
 
     def start(self) -> LocalPrivateLink:
-        """Starts it.
+        """Start it.
 
         Raises:
             ConfigurationError: It runs already, or an argument does not fit the region.
         """
-        if self._plant is not None:
+        if self._simulator is not None:
             raise ConfigurationError(
                 "This LocalPrivateLink runs already.", remedy="call stop() first, or make another."
             )
-        self._plant = Simulator(region=self.region, clock=self._clock)
+        self._simulator = Simulator(region=self.region, clock=self._clock)
         try:
-            first = self.create_vpc()
-            self._plant.open_network(first)
+            self._simulator.open_network(self.create_vpc())
             for service in self._services:
                 self.create_vpc_endpoint(service, private_dns=self._private_dns, fips=self._fips)
         except BaseException:
@@ -90,8 +95,8 @@ class LocalPrivateLink(Access, NetworkControls):
         return self
 
     def stop(self) -> None:
-        """Ends it and forgets its state; calling it again does nothing."""
-        simulator, self._plant = self._plant, None
+        """End it and forget its state; calling it again does nothing."""
+        simulator, self._simulator = self._simulator, None
         if simulator is not None:
             simulator.stop()
 
@@ -99,107 +104,125 @@ class LocalPrivateLink(Access, NetworkControls):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
-        state = "running" if self._plant is not None else "stopped"
+        state = "running" if self._simulator is not None else "stopped"
         return f"<LocalPrivateLink {self.region} {state}>"
 
-    # What stands
+    @property
+    def _running(self) -> Simulator:
+        if self._simulator is None:
+            raise ConfigurationError(
+                "This LocalPrivateLink is not running.",
+                remedy="call start(), or use it in a with statement.",
+            )
+        return self._simulator
 
-    def create_vpc(
-        self, *, zones: Sequence[str] | None = None, cidr_block: str | None = None
-    ) -> Vpc:
-        """Makes a VPC with a subnet in each zone and DNS switched on.
+    # How clients get here
+
+    def session(self, *, other_services: OtherServices = "loopback", **options: Any) -> Session:  # noqa: ANN401 - those of Session
+        """Return a ``Session`` inside the VPC; the process's environment is left alone.
 
         Args:
-            zones: Its zones; those of the simulator where not given.
-            cidr_block: Its addresses, at least a /20; 10.0.0.0/16, 10.1.0.0/16 and so on where
-                not given.
+            other_services: See ``botocore_session``.
+            **options: Of ``sm_private_client.Session``.
         """
-        chosen = zones if zones is not None else self._zones
-        vpcs = self._running.vpcs
-        return vpcs.create_vpc(vpcs.first_zones(2) if chosen is None else chosen, cidr_block)
+        options.setdefault("network", self.network)
+        if "botocore_session" not in options:
+            options["botocore_session"] = self.botocore_session(other_services=other_services)
+        session = Session(**options)
+        metadata = self._running.metadata
+        if metadata is not None:
+            # A real session asks the machine's own firmware whether this is EC2.
+            routes_of(session).router.set_location(
+                locate(self.network, environ=metadata.environment, root=metadata.root)
+            )
+        return session
 
-    def create_vpc_endpoint(
-        self,
-        service: str,
-        *,
-        vpc_id: str | None = None,
-        zones: Sequence[str] | None = None,
-        private_dns: bool = False,
-        fips: bool = False,
-        state: str = "available",
-        security_group_ids: Sequence[str] | None = None,
-    ) -> StandingVpcEndpoint:
-        """Makes an interface VPC endpoint, as EC2's CreateVpcEndpoint would.
+    def botocore_session(
+        self, *, other_services: OtherServices = "loopback"
+    ) -> botocore.session.Session:
+        """Return a botocore session with the simulator's files, keys and authority.
 
         Args:
-            service: boto3's name of a service of SageMaker's, or such as ``sts``, or
-                the full name of an endpoint service.
-            vpc_id: Its VPC; the one that the network is in where not given.
-            zones: Zones with an ENI; all of the VPC's where not given.
-            private_dns: Whether it answers for the default host name.
-            fips: Whether it is of the FIPS endpoint service.
-            state: As EC2 answers it; the names of one that is not ``available`` do not resolve.
-            security_group_ids: The groups of its ENIs; one that lets port 443 in from the VPC
-                and from private networks where not given.
-
-        Raises:
-            ConfigurationError: There is no such endpoint service, VPC or subnet.
+            other_services: ``loopback``: EC2, STS, S3 and so on have ``control_url`` as their URL.
+                ``network``: they have their own host names, and are reached only by clients
+                whose connections go through ``network``.
         """
-        forget_shared_answers()
-        return self._running.vpcs.create_vpc_endpoint(
-            service,
-            vpc_id=vpc_id or self.vpc_id,
-            zones=zones,
-            private_dns=private_dns,
-            fips=fips,
-            state=state,
-            security_group_ids=security_group_ids,
-        )
+        files = self._running.files
+        config = files.config if other_services == "loopback" else files.network_config
+        session = botocore.session.Session()
+        for name, value in (
+            ("config_file", str(config)),
+            ("credentials_file", str(files.credentials)),
+            ("profile", "default"),
+            ("ca_bundle", self.ca_bundle),
+            ("region", self.region),
+        ):
+            session.set_config_variable(name, value)
+        loader = _loader(read_environment().get("AWS_DATA_PATH"))
+        session.register_component("data_loader", loader)
+        return session
 
-    def set_state(self, vpc_endpoint_id: str, state: str) -> None:
-        """Changes a VPC endpoint's state, such as to ``deleting``.
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead boto3 in another process, or all of this one, here.
 
-        Raises:
-            KeyError: There is none of this id.
+        SageMaker's own services stay without a URL: they are only found through ``network``.
         """
-        self._running.vpcs.set_state(vpc_endpoint_id, state)
-        forget_shared_answers()
-
-    def delete_vpc_endpoint(self, vpc_endpoint_id: str) -> None:
-        """Takes a VPC endpoint away, with its ENIs and their connections."""
-        self._running.vpcs.delete_vpc_endpoint(vpc_endpoint_id)
-        forget_shared_answers()
+        files = self._running.files
+        return {
+            "AWS_CONFIG_FILE": str(files.config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(files.credentials),
+            "AWS_PROFILE": "default",
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": "",
+            "AWS_CA_BUNDLE": self.ca_bundle,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
 
     @property
-    def vpc_id(self) -> str:
-        """The VPC that calls come from."""
-        return self.network.vpc_id
+    def network(self) -> SimulatedNetwork:
+        """The network as seen from inside the VPC: a ``NetworkBackend``."""
+        return self._running.network
 
     @property
-    def vpc_endpoints(self) -> tuple[StandingVpcEndpoint, ...]:
-        """The interface VPC endpoints of the catalogue and the other services, the oldest first."""
-        return self._running.topology.all()
+    def control_url(self) -> str:
+        """The URL of EC2, STS, S3, IAM and the other services."""
+        return self._running.control_url
 
-    def vpc_endpoint(self, service: str, *, fips: bool = False) -> StandingVpcEndpoint:
-        """Gives the oldest VPC endpoint of a boto3 service in the VPC that calls come from.
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        return self._running.control.account_id
 
-        Raises:
-            LookupError: It has none.
-        """
-        for standing in self.vpc_endpoints:
-            row = standing.name.service
-            if (row.service_name, row.fips, standing.vpc_id) == (service, fips, self.vpc_id):
-                return standing
-        raise LookupError(f"{self.vpc_id} has no VPC endpoint for {service}")
+    @property
+    def access_key_id(self) -> str:
+        """The id of a key that is good for everything."""
+        return self._running.control.access_key_id
+
+    @property
+    def secret_access_key(self) -> str:
+        """That key's secret, which is worth nothing outside of the simulator."""
+        return self._running.control.secret_access_key
+
+    @property
+    def ca_bundle(self) -> str:
+        """Path of the certificate authority that the listeners' certificates are signed by."""
+        return str(self._running.files.ca_bundle)
+
+    @property
+    def corporate_ca_bundle(self) -> str:
+        """Path of a bundle that also has the authority of ``faults.tls_inspection``."""
+        return str(self._running.corporate_ca_bundle())
+
+    # Models
 
     def deploy(
         self,
@@ -210,11 +233,11 @@ class LocalPrivateLink(Access, NetworkControls):
         s3_output_path: str | None = None,
         s3_failure_path: str | None = None,
     ) -> None:
-        """Hosts a model behind an inference endpoint, which is ``InService`` when this returns.
+        """Host a model behind an inference endpoint, which is ``InService`` when this returns.
 
         Args:
             endpoint_name: The inference endpoint's name; one that exists gets the new model.
-            model: A callable ``(body, content_type)`` that gives bytes, text, either with a
+            model: A callable ``(body, content_type)`` that returns bytes, text, either with a
                 content type as a tuple, or an iterable of bytes (the parts of a response
                 stream); or the URL of a server with SageMaker's container contract
                 (``GET /ping``, ``POST /invocations``).
@@ -222,14 +245,14 @@ class LocalPrivateLink(Access, NetworkControls):
             s3_output_path: ``s3://bucket/prefix`` for asynchronous answers; without it
                 InvokeEndpointAsync is refused.
             s3_failure_path: The same for asynchronous failures, which go to the output path
-                where it is not given.
+                without it.
 
         Raises:
             ConfigurationError: The server does not answer ``GET /ping`` with 200, or a path is
                 not one of S3.
             ValueError: SageMaker refuses the name.
         """
-        self._running.deployment.deploy(
+        self._running.models.deploy(
             endpoint_name,
             model,
             variant=variant,
@@ -237,17 +260,43 @@ class LocalPrivateLink(Access, NetworkControls):
             s3_failure_path=s3_failure_path,
         )
 
-    # What happened
+    def model(self, endpoint_name: str) -> ModelRecord:
+        """Return what the models behind an inference endpoint really received."""
+        return self._running.models.record(endpoint_name)
+
+    # What stands, what goes wrong, what happened
+
+    @property
+    def vpc_endpoints(self) -> tuple[StandingVpcEndpoint, ...]:
+        """The interface VPC endpoints, the oldest first."""
+        return self._running.topology.all()
+
+    def vpc_endpoint(self, service: str, *, fips: bool = False) -> StandingVpcEndpoint:
+        """Return the oldest VPC endpoint of a boto3 service in the VPC that calls come from.
+
+        Raises:
+            LookupError: It has none.
+        """
+        for standing in self.vpc_endpoints:
+            row = standing.name.service
+            if (row.service_name, row.fips, standing.vpc_id) == (service, fips, self.vpc_id):
+                return standing
+        raise LookupError(f"{self.vpc_id} has no VPC endpoint for {service}")
 
     @property
     def faults(self) -> Faults:
-        """Switches faults on and off."""
+        """What switches faults on and off."""
         return self._running.faults
+
+    @property
+    def control(self) -> ControlPlane:
+        """Moto's side: ``page_size``, ``participant``, objects in S3."""
+        return self._running.control
 
     @property
     def requests(self) -> Log[RequestRecord]:
         """Every request that reached a SageMaker listener, without payloads."""
-        return self._running.data.requests
+        return self._running.sagemaker.requests
 
     @property
     def other_service_requests(self) -> Log[RequestRecord]:
@@ -255,11 +304,7 @@ class LocalPrivateLink(Access, NetworkControls):
 
         Those to ``control_url`` are not among them.
         """
-        return self._running.other_service_front.requests
-
-    def model(self, endpoint_name: str) -> ModelRecord:
-        """Gives what the models behind an inference endpoint really received."""
-        return self._running.models.record(endpoint_name)
+        return self._running.other_services.requests
 
     @property
     def calls(self) -> Counter[str]:
@@ -271,19 +316,11 @@ class LocalPrivateLink(Access, NetworkControls):
         """What stands for AWS's public addresses: counts connections and bytes."""
         return self._running.internet
 
-    @property
-    def control(self) -> ControlPlane:
-        """Moto's side: ``page_size``, ``participant``, objects in S3."""
-        return self._running.control
 
-    @property
-    def _running(self) -> Simulator:
-        if self._plant is None:
-            raise ConfigurationError(
-                "This LocalPrivateLink is not running.",
-                remedy="call start(), or use it in a with statement.",
-            )
-        return self._plant
+@functools.cache
+def _loader(data_path: str | None) -> Loader:
+    """Read botocore's models once a process: EC2's alone takes a third of a second."""
+    return create_loader(data_path)
 
 
 def _utc_now() -> dt.datetime:

@@ -1,29 +1,18 @@
-"""Which operation a request is, from botocore's own service models."""
+"""The operation that a request calls, from botocore's own service models."""
 
 from __future__ import annotations
 
+import functools
 import re
-import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel
-
     from sm_private_client.testing.http_connection import Request
 
-__all__ = ["Operations", "ServiceOperations"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Rule:
-    method: str
-    path: re.Pattern[str]
-    operation: str
-    parameters: int
+__all__ = ["ServiceOperations", "operations_of"]
 
 
 class ServiceOperations:
@@ -41,34 +30,29 @@ class ServiceOperations:
         self.model = model
         self.is_json = model.metadata["protocol"] == "json"
         self.signing_name = str(model.signing_name)
-        self._names = frozenset(model.operation_names)
-        self._rules = () if self.is_json else self._make_rules()
+        self._paths = {} if self.is_json else self._path_patterns()
 
     def find(self, request: Request) -> str | None:
-        """Gives the name of the operation that a request is; ``None``: of none."""
+        """Return the name of the operation that a request calls; ``None``: of none."""
         if self.is_json:
             prefix, _, name = (request.header("x-amz-target") or "").partition(".")
-            known = prefix == self.model.metadata["targetPrefix"] and name in self._names
-            return name if known and request.path == "/" else None
-        for rule in self._rules:
-            if rule.method == request.method and rule.path.fullmatch(request.path):
-                return rule.operation
+            known = prefix == self.model.metadata["targetPrefix"]
+            known = known and name in self.model.operation_names and request.path == "/"
+            return name if known else None
+        for name, pattern in self._paths.items():
+            method: str = self.model.operation_model(name).http["method"]
+            if method == request.method and pattern.fullmatch(request.path):
+                return name
         return None
 
     def path_parameters(self, operation: str, path: str) -> dict[str, str]:
-        """Gives the parameters in a path, still encoded."""
-        for rule in self._rules:
-            match = rule.path.fullmatch(path)
-            if rule.operation == operation and match:
-                return match.groupdict()
-        return {}
+        """Return the parameters in a path, still encoded."""
+        match = self._paths[operation].fullmatch(path)
+        return match.groupdict() if match else {}
 
-    def operation(self, name: str) -> OperationModel:
-        """Gives botocore's model of an operation."""
-        return self.model.operation_model(name)
-
-    def _make_rules(self) -> tuple[_Rule, ...]:
-        rules = []
+    def _path_patterns(self) -> dict[str, re.Pattern[str]]:
+        """Return the patterns by operation; those with the fewest parameters come first."""
+        patterns = {}
         for name in self.model.operation_names:
             http: Any = self.model.operation_model(name).http
             template = re.split(r"\{(\w+)(\+?)\}", http["requestUri"].partition("?")[0])
@@ -76,33 +60,13 @@ class ServiceOperations:
             for parameter, greedy, text in zip(
                 template[1::3], template[2::3], template[3::3], strict=True
             ):
-                inside = ".+" if greedy else "[^/]+"
-                pattern += f"(?P<{parameter}>{inside})" + re.escape(text)
-            rules.append(
-                _Rule(
-                    method=http["method"],
-                    path=re.compile(pattern),
-                    operation=name,
-                    parameters=len(template) // 3,
-                )
-            )
-        return tuple(sorted(rules, key=lambda rule: rule.parameters))
+                pattern += f"(?P<{parameter}>{'.+' if greedy else '[^/]+'})" + re.escape(text)
+            patterns[name] = re.compile(pattern)
+        return dict(sorted(patterns.items(), key=lambda named: named[1].groups))
 
 
-class Operations:
-    """Loads service models once, when they are first needed."""
-
-    def __init__(self) -> None:
-        self._loader = create_loader()
-        self._lock = threading.Lock()
-        self._loaded: dict[str, ServiceOperations] = {}
-
-    def of(self, service_name: str) -> ServiceOperations:
-        """Gives the operations of a service of botocore's."""
-        with self._lock:
-            made = self._loaded.get(service_name)
-            if made is None:
-                document = self._loader.load_service_model(service_name, "service-2")
-                made = ServiceOperations(service_name, ServiceModel(document, service_name))
-                self._loaded[service_name] = made
-            return made
+@functools.cache
+def operations_of(service_name: str) -> ServiceOperations:
+    """Return the operations of a service, whose model a process reads once."""
+    document = create_loader().load_service_model(service_name, "service-2")
+    return ServiceOperations(service_name, ServiceModel(document, service_name))

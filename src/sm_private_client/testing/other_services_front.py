@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client.testing.aws_errors import UNKNOWN_OPERATION, AwsError, other_service_error
 from sm_private_client.testing.control_plane import operation_of
 from sm_private_client.testing.endpoint_services import signing_name
-from sm_private_client.testing.records import Log, record_of
+from sm_private_client.testing.records import Log, RequestRecord, record_of
 from sm_private_client.testing.server import LOOPBACK
 from sm_private_client.testing.signatures import scope_of, verify
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.http_connection import Connection, Request, Response
-    from sm_private_client.testing.records import Ingress, RequestRecord
+    from sm_private_client.testing.ingress import Ingress
 
-__all__ = ["OtherServiceFront"]
+__all__ = ["OtherServicesFront"]
 
 _UNSIGNED_ACTIONS: Final = frozenset({"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
 _QUERY_CODES: Final = {
@@ -46,7 +46,7 @@ _S3_KINDS: Final = frozenset({"bucket", "accesspoint", "control"})
 """What stands before the own label of an S3 VPC endpoint (AWS: "AWS PrivateLink for Amazon S3")."""
 
 
-class OtherServiceFront:
+class OtherServicesFront:
     """Checks host and signature, then lets moto answer.
 
     Attributes:
@@ -65,23 +65,29 @@ class OtherServiceFront:
         self._control = control
         self._clock = clock
 
+    def on_head(self, _ingress: Ingress, request: Request, connection: Connection) -> None:
+        """Look at a request whose body has not been read yet; a fault may reset it."""
+        self._control.on_head(request, connection)
+
     def answer(self, ingress: Ingress, request: Request, connection: Connection) -> Response:
-        """Answers one request at a door, and keeps a record of it."""
-        service_name = ingress.service_asked_for(request, connection)
+        """Answer one request, and keep a record of it."""
+        service_name = ingress.service_called(request, connection)
         status = None
         try:
             response = self._answer(ingress, service_name, request, connection)
             status = response.status
         finally:
-            operation = operation_of(request)
             self.requests.append(
-                record_of(ingress, request, connection, service_name, operation, status)
+                record_of(
+                    ingress,
+                    request,
+                    connection,
+                    service_name=service_name,
+                    operation=operation_of(request),
+                    status=status,
+                )
             )
         return response
-
-    def begin(self, _door: Ingress, request: Request, connection: Connection) -> None:
-        """Looks at a request whose body has not been read yet; a fault may reset it."""
-        self._control.begin(request, connection)
 
     def _answer(
         self, ingress: Ingress, service_name: str | None, request: Request, connection: Connection
@@ -93,8 +99,8 @@ class OtherServiceFront:
             self._verify(ingress, service, request)
             translated = _for_moto(service, request)
             self._policies.check_other_service(ingress, service, operation_of(request), translated)
-        except AwsError as refusal:
-            return other_service_error(service, refusal, is_json=_is_json(request))
+        except AwsError as error:
+            return other_service_error(service, error, is_json=_is_json(request))
         return self._control.answer(translated, connection)
 
     def _verify(self, ingress: Ingress, service: str, request: Request) -> None:
@@ -113,12 +119,12 @@ class OtherServiceFront:
                 find_credentials=self._control.find_credentials,
                 now=self._clock(),
             )
-        except AwsError as refusal:
+        except AwsError as error:
             if _is_json(request) or service == "lambda":
                 raise
-            code = _QUERY_CODES.get(refusal.code, refusal.code)
+            code = _QUERY_CODES.get(error.code, error.code)
             raise AwsError(
-                _OWN_CODES.get((service, code), code), refusal.message, refusal.rest_status
+                _OWN_CODES.get((service, code), code), error.message, error.rest_status
             ) from None
 
 
@@ -127,7 +133,7 @@ def _is_json(request: Request) -> bool:
 
 
 def _for_moto(service: str, request: Request) -> Request:
-    """Gives a request a host that moto takes, and a bucket that stands in the host to the path."""
+    """Return a request with a host that moto takes, and with its bucket in the path."""
     bucket = _bucket_in(request.host) if service == "s3" else None
     target = request.target if bucket is None else f"/{bucket}{request.target}"
     kept = (header for header in request.headers if header[0] != "host")

@@ -20,7 +20,7 @@ __all__ = ["private_link", "private_session"]
 
 @pytest.fixture
 def private_link() -> Iterator[LocalPrivateLink]:
-    """Gives a running ``LocalPrivateLink`` that only this test sees."""
+    """Yield a running ``LocalPrivateLink`` that only this test sees."""
     from sm_private_client.testing import LocalPrivateLink  # noqa: PLC0415 - see the module
 
     with LocalPrivateLink() as link:
@@ -29,5 +29,5 @@ def private_link() -> Iterator[LocalPrivateLink]:
 
 @pytest.fixture
 def private_session(private_link: LocalPrivateLink) -> Session:
-    """Gives a ``Session`` inside the VPC of ``private_link``."""
+    """Return a ``Session`` inside the VPC of ``private_link``."""
     return private_link.session()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.http_connection import Request, Response
 
-__all__ = ["Listener", "Server"]
+__all__ = ["LOOPBACK", "Listener", "Server"]
 
 LOOPBACK: Final = "127.0.0.1"
 _RESET_TIMEOUT: Final = 1.0
@@ -44,12 +44,12 @@ class Listener:
         self,
         *,
         answer: Callable[[Request, Connection], Response],
-        begin: Callable[[Request, Connection], None] | None,
+        on_head: Callable[[Request, Connection], None] | None,
         context: Callable[[], ssl.SSLContext] | None,
         on_connect: Callable[[], None] | None,
     ) -> None:
         self.answer = answer
-        self.begin = begin
+        self.on_head = on_head
         self.context = context
         self.on_connect = on_connect
         self.connections = 0
@@ -61,39 +61,43 @@ class Listener:
         self.port: int = self.socket.getsockname()[1]
 
     def add(self, connection: Connection) -> None:
-        """Counts a new connection."""
+        """Count a new connection."""
         with self._lock:
             self.connections += 1
             self._open.add(connection)
 
     def discard(self, connection: Connection) -> None:
-        """Forgets a connection that has ended."""
+        """Forget a connection that has ended."""
         with self._lock:
             self._open.discard(connection)
 
     def count(self, received: int) -> None:
-        """Adds to the bytes received."""
+        """Add to the bytes received."""
         with self._lock:
             self.bytes_received += received
 
     def open_connections(self) -> tuple[Connection, ...]:
-        """Gives the connections that stand now."""
+        """Return the connections that are open now."""
         with self._lock:
             return tuple(self._open)
 
     def reset_connections(self) -> None:
-        """Resets every connection that stands, and returns when they are closed."""
-        standing = self.open_connections()
-        for connection in standing:
+        """Reset every open connection, and return when they are closed."""
+        connections = self.open_connections()
+        for connection in connections:
             connection.reset()
         deadline = time.monotonic() + _RESET_TIMEOUT
-        for connection in standing:
+        for connection in connections:
             if connection is not threading.current_thread():
-                connection.gone.wait(max(0.0, deadline - time.monotonic()))
+                connection.closed.wait(max(0.0, deadline - time.monotonic()))
 
 
 class Server:
-    """Accepts for all listeners, in one thread."""
+    """Accepts for all listeners, in one thread.
+
+    Attributes:
+        stopping: Set once ``stop`` is called, so that who waits on it stops waiting.
+    """
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -111,19 +115,19 @@ class Server:
         self,
         answer: Callable[[Request, Connection], Response],
         *,
-        begin: Callable[[Request, Connection], None] | None = None,
+        on_head: Callable[[Request, Connection], None] | None = None,
         context: Callable[[], ssl.SSLContext] | None = None,
         on_connect: Callable[[], None] | None = None,
     ) -> Listener:
-        """Opens a listener on a free port of 127.0.0.1.
+        """Open a listener on a free port of 127.0.0.1.
 
         Args:
             answer: Answers a request, in the connection's own thread.
-            begin: Called with a request whose body has not been read yet; it may cut.
-            context: Gives the context of a new connection; TLS is spoken where it is given.
+            on_head: Called with a request whose body has not been read yet; it may cut.
+            context: Returns the TLS context of a new connection; without it TLS is not spoken.
             on_connect: Called before the first byte is read; it may wait or reset.
         """
-        listener = Listener(answer=answer, begin=begin, context=context, on_connect=on_connect)
+        listener = Listener(answer=answer, on_head=on_head, context=context, on_connect=on_connect)
         with self._lock:
             self._listeners.add(listener)
         self._selector.register(listener.socket, selectors.EVENT_READ, listener)
@@ -131,7 +135,7 @@ class Server:
         return listener
 
     def close(self, listener: Listener) -> None:
-        """Closes a listener and resets its connections."""
+        """Close a listener and reset its connections."""
         with self._lock:
             known = listener in self._listeners
             self._listeners.discard(listener)
@@ -141,7 +145,7 @@ class Server:
             listener.reset_connections()
 
     def stop(self) -> None:
-        """Ends every listener, connection and thread."""
+        """End every listener, connection and thread."""
         self.stopping.set()
         self._wake_writer.send(b"s")
         self._thread.join()
@@ -168,19 +172,19 @@ class Server:
                     continue
                 # A listener may have been closed between select and here.
                 with contextlib.suppress(OSError):
-                    raw, _ = key.data.socket.accept()
-                    self._welcome(key.data, raw)
+                    accepted, _ = key.data.socket.accept()
+                    self._serve(key.data, accepted)
 
-    def _welcome(self, listener: Listener, raw: socket.socket) -> None:
+    def _serve(self, listener: Listener, accepted: socket.socket) -> None:
         try:
-            raw.setblocking(True)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(listener, raw)
+            accepted.setblocking(True)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(listener, accepted)
         except OSError:
-            raw.close()
+            accepted.close()
             return
         listener.add(connection)
         with self._lock:
-            self._threads = {known for known in self._threads if known.is_alive()}
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
             self._threads.add(connection)
             connection.start()

@@ -1,4 +1,4 @@
-"""Verify SigV4 the way AWS does, with botocore's own signer doing the sums."""
+"""Verification of SigV4 signatures the way AWS does it, by botocore's own signer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ class KnownCredentials:
     """What the simulator knows of an access key.
 
     Attributes:
-        secret_access_key: The secret.
         session_token: The token that must come with it; ``None`` for a long-lived key.
         expiration: When it ends, UTC without a zone; ``None``: never.
         principal_arn: Whose it is: a user's ARN, or that of an assumed role's session.
@@ -52,13 +51,7 @@ class KnownCredentials:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """Who signed, and for where.
-
-    Attributes:
-        access_key_id: The key's id.
-        region: The region signed for.
-        service: The service signed for.
-    """
+    """Whose key signed, and for which region and service."""
 
     access_key_id: str
     region: str
@@ -66,7 +59,7 @@ class Scope:
 
 
 def scope_of(request: Request) -> Scope | None:
-    """Reads who signed, without verifying anything; ``None`` where nobody did."""
+    """Read who signed, without verifying anything; ``None``: nobody did."""
     match = _AUTHORIZATION.fullmatch(request.header("authorization") or "")
     if match is None:
         return None
@@ -80,9 +73,9 @@ def verify(
     service: str,
     find_credentials: Callable[[str], KnownCredentials | None],
     now: dt.datetime,
-    skewed: str = "InvalidSignatureException",
+    skew_code: str = "InvalidSignatureException",
 ) -> None:
-    """Verifies a request's signature.
+    """Verify a request's signature.
 
     Args:
         request: The request.
@@ -90,10 +83,10 @@ def verify(
         service: The signing name that must stand in the scope.
         find_credentials: Looks an access key id up.
         now: The time, UTC without a zone.
-        skewed: The error code of a request that is too old or too new.
+        skew_code: The error code of a request that is too old or too new.
 
     Raises:
-        Refusal: It is not signed, not by a known key, not for here, not in time or not rightly.
+        AwsError: It is not signed, not by a known key, not for here, not in time or not rightly.
     """
     authorization = request.header("authorization")
     if authorization is None:
@@ -122,11 +115,11 @@ def verify(
         raise _invalid(f"Credential should be scoped to a valid region, not '{match['region']}'. ")
     if match["service"] != service:
         raise _invalid(f"Credential should be scoped to correct service: '{service}'. ")
-    _check_time(request, match["date"], now, skewed)
+    _check_time(request, match["date"], now, skew_code)
     _check_signature(request, match, known)
 
 
-def _check_time(request: Request, date: str, now: dt.datetime, skewed: str) -> None:
+def _check_time(request: Request, date: str, now: dt.datetime, skew_code: str) -> None:
     stamp = request.header("x-amz-date") or ""
     try:
         signed = dt.datetime.strptime(stamp, _TIMESTAMP)  # noqa: DTZ007 - UTC by name
@@ -137,16 +130,16 @@ def _check_time(request: Request, date: str, now: dt.datetime, skewed: str) -> N
             f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
             f"from HTTP: '{date}' != '{stamp[:8]}', from '{stamp}'."
         )
-    here = now.strftime(_TIMESTAMP)
+    earliest, latest = now - CLOCK_SKEW, now + CLOCK_SKEW
+    if earliest <= signed <= latest:
+        return
+    if signed < earliest:
+        message = f"Signature expired: {stamp} is now earlier than {earliest:{_TIMESTAMP}}"
+    else:
+        message = f"Signature not yet current: {stamp} is still later than {latest:{_TIMESTAMP}}"
     minutes = int(CLOCK_SKEW.total_seconds() // 60)
-    if signed < now - CLOCK_SKEW:
-        edge = (now - CLOCK_SKEW).strftime(_TIMESTAMP)
-        message = f"Signature expired: {stamp} is now earlier than {edge}"
-        raise AwsError(skewed, f"{message} ({here} - {minutes} min.)", 403)
-    if signed > now + CLOCK_SKEW:
-        edge = (now + CLOCK_SKEW).strftime(_TIMESTAMP)
-        message = f"Signature not yet current: {stamp} is still later than {edge}"
-        raise AwsError(skewed, f"{message} ({here} + {minutes} min.)", 403)
+    sign = "-" if signed < earliest else "+"
+    raise AwsError(skew_code, f"{message} ({now:{_TIMESTAMP}} {sign} {minutes} min.)", 403)
 
 
 def _check_signature(request: Request, match: re.Match[str], known: KnownCredentials) -> None:
@@ -156,15 +149,15 @@ def _check_signature(request: Request, match: re.Match[str], known: KnownCredent
         "details."
     )
     signed = match["headers"].split(";")
-    must = {"host", "x-amz-date"}
+    required = {"host", "x-amz-date"}
     if request.header("x-amz-security-token") is not None:
-        must.add("x-amz-security-token")
-    if missing := must - set(signed):
+        required.add("x-amz-security-token")
+    if missing := required - set(signed):
         raise _invalid(f"'{min(missing)}' must be a 'SignedHeader' in the AWS Authorization.")
-    stated = request.header("x-amz-content-sha256")
-    # S3 also takes payloads that are not signed, or in parts that say their own checksums.
-    unsigned = match["service"] == "s3" and (stated or "").startswith(("UNSIGNED-", "STREAMING-"))
-    if stated not in (None, hashlib.sha256(request.body).hexdigest()) and not unsigned:
+    digest = request.header("x-amz-content-sha256")
+    # S3 also takes payloads that are not signed, or in parts that have their own checksums.
+    unsigned = match["service"] == "s3" and (digest or "").startswith(("UNSIGNED-", "STREAMING-"))
+    if digest not in (None, hashlib.sha256(request.body).hexdigest()) and not unsigned:
         raise mismatch
     copy = AWSRequest(
         method=request.method,

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.transport.connection import CHUNK, acknowledged, ended, look_at
+from sm_private_client.transport.connection import CHUNK, BaseConnection, acknowledged, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,49 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnection"]
 
 _MOST_UNREAD: Final = 256 * 1024
-"""Bytes of a stream that wait for their reader before the peer has to."""
+"""Bytes of a stream that may wait for their reader before reading pauses."""
 
 
-class AsyncConnection(asyncio.Protocol):
-    """A connection that stands, of one event loop.
-
-    Attributes:
-        address: The address that was judged and connected to.
-        availability_zone: Its zone, ``None`` if it is not known.
-        tally: Counts the calls over it.
-        pid: The process that made it, the only one that may use it.
-        idle_since: When it was last given back, monotonic seconds.
-    """
+class AsyncConnection(BaseConnection, asyncio.Protocol):
+    """A connection of one event loop."""
 
     def __init__(self, dialed: Dialed, tls: TlsSession | None) -> None:
-        self.address = dialed.address
-        self.availability_zone = dialed.availability_zone
-        self.tally = dialed.tally
-        self.pid = os.getpid()
-        self.idle_since = 0.0
-        self._sock = dialed.sock
-        self._tls = tls
+        super().__init__(dialed, tls)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None  # asyncio.Transport, once the loop has made it
         self._reader: ResponseReader | None = None
         self._chunks: list[bytes] = []
         self._unread = 0
-        self._is_paused = self._is_blocked = self._is_used = False
+        self._is_paused = self._is_blocked = self._is_handshaking = False
         self._unwritten = memoryview(b"")
-        self._acknowledged: bytes | None = None
-        self._is_readable = look_at(self._sock)
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timeout: float | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._is_handshaking = False
 
     async def begin(self, timeout: float | None) -> None:
         """Have the loop drive it, and begin TLS.
 
         Raises:
-            OSError: It failed; ``ssl.SSLError`` if TLS has something to say about it.
+            OSError: It failed; ``ssl.SSLError`` if it was TLS.
         """
         # Up to Python 3.10 asyncio leaves the socket in its selector if this is cancelled half-way.
         beginning = asyncio.ensure_future(
@@ -87,7 +70,7 @@ class AsyncConnection(asyncio.Protocol):
             head: The request's head.
             body: Its payload.
             reader: Reads the answer.
-            timeout: Seconds of silence that this and the reads after it bear; ``None``: any.
+            timeout: Seconds of silence, here and in the reads after it; ``None``: any.
         """
         self._reader = reader
         self._timeout = timeout
@@ -100,11 +83,11 @@ class AsyncConnection(asyncio.Protocol):
         self._unwritten = memoryview(body)
 
     async def read_head(self) -> None:
-        """Wait for the head of the answer; it raises what ``read_whole`` does."""
+        """Wait for the head of the answer; see ``read_whole`` for the errors."""
         await self._until(lambda reader: reader.status > 0)
 
     async def read_more(self) -> None:
-        """Wait for more of the payload, or its end; it raises what ``read_whole`` does."""
+        """Wait for more of the payload, or its end; see ``read_whole`` for the errors."""
         await self._until(lambda reader: bool(self._chunks) or reader.is_whole)
 
     async def read_whole(self) -> None:
@@ -118,7 +101,7 @@ class AsyncConnection(asyncio.Protocol):
         await self._until(lambda reader: reader.is_whole)
 
     def taken(self) -> list[bytes]:
-        """Return the chunks of payload that came since this was last asked."""
+        """Return the chunks of payload that came since the last call."""
         chunks, self._chunks = self._chunks, []
         self._unread = 0
         return chunks
@@ -139,11 +122,11 @@ class AsyncConnection(asyncio.Protocol):
         )
 
     def is_stale(self) -> bool:
-        """Return True if the peer closed it, or spoke unasked, while it was idle."""
+        """Return True if the peer closed it, or sent anything, while it was idle."""
         return self._error is not None or self._is_readable()
 
     def close(self) -> None:
-        """Close it, without a word to the peer; from any thread, also of a forked child."""
+        """Close it at once, from any thread, also of a forked child."""
         if self._error is None:
             self._error = ConnectionAbortedError("the connection was closed")
         if self._transport is None or self.pid != os.getpid() or self._loop.is_closed():
@@ -161,12 +144,12 @@ class AsyncConnection(asyncio.Protocol):
 
     # What the loop calls.
 
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - a Transport, says asyncio
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the loop's transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Take what the peer said."""
+        """Take what the peer sent."""
         try:
             if self._tls is not None:
                 if self._is_handshaking:
@@ -180,7 +163,7 @@ class AsyncConnection(asyncio.Protocol):
             self._fail(error)
 
     def eof_received(self) -> None:
-        """Take note that the peer says no more."""
+        """Take note that the peer sends no more."""
         try:
             if self._tls is not None:
                 if self._is_handshaking:
@@ -196,7 +179,7 @@ class AsyncConnection(asyncio.Protocol):
         """Take note that the connection has ended."""
         if self._error is not None:
             return
-        with suppress(OSError):  # what was said before a reset is still there to be read: a 413
+        with suppress(OSError):  # what was sent before a reset can still be read: a 413
             while self._error is None and (data := self._sock.recv(CHUNK)):
                 self.data_received(data)
         self._fail(exc or ConnectionAbortedError("the connection ended"))
@@ -279,7 +262,7 @@ class AsyncConnection(asyncio.Protocol):
             raise ConnectionAbortedError("the peer closed the connection")
 
     def _fail(self, error: Exception) -> None:
-        """Keep what ended the connection, for who waits for the answer, and close it."""
+        """Close it, and keep the error for whoever waits for the answer."""
         if self._error is None:
             if self._reader is not None and isinstance(error, OSError):
                 error = ended(self._reader, self._sock, self._acknowledged, error)
@@ -299,7 +282,7 @@ class AsyncConnection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     async def _wait(self) -> None:
-        """Wait until something happens: bytes, the end, room to write."""
+        """Wait for bytes, the end, or room to write."""
         self._waiter = self._loop.create_future()
         if self._timeout is not None:
             self._deadline = self._loop.time() + self._timeout
@@ -313,9 +296,9 @@ class AsyncConnection(asyncio.Protocol):
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
 
-    def _look_at_clock(self) -> None:
+    def _on_timer(self) -> None:
         """End a silence that lasts too long; one timer serves many calls."""
         self._timer = None
         if self._waiter is None or self._timeout is None:

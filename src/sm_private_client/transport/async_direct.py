@@ -9,84 +9,37 @@ from typing import TYPE_CHECKING, Any
 
 from sm_private_client.routing.deadlines import SingleFlight
 from sm_private_client.transport.connection import NeverDeliveredError
-from sm_private_client.transport.direct import Exchanges, failure_of, response_of
+from sm_private_client.transport.direct import (
+    BaseDirectTransport,
+    BaseHttpStream,
+    failure_of,
+    response_of,
+)
 from sm_private_client.transport.http11 import FIRST_ERROR, ResponseReader
-from sm_private_client.transport.pool import ConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from botocore.exceptions import HTTPClientError
 
     from sm_private_client.transport.async_connection import AsyncConnection
-    from sm_private_client.transport.connector import Connector
-    from sm_private_client.transport.dialer import Dialer
-    from sm_private_client.transport.direct import Routes
+    from sm_private_client.transport.direct import Routes, Upstream
     from sm_private_client.transport.http11 import HttpRequest, HttpResponse
+    from sm_private_client.transport.pool import ConnectionPool
 
 __all__ = ["AsyncDirectTransport", "AsyncHttpStream"]
 
 
-class _Upstream:
-    """One route and the connections to it, a pool for each event loop."""
-
-    def __init__(
-        self, dialer: Dialer, connector: Connector, *, max_idle: int, clock: Callable[[], float]
-    ) -> None:
-        self.dialer = dialer
-        self.connector = connector
-        self._max_idle = max_idle
-        self._clock = clock
-        self.pools: dict[asyncio.AbstractEventLoop, ConnectionPool[AsyncConnection]] = {}
-        self._closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
-
-    async def new_pool(self) -> ConnectionPool[AsyncConnection]:
-        """Make the pool of the running loop."""
-        loop = asyncio.get_running_loop()
-        for other in [known for known in (*self.pools,) if known.is_closed()]:
-            self._drop(other)
-        pool: ConnectionPool[AsyncConnection] = ConnectionPool(
-            max_idle=self._max_idle, is_suspect=self.dialer.is_suspect, clock=self._clock
-        )
-        self.pools[loop] = pool
-        closer = self._closers[loop] = self._closed_with(loop)
-        await closer.asend(None)
-        return pool
-
-    async def _closed_with(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
-        """Close a loop's pool before the loop: ``asyncio.run`` ends every generator."""
-        try:
-            yield
-        finally:
-            self._drop(loop)
-
-    def _drop(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._closers.pop(loop, None)
-        pool = self.pools.pop(loop, None)
-        if pool is not None:
-            pool.close()
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        for pool in (*self.pools.values(),):
-            pool.close()
-
-    @property
-    def idle(self) -> int:
-        """How many connections are idle, in all loops."""
-        return sum(len(pool) for pool in (*self.pools.values(),))
-
-
-class AsyncDirectTransport(Exchanges):
+class AsyncDirectTransport(BaseDirectTransport["AsyncConnection"]):
     """``DirectTransport`` for asyncio: its errors, its limits, its pool policy.
 
-    Connections belong to the event loop that made them. Deciding the route, loading the CA bundle
-    and refreshing credentials are done in a thread that all calls share.
+    Connections belong to the event loop that made them. A thread that all calls share decides the
+    route, loads the CA bundle and refreshes credentials.
 
     Args:
-        routes: See ``Exchanges``.
+        routes: See ``BaseDirectTransport``.
         refresh_is_due: Return True if asking for the credentials may take I/O.
-        **options: See ``Exchanges``.
+        **options: See ``BaseDirectTransport``.
     """
 
     def __init__(
@@ -94,12 +47,11 @@ class AsyncDirectTransport(Exchanges):
         routes: Routes,
         *,
         refresh_is_due: Callable[[], bool] = lambda: False,
-        **options: Any,  # noqa: ANN401 - those of Predictor.stream
+        **options: Any,  # noqa: ANN401 - see the base
     ) -> None:
         super().__init__(routes, **options)
         self._refresh_is_due = refresh_is_due
         self._credentials = options["credentials"]
-        self._upstream: _Upstream | None = None
         self._shared = SingleFlight()
 
     async def send(
@@ -128,11 +80,7 @@ class AsyncDirectTransport(Exchanges):
             self._upstream.close()
             await asyncio.sleep(0)  # the loop closes sockets in its next turn
 
-    @property
-    def _idle(self) -> int:
-        return 0 if self._upstream is None else self._upstream.idle
-
-    async def _reached(self) -> _Upstream:
+    async def _reached(self) -> Upstream[AsyncConnection]:
         """Return the upstream of the route that is known now, or is decided now."""
         dialer = self._routes.known()
         upstream = self._upstream
@@ -140,23 +88,11 @@ class AsyncDirectTransport(Exchanges):
             upstream = await self._shared.run("route", self._reach, what="deciding a route")
         return upstream
 
-    def _reach(self) -> _Upstream:
-        dialer = self._routes.known() or self._routes.decide()
-        upstream = self._upstream
-        if upstream is None or upstream.dialer is not dialer:
-            if upstream is not None:
-                upstream.close()
-            upstream = self._upstream = _Upstream(
-                dialer, self._connector(dialer), max_idle=self._max_idle, clock=self._clock
-            )
-        return upstream
-
     async def _response(
         self, request: HttpRequest, timeout: float | None, limit: int | None
     ) -> HttpResponse:
         reader = ResponseReader(limit=limit)
-        _, connection, pool = await self._exchange(request, timeout, reader, whole=True)
-        chunks = connection.taken()
+        _, connection, chunks, pool = await self._exchange(request, timeout, reader, whole=True)
         pool.give(connection, reader)
         return response_of(reader, chunks, connection.availability_zone)
 
@@ -168,22 +104,23 @@ class AsyncDirectTransport(Exchanges):
 
     async def _exchange(
         self, request: HttpRequest, timeout: float | None, reader: ResponseReader, *, whole: bool
-    ) -> tuple[str, AsyncConnection, ConnectionPool[AsyncConnection]]:
+    ) -> tuple[str, AsyncConnection, list[bytes], ConnectionPool[AsyncConnection]]:
         """Send a request; wait for the whole answer, or for its head."""
         upstream = await self._reached()
         if self._refresh_is_due():  # it may take seconds, and others are in flight in this loop
             await self._shared.run("keys", self._credentials, what="refreshing credentials")
         connector = upstream.connector
         url, head = self._signed(request, connector, upstream.dialer.route.region)
-        pool = upstream.pools.get(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        pool = upstream.pools.get(loop)
         if pool is None:
-            pool = await upstream.new_pool()
+            pool = await upstream.pool_in(loop)
         connection = pool.take()
         while True:
             if connection is None:
                 connection = await connector.connect_async(url)
             try:
-                connection.tally.called()
+                connection.counters.called()
                 connection.write(head, request.body, reader, timeout)
                 await (connection.read_whole() if whole else connection.read_head())
             except NeverDeliveredError:
@@ -197,33 +134,27 @@ class AsyncDirectTransport(Exchanges):
                 connection.close()
                 raise
             else:
-                return url, connection, pool
+                return url, connection, connection.taken(), pool
             raise failure  # here, so that nothing of the exchange is its context
 
 
-class AsyncHttpStream:
-    """``HttpStream`` for asyncio; one that is dropped closes its connection."""
+class AsyncHttpStream(BaseHttpStream["AsyncConnection"]):
+    """``HttpStream`` for asyncio; its connection is closed if it is dropped."""
 
     def __init__(
         self,
         reader: ResponseReader,
         url: str,
         connection: AsyncConnection,
+        chunks: list[bytes],
         pool: ConnectionPool[AsyncConnection],
     ) -> None:
-        self.status = reader.status
-        self.headers: Mapping[str, str] = reader.headers
-        self.availability_zone = connection.availability_zone
-        self._reader = reader
-        self._url = url
-        self._connection: AsyncConnection | None = connection
-        self._chunks: list[bytes] = []
-        self._pool = pool
+        super().__init__(reader, url, connection, chunks, pool)
         self._dropped = weakref.finalize(self, connection.close)
         self._dropped.atexit = False  # the process's end closes its connections itself
 
     async def whole(self) -> HttpResponse:
-        """Read all of it; ``chunks`` gives it once more.
+        """Read all of it; ``chunks`` yields it once more.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
@@ -232,7 +163,7 @@ class AsyncHttpStream:
         return response_of(self._reader, self._chunks, self.availability_zone)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the payload as it arrives; one that was ended has no more.
+        """Yield the payload as it arrives; nothing more after ``close``.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
@@ -267,7 +198,4 @@ class AsyncHttpStream:
     async def close(self) -> None:
         """End it; the connection is closed unless the payload was read to its end."""
         self._dropped.detach()
-        self._chunks = []
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._end()

@@ -1,4 +1,4 @@
-"""What a routed client is set to: our defaults, under whatever the caller says."""
+"""The configuration of routed clients: our defaults, and over them what the caller sets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import botocore.session
+
+    from sm_private_client.types import Value
 
 __all__ = [
     "STREAM_TIMEOUT",
@@ -42,7 +44,7 @@ class RoutedConfig(NamedTuple):
     """The configuration of a client that a session of ours makes.
 
     Attributes:
-        config: For botocore.
+        config: botocore's.
         stream_timeout: Seconds of silence on response streams; ``None`` waits for ever.
     """
 
@@ -57,18 +59,19 @@ class RoutedConfig(NamedTuple):
         session_default: Config | None,
         retries_are_configured: bool,
     ) -> RoutedConfig:
-        """Put together our defaults, the session's default config and the caller's, in that order.
+        """Merge our defaults, the session's default config and the caller's; the last one counts.
 
         Args:
             caller: The ``config=`` argument.
             session_default: botocore's ``set_default_client_config``.
-            retries_are_configured: True if the environment or the profile says how to retry; then
-                that counts, as it does for boto3.
+            retries_are_configured: True if the environment or the profile sets retries; then those
+                count, as they do for boto3.
 
         Raises:
             ConfigurationError: A proxy is asked for.
         """
-        options = _options(session_default, caller)
+        options = {**user_provided_options(session_default), **user_provided_options(caller)}
+        _refuse_proxies(options.get("proxies"))
         defaults = dict(_DEFAULTS)
         if not retries_are_configured:
             defaults["retries"] = dict(_RETRIES)
@@ -80,12 +83,12 @@ class RoutedConfig(NamedTuple):
         )
 
 
-def set_timeouts(config: Config, routed: RoutedConfig | None = None) -> float | None:
-    """Set the time-outs of a made client.
+def set_timeouts(config: Value, routed: RoutedConfig | None = None) -> float | None:
+    """Set the time-outs of a client that exists.
 
     Args:
-        config: The client's own, which is changed.
-        routed: What they are; if none is given, ours take the place of botocore's defaults.
+        config: The client's own ``Config``, which is changed.
+        routed: The time-outs; if ``None``, ours replace botocore's defaults.
 
     Returns:
         Seconds of silence on response streams.
@@ -93,31 +96,17 @@ def set_timeouts(config: Config, routed: RoutedConfig | None = None) -> float | 
     Raises:
         ConfigurationError: A proxy is asked for.
     """
-    given: Any = config
-    _refuse_proxies(given.proxies)
+    _refuse_proxies(config.proxies)
+    timeouts = ("connect_timeout", "read_timeout")
     if routed is not None:
-        wanted: Any = routed.config
-        given.connect_timeout = wanted.connect_timeout
-        given.read_timeout = wanted.read_timeout
+        for name in timeouts:
+            setattr(config, name, getattr(routed.config, name))
         return routed.stream_timeout
-    waits: float | None = given.read_timeout
-    for name in ("connect_timeout", "read_timeout"):
-        if getattr(given, name) == DEFAULT_TIMEOUT:
-            setattr(given, name, _DEFAULTS[name])
-    return STREAM_TIMEOUT if waits == DEFAULT_TIMEOUT else waits
-
-
-def _options(session_default: Config | None, caller: Config | None) -> dict[str, Any]:
-    """Gives what the two were made with, the caller's last.
-
-    Raises:
-        ConfigurationError: A proxy is asked for.
-    """
-    options: dict[str, Any] = {}
-    for config in (session_default, caller):
-        options.update(user_provided_options(config))
-    _refuse_proxies(options.get("proxies"))
-    return options
+    read_timeout: float | None = config.read_timeout
+    for name in timeouts:
+        if getattr(config, name) == DEFAULT_TIMEOUT:
+            setattr(config, name, _DEFAULTS[name])
+    return STREAM_TIMEOUT if read_timeout == DEFAULT_TIMEOUT else read_timeout
 
 
 def _refuse_proxies(proxies: object) -> None:
@@ -131,10 +120,6 @@ def _refuse_proxies(proxies: object) -> None:
 
 
 def verified_by(session: botocore.session.Session, *, environ: Mapping[str, str]) -> bool | str:
-    """Return the CA bundle that TLS is verified with, as botocore chooses it.
-
-    Returns:
-        The path of a bundle, or ``True`` for botocore's own.
-    """
+    """Return the CA bundle as botocore chooses it: a path, or ``True`` for botocore's own."""
     bundle = session.get_config_variable("ca_bundle") or environ.get("REQUESTS_CA_BUNDLE")
     return bundle or True

@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
     from sm_private_client.transport.http11 import ResponseReader
     from sm_private_client.transport.tls import TlsSession
 
-__all__ = ["CHUNK", "Connection", "NeverDeliveredError", "acknowledged", "ended", "look_at"]
+__all__ = [
+    "CHUNK",
+    "BaseConnection",
+    "Connection",
+    "NeverDeliveredError",
+    "acknowledged",
+    "ended",
+    "look_at",
+]
 
 CHUNK: Final = 64 * 1024
-"""Bytes that are read or written at once at the most."""
+"""The most bytes that are read or written at once."""
 
 _SHORTEST_TIMEOUT: Final = 0.001  # seconds; zero would mean not to wait at all
 _LONGEST_TIMEOUT: Final = 1e9  # seconds, some thirty years; more does not fit a timeval
@@ -41,13 +50,13 @@ class NeverDeliveredError(ConnectionError):
     """A kept connection proved dead, and nothing of the request had arrived."""
 
 
-class Connection:
+class BaseConnection(ABC):
     """A connection that stands.
 
     Attributes:
         address: The address that was judged and connected to.
         availability_zone: Its zone, ``None`` if it is not known.
-        tally: Counts the calls over it.
+        counters: Count the calls over it.
         pid: The process that made it, the only one that may use it.
         idle_since: When it was last given back, monotonic seconds.
     """
@@ -55,14 +64,34 @@ class Connection:
     def __init__(self, dialed: Dialed, tls: TlsSession | None) -> None:
         self.address = dialed.address
         self.availability_zone = dialed.availability_zone
-        self.tally = dialed.tally
+        self.counters = dialed.counters
         self.pid = os.getpid()
         self.idle_since = 0.0
         self._sock = dialed.sock
         self._tls = tls
-        self._is_used = self._is_written = False
+        self._is_used = False
         self._acknowledged: bytes | None = None
         self._is_readable = look_at(self._sock)
+
+    @abstractmethod
+    def can_be_kept(self, reader: ResponseReader) -> bool:
+        """Return True if it can carry another request after this answer."""
+
+    @abstractmethod
+    def is_stale(self) -> bool:
+        """Return True if the peer closed it, or sent anything, while it was idle."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it at once, without TLS's own end: a forked child may close its copy."""
+
+
+class Connection(BaseConnection):
+    """A connection for threads: its calls block."""
+
+    def __init__(self, dialed: Dialed, tls: TlsSession | None) -> None:
+        super().__init__(dialed, tls)
+        self._is_written = False
         self._early = b""  # what was answered while the request was being written
         # gevent's sockets wait for its hub, not in the kernel
         self._is_plain = os.name == "posix" and type(self._sock).__module__ == "socket"
@@ -72,7 +101,7 @@ class Connection:
         """Begin TLS, within so many seconds.
 
         Raises:
-            OSError: It failed; ``ssl.SSLError`` if TLS has something to say about it.
+            OSError: It failed; ``ssl.SSLError`` if it was TLS.
         """
         if self._tls is None:
             return
@@ -94,13 +123,13 @@ class Connection:
     def write(self, head: bytes, body: bytes, timeout: float | None) -> None:
         """Write a request, or as much of it as the peer takes before it answers.
 
-        A peer may refuse a large body before it has all of it (413), and close. What it said
-        then is still there to be read, so that a write that fails is not an error yet.
+        A peer may refuse a large body before it has all of it (413), and close. What it sent
+        then can still be read, so a write that fails is not an error yet.
 
         Args:
             head: The request's head.
             body: Its payload.
-            timeout: Seconds of silence that this and the reads after it bear; ``None``: any.
+            timeout: Seconds of silence, here and in the reads after it; ``None``: any.
 
         Raises:
             TimeoutError: The peer neither took more nor answered in time.
@@ -117,7 +146,7 @@ class Connection:
         except TimeoutError:
             raise
         except OSError:
-            return  # reading says what became of it
+            return  # reading finds out what became of it
         self._is_written = True
 
     def read(self, reader: ResponseReader) -> list[bytes]:
@@ -152,18 +181,18 @@ class Connection:
         )
 
     def is_stale(self) -> bool:
-        """Return True if the peer closed it, or spoke unasked, while it was idle."""
+        """Return True if the peer closed it, or sent anything, while it was idle."""
         return self._is_readable()
 
     def close(self) -> None:
-        """Close it, without a word to the peer: a forked child may close its copy."""
+        """Close it at once, without TLS's own end: a forked child may close its copy."""
         self._sock.close()
 
     def _encrypted(self, data: bytes | memoryview) -> bytes | memoryview:
         return data if self._tls is None else self._tls.encrypt(data)
 
     def _received(self) -> bytes:
-        """Return what the peer said; empty at the end."""
+        """Return what the peer sent; empty at the end."""
         if self._tls is None:
             return self._receive()
         while not self._tls.is_ended:
@@ -231,7 +260,7 @@ class Connection:
 
 
 def look_at(sock: socket.socket) -> Callable[[], bool]:
-    """Return what looks whether something, or the end, can be read from a socket at once."""
+    """Return a function that returns True if data, or the end, can be read from a socket."""
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([sock], (), (), 0)[0])
     poll = select.poll()
@@ -254,15 +283,15 @@ def ended(
 ) -> OSError:
     """Return what the end of a connection means before an answer has come.
 
-    A peer that ends the connection says with that how much it has received. If it is nothing of
-    this request, the request was not applied, and may be sent again whatever it does (RFC 9110,
-    9.2.2). A reset says nothing of the kind.
+    The end of a connection acknowledges what the peer has received. If that is nothing of this
+    request, the request was not applied, and may be sent again whatever it does (RFC 9110,
+    9.2.2). A reset acknowledges nothing.
 
     Args:
         reader: What came of the answer.
         sock: The socket.
-        acknowledged_before: What was acknowledged before the request was written; ``None`` for
-            the connection's first request.
+        acknowledged_before: The count before the request was written; ``None`` for the
+            connection's first request.
         error: How it ended.
     """
     if acknowledged_before is None or reader.has_begun or isinstance(error, TimeoutError):

@@ -32,13 +32,13 @@ _CALL: Final = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 
 
 class Origin(NamedTuple):
-    """Where requests go.
+    """The parts of an endpoint URL.
 
     Attributes:
         scheme: ``https`` or ``http``.
         host: The host name, or an address without brackets.
         port: The port.
-        path: What stands before every request's path, such as ``/gateway``; empty mostly.
+        path: The prefix of every request's path, such as ``/gateway``; mostly empty.
     """
 
     scheme: str
@@ -48,15 +48,15 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: str, *, is_local: bool) -> Origin:
-        """Read it from an endpoint URL.
+        """Parse an endpoint URL.
 
         Args:
             url: The endpoint URL.
-            is_local: Whether the route leads to a stand-in on this machine.
+            is_local: True if the route leads to a stand-in on this machine.
 
         Raises:
-            ConfigurationError: Not a URL of https, or of http if the route is local; or one of
-                a call.
+            ConfigurationError: The scheme is not https, or http for a local route; or it is the
+                URL of a call.
         """
         parts = urlsplit(url)
         allowed = ("https", "http") if is_local else ("https",)
@@ -96,14 +96,14 @@ class Connector:
 
     Args:
         dialer: Judges and connects.
-        origin: Where to.
+        origin: Where to connect.
         bundle: The path of a CA bundle, or ``True`` for botocore's own.
         client_cert: As in botocore's ``Config``.
         timeout: Seconds for look-up, connection and handshake together; ``None`` waits for ever.
         clock: Monotonic seconds.
 
     Attributes:
-        origin: Where to.
+        origin: Where to connect.
         authority: The origin's.
         base_url: The origin's URL, without a path.
 
@@ -134,13 +134,13 @@ class Connector:
         """Connect; nothing of a request has been sent if this raises.
 
         Args:
-            url: What is called, for the errors.
+            url: The URL of the call, for the errors.
 
         Raises:
             PublicAddressError: The guard refused.
-            ConnectTimeoutError: botocore's: no address answered in time, or none shook hands.
-            SSLError: botocore's: the handshake failed, with what is known of the cause.
-            EndpointConnectionError: botocore's: the name does not resolve, or no address answers.
+            ConnectTimeoutError: botocore's; no address answered, or shook hands, in time.
+            SSLError: botocore's; the handshake failed, with what is known of the cause.
+            EndpointConnectionError: botocore's; the name does not resolve, or no address answers.
         """
         started = self._clock()
         try:
@@ -159,7 +159,7 @@ class Connector:
 
     async def connect_async(self, url: str) -> AsyncConnection:
         """Do what ``connect`` does, in the running event loop."""
-        # Here: it imports asyncio, which plain calls do without.
+        # Here: it imports asyncio, which plain calls do not need.
         from sm_private_client.transport.async_connection import AsyncConnection  # noqa: PLC0415
 
         started = self._clock()

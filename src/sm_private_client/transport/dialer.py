@@ -1,8 +1,8 @@
-"""Dialer: resolve, judge every address, connect to what was judged.
+"""Dialer: resolves a host, judges every address, connects to one that it judged.
 
 There is no second look-up between judging and connecting, so DNS cannot change under it. Our own
 zone's addresses come first. An address that has not answered within a second is raced by the next
-one (as RFC 8305 does), inside the one connect timeout; a zone that failed is tried last for 30 s.
+one (as RFC 8305 does), inside the one connect timeout. A zone that failed is tried last for 30 s.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ KEEPALIVE: Final[tuple[SocketOption, ...]] = _keepalive()
 
 
 class ZoneHealth:
-    """Remembers which zones failed lately, for all clients of a session; safe between threads.
+    """Remembers which zones failed lately, for all clients of a session.
+
+    Each operation on the dictionary is atomic, so there is no lock that a fork could leave held.
 
     Args:
         clock: Monotonic seconds.
@@ -78,24 +80,20 @@ class ZoneHealth:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failed: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def failed(self, zone: str) -> None:
-        """Notes that a zone (or an address whose zone is not known) did not answer."""
-        with self._lock:
-            self._failed[zone] = self._clock()
+        """Note that a zone, or an address of an unknown zone, did not answer."""
+        self._failed[zone] = self._clock()
 
     def answered(self, zone: str) -> None:
-        """Notes that it did."""
-        with self._lock:
-            self._failed.pop(zone, None)
+        """Note that it did."""
+        self._failed.pop(zone, None)
 
     def is_suspect(self, zone: str) -> bool:
-        """Says whether it failed within the last 30 s."""
+        """Return True if it failed within the last 30 s."""
         if not self._failed:
             return False
-        with self._lock:
-            failed = self._failed.get(zone)
+        failed = self._failed.get(zone)
         return failed is not None and self._clock() - failed < ZONE_PENALTY
 
 
@@ -106,26 +104,25 @@ class Dialed:
     Attributes:
         sock: The connected socket, without TLS yet.
         address: The address that was judged and connected to.
-        availability_zone: Its zone, ``None`` where it is not known.
-        tally: Counts the calls over it.
+        availability_zone: Its zone, ``None`` if it is not known.
+        counters: Count the calls over it.
     """
 
     sock: socket.socket
     address: str
     availability_zone: str | None
-    tally: Counters = field(default_factory=Counters)
+    counters: Counters = field(default_factory=Counters)
 
 
 class Dialer:
     """Connects to the host of one route, or refuses; safe between threads.
 
     Args:
-        route: Its policy judges; its addresses tell zones; its zone comes first.
-        network: What resolves and opens.
+        route: Its policy judges; its addresses have zones; its own zone comes first.
+        network: Resolves names and opens sockets.
         health: Shared by the dialers of a session.
         warn_only: Log a public address instead of refusing it.
-        egress: Keeps what was reached and refused, for all dialers of a session; one that nobody
-            reads where not given.
+        egress: Counts what was reached and refused, for all dialers of a session.
         on_refusal: Called before an address is refused: the route may be out of date.
         clock: Monotonic seconds.
     """
@@ -163,7 +160,7 @@ class Dialer:
         timeout: float | None,
         socket_options: tuple[SocketOption, ...] = (),
     ) -> Dialed:
-        """Connects.
+        """Connect.
 
         Args:
             host: The host to look up; TLS is verified against it afterwards.
@@ -193,7 +190,7 @@ class Dialer:
     async def dial_async(self, host: str, port: int, *, timeout: float | None) -> Dialed:
         """Do what ``dial`` does without blocking the event loop; one look-up serves all who wait.
 
-        The socket that it gives does not block.
+        Its socket does not block.
         """
         import asyncio  # noqa: PLC0415 - boto3 does not import it, and plain calls do without
 
@@ -216,7 +213,7 @@ class Dialer:
                 return dialed
 
     def candidates(self, host: str, *, timeout: float | None) -> list[str]:
-        """Gives the addresses of a host in the order they are tried in, every one judged.
+        """Return the addresses of a host, judged, in the order they are tried in.
 
         Args:
             host: The host to look up.
@@ -227,14 +224,14 @@ class Dialer:
             socket.gaierror: The name does not resolve.
             TimeoutError: The resolver did not answer in time.
         """
-        # threading's limit is what "for ever" comes down to for the look-up's thread
+        # The look-up's thread can wait no longer than threading's limit.
         limit = threading.TIMEOUT_MAX if timeout is None else timeout
         found = self._network.resolve(host, timeout=min(limit, threading.TIMEOUT_MAX))
         self._judge(host, found)
         return sorted(found, key=self.rank)
 
     def judge(self, address: str) -> None:
-        """Refuses an address that no look-up came before.
+        """Refuse an address that no look-up came before, unless it is private.
 
         Raises:
             PublicAddressError: It is not private.
@@ -242,13 +239,13 @@ class Dialer:
         self._judge(address, (address,))
 
     def rank(self, address: str) -> tuple[bool, bool]:
-        """Gives a key to sort addresses by: zones that did not fail first, then our own zone."""
+        """Return the sort key of an address: zones that did not fail first, then our own zone."""
         zone = self._zone(address)
         own = self.route.availability_zone
         return self._health.is_suspect(zone), own is not None and zone != own
 
     def is_suspect(self, address: str) -> bool:
-        """Says whether the zone of an address failed within the last 30 s."""
+        """Return True if the zone of an address failed within the last 30 s."""
         return self._health.is_suspect(self._zone(address))
 
     def _judge(self, host: str, found: tuple[str, ...]) -> None:
@@ -285,7 +282,7 @@ class Dialer:
         deadline: float,
         options: tuple[SocketOption, ...],
     ) -> Generator[float, list[tuple[socket.socket, str]], Dialed]:
-        """Race the addresses: yield seconds to wait at the most, be sent what is connected."""
+        """Race the addresses: yield the most seconds to wait, receive the connected sockets."""
         failures: list[str] = []
         next_start = self._clock()
         while True:
@@ -323,9 +320,11 @@ class Dialer:
         self._health.answered(self._zone(address))
         zone = self._zones.get(address)
         verdict = self.route.address_policy.judge(address)
-        tally = self._egress.tally(self.route.service_name, host, verdict, availability_zone=zone)
-        tally.connected()
-        return Dialed(sock=opened, address=address, availability_zone=zone, tally=tally)
+        counters = self._egress.counters(
+            self.route.service_name, host, verdict, availability_zone=zone
+        )
+        counters.connected()
+        return Dialed(sock=opened, address=address, availability_zone=zone, counters=counters)
 
     def _fail(self, address: str, error: OSError) -> str:
         self._health.failed(self._zone(address))
@@ -335,7 +334,7 @@ class Dialer:
 
 
 class _Pending:
-    """Connections under way; those not taken out are closed at the end."""
+    """Connections under way; those that nobody took are closed at the end."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

@@ -1,18 +1,19 @@
 """DirectTransport: signed HTTP/1.1 over Dialer connections, pooled, with the standard library.
 
 One prepared block goes out in one write, and connections are kept last in, first out. Nothing is
-retried here; what is raised says whether anything was sent.
+retried here; an error says whether anything was sent.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
 
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.transport.connection import NeverDeliveredError
 from sm_private_client.transport.connector import Connector, Origin
 from sm_private_client.transport.http11 import FIRST_ERROR, HttpResponse, ResponseReader
@@ -20,25 +21,37 @@ from sm_private_client.transport.pool import ConnectionPool
 from sm_private_client.transport.signing import RequestSigner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import asyncio
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
-    from sm_private_client.transport.connection import Connection
+    from sm_private_client.transport.connection import BaseConnection, Connection
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http11 import HttpRequest
     from sm_private_client.transport.signing import Credentials
 
-__all__ = ["DirectTransport", "Exchanges", "HttpStream", "Routes", "failure_of", "response_of"]
+__all__ = [
+    "BaseDirectTransport",
+    "BaseHttpStream",
+    "DirectTransport",
+    "HttpStream",
+    "Routes",
+    "Upstream",
+    "failure_of",
+    "response_of",
+]
+
+C = TypeVar("C", bound="BaseConnection")
 
 
 class Routes(Protocol):
     """Decides the route of a transport when it is first needed, and remembers it."""
 
     def known(self) -> Dialer | None:
-        """Return what connects, if the route is decided; no I/O."""
+        """Return the Dialer if the route is decided; no I/O."""
         ...
 
     def decide(self) -> Dialer:
-        """Return what connects; deciding may take seconds.
+        """Return the Dialer; deciding may take seconds.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: There is no route.
@@ -46,17 +59,70 @@ class Routes(Protocol):
         ...
 
 
-class Exchanges:
-    """What the transports for threads and for asyncio share: options, signing, framing.
+class Upstream(Generic[C]):
+    """One route and the idle connections to it.
+
+    Attributes:
+        dialer: The route's.
+        connector: Connects and shakes hands.
+        pool: The connections of threads.
+        pools: The connections of event loops.
+    """
+
+    def __init__(
+        self, dialer: Dialer, connector: Connector, new_pool: Callable[[], ConnectionPool[C]]
+    ) -> None:
+        self.dialer = dialer
+        self.connector = connector
+        self.pool = new_pool()
+        self.pools: dict[asyncio.AbstractEventLoop, ConnectionPool[C]] = {}
+        self._new_pool = new_pool
+        self._closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
+
+    @property
+    def idle(self) -> int:
+        """How many connections are idle."""
+        return sum(map(len, (self.pool, *self.pools.values())))
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for pool in (self.pool, *self.pools.values()):
+            pool.close()
+
+    async def pool_in(self, loop: asyncio.AbstractEventLoop) -> ConnectionPool[C]:
+        """Make the pool of the running loop."""
+        for other in [known for known in (*self.pools,) if known.is_closed()]:
+            self._drop(other)
+        pool = self.pools[loop] = self._new_pool()
+        closer = self._closers[loop] = self._closed_with(loop)
+        await closer.asend(None)
+        return pool
+
+    async def _closed_with(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+        """Close a loop's pool before the loop: ``asyncio.run`` ends every generator."""
+        try:
+            yield
+        finally:
+            self._drop(loop)
+
+    def _drop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._closers.pop(loop, None)
+        pool = self.pools.pop(loop, None)
+        if pool is not None:
+            pool.close()
+
+
+class BaseDirectTransport(Generic[C]):
+    """What the transports for threads and for asyncio share: options, signing, the upstream.
 
     Args:
-        routes: Asked at each call; another Dialer than before is connected to anew.
+        routes: Called for each request; connections of an earlier Dialer are closed.
         service: The signing name.
-        credentials: Asked for each request; ``None``: there are none.
-        bundle: Gives the path of a CA bundle, or ``True`` for botocore's own.
+        credentials: Return those of a request, ``None`` if there are none.
+        bundle: Return the path of a CA bundle, or ``True`` for botocore's own.
         client_cert: As in botocore's ``Config``.
         connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
-        max_idle: Connections that are kept while idle; those in use are not bounded.
+        max_idle: The most connections that are kept while idle; those in use are not bounded.
         user_agent: The value of ``User-Agent``.
         clock: Monotonic seconds.
         now: This machine's seconds since the epoch.
@@ -85,24 +151,36 @@ class Exchanges:
         self._signer = RequestSigner(
             service=service, credentials=credentials, user_agent=user_agent, now=now
         )
+        self._upstream: Upstream[C] | None = None
+        self._lock = ForkableLock()
 
     def __repr__(self) -> str:
         dialer = self._routes.known()
         host = dialer.route.host if dialer else None
-        return f"{type(self).__name__}(host={host!r}, idle={self._idle})"
+        idle = self._upstream.idle if self._upstream else 0
+        return f"{type(self).__name__}(host={host!r}, idle={idle})"
 
-    @property
-    def _idle(self) -> int:
-        """How many connections are idle."""
-        raise NotImplementedError
+    def _reach(self) -> Upstream[C]:
+        """Return the upstream of the route that is known, or is decided now."""
+        dialer = self._routes.known() or self._routes.decide()
+        upstream = self._upstream
+        if upstream is not None and upstream.dialer is dialer:
+            return upstream
+        with self._lock:
+            upstream = self._upstream
+            if upstream is None or upstream.dialer is not dialer:
+                if upstream is not None:
+                    upstream.close()
+                upstream = self._upstream = self._connect_to(dialer)
+        return upstream
 
-    def _connector(self, dialer: Dialer) -> Connector:
-        """Make what connects to a route.
+    def _connect_to(self, dialer: Dialer) -> Upstream[C]:
+        """Make the upstream of a route.
 
         Raises:
             ConfigurationError: The URL, the bundle or the client certificate cannot be used.
         """
-        return Connector(
+        connector = Connector(
             dialer,
             Origin.of(dialer.route.endpoint_url, is_local=dialer.route.is_local),
             bundle=self._bundle(),
@@ -110,6 +188,13 @@ class Exchanges:
             timeout=self._connect_timeout,
             clock=self._clock,
         )
+        new_pool = functools.partial(  # not a method of this: the two would be a circle
+            ConnectionPool,
+            max_idle=self._max_idle,
+            is_suspect=dialer.is_suspect,
+            clock=self._clock,
+        )
+        return Upstream(dialer, connector, new_pool)
 
     def _signed(self, request: HttpRequest, connector: Connector, region: str) -> tuple[str, bytes]:
         """Return the URL and the head of a request."""
@@ -118,37 +203,19 @@ class Exchanges:
         return connector.base_url + path, head
 
 
-class _Upstream:
-    """One route and the connections to it."""
-
-    def __init__(
-        self, dialer: Dialer, connector: Connector, *, max_idle: int, clock: Callable[[], float]
-    ) -> None:
-        self.dialer = dialer
-        self.connector = connector
-        self.pool: ConnectionPool[Connection] = ConnectionPool(
-            max_idle=max_idle, is_suspect=dialer.is_suspect, clock=clock
-        )
-
-
-class DirectTransport(Exchanges):
+class DirectTransport(BaseDirectTransport["Connection"]):
     """Signs requests and sends them over guarded connections; safe between threads and forks.
 
-    What it raises is botocore's own: ``ConnectTimeoutError`` and ``EndpointConnectionError``
-    (nothing was sent), ``SSLError`` (nothing was sent), ``ReadTimeoutError`` and
-    ``ConnectionClosedError`` (the request may have been executed); ``PublicAddressError``,
-    ``PayloadError`` and what deciding the route raises. It never retries, with two exceptions
-    that are none: a request that was refused for our clock is sent once more by the service's,
-    and one that a dead connection did not deliver is sent on a fresh one.
+    Its errors are botocore's own: ``ConnectTimeoutError``, ``EndpointConnectionError`` and
+    ``SSLError`` (nothing was sent), ``ReadTimeoutError`` and ``ConnectionClosedError`` (the
+    request may have been executed); besides ``PublicAddressError``, ``PayloadError`` and the
+    errors of deciding the route. It never retries, with two exceptions that are none: a request
+    that was refused for our clock is sent once more by the service's, and one that a dead
+    connection did not deliver is sent on a fresh one.
 
     A forked child never uses its parent's connections: it makes its own. For the arguments see
-    ``Exchanges``.
+    ``BaseDirectTransport``.
     """
-
-    def __init__(self, routes: Routes, **options: Any) -> None:  # noqa: ANN401 - see Exchanges
-        super().__init__(routes, **options)
-        self._upstream: _Upstream | None = None
-        self._making = threading.Lock()
 
     def send(
         self, request: HttpRequest, *, timeout: float | None, limit: int | None = None
@@ -158,7 +225,7 @@ class DirectTransport(Exchanges):
         Args:
             request: What to send.
             timeout: Seconds of silence; ``None`` waits for ever.
-            limit: Bytes of payload that are taken at the most; ``None``: any number.
+            limit: The most bytes of payload; ``None``: any number.
         """
         response = self._response(request, timeout, limit)
         if self._signer.is_corrected_by(response):
@@ -170,7 +237,7 @@ class DirectTransport(Exchanges):
     ) -> HttpStream:
         """Send a request and return the answer once its head has come.
 
-        The answer of an error has come whole, and only that has a limit.
+        The answer of an error is read whole, and the limit is for that only.
         """
         stream = self._stream(request, timeout, limit)
         if stream.status >= FIRST_ERROR and self._signer.is_corrected_by(stream.whole()):
@@ -182,26 +249,7 @@ class DirectTransport(Exchanges):
     def close(self) -> None:
         """Close every idle connection; the transport can be used again."""
         if self._upstream is not None:
-            self._upstream.pool.close()
-
-    @property
-    def _idle(self) -> int:
-        return len(self._upstream.pool) if self._upstream else 0
-
-    def _reached(self) -> _Upstream:
-        """Return the upstream of the route that is known now, or is decided now."""
-        dialer = self._routes.known() or self._routes.decide()
-        upstream = self._upstream
-        if upstream is not None and upstream.dialer is dialer:
-            return upstream
-        with self._making:
-            upstream = self._upstream
-            if upstream is None or upstream.dialer is not dialer:
-                self.close()
-                upstream = self._upstream = _Upstream(
-                    dialer, self._connector(dialer), max_idle=self._max_idle, clock=self._clock
-                )
-        return upstream
+            self._upstream.close()
 
     def _response(
         self, request: HttpRequest, timeout: float | None, limit: int | None
@@ -219,7 +267,7 @@ class DirectTransport(Exchanges):
         self, request: HttpRequest, timeout: float | None, reader: ResponseReader, *, whole: bool
     ) -> tuple[str, Connection, list[bytes], ConnectionPool[Connection]]:
         """Send a request; read the whole answer, or its head and what came with it."""
-        upstream = self._reached()
+        upstream = self._reach()
         connector, pool = upstream.connector, upstream.pool
         url, head = self._signed(request, connector, upstream.dialer.route.region)
         connection = pool.take()
@@ -227,7 +275,7 @@ class DirectTransport(Exchanges):
             if connection is None:
                 connection = connector.connect(url)
             try:
-                connection.tally.called()
+                connection.counters.called()
                 connection.write(head, request.body, timeout)
                 chunks = connection.read(reader)
                 while not (reader.is_whole if whole else reader.status):
@@ -247,8 +295,8 @@ class DirectTransport(Exchanges):
             raise failure  # here, so that nothing of the exchange is its context
 
 
-class HttpStream:
-    """An answer whose payload is read as it comes.
+class BaseHttpStream(Generic[C]):
+    """An answer whose head has come.
 
     Attributes:
         status: The HTTP status.
@@ -260,21 +308,31 @@ class HttpStream:
         self,
         reader: ResponseReader,
         url: str,
-        connection: Connection,
+        connection: C,
         chunks: list[bytes],
-        pool: ConnectionPool[Connection],
+        pool: ConnectionPool[C],
     ) -> None:
         self.status = reader.status
         self.headers: Mapping[str, str] = reader.headers
         self.availability_zone = connection.availability_zone
         self._reader = reader
         self._url = url
-        self._connection: Connection | None = connection
+        self._connection: C | None = connection
         self._chunks = chunks  # that came with the head
         self._pool = pool
 
+    def _end(self) -> None:
+        self._chunks = []
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+class HttpStream(BaseHttpStream["Connection"]):
+    """An answer whose payload is read as it comes."""
+
     def whole(self) -> HttpResponse:
-        """Read all of it; ``chunks`` gives it once more.
+        """Read all of it; ``chunks`` yields it once more.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
@@ -283,7 +341,7 @@ class HttpStream:
         return response_of(self._reader, self._chunks, self.availability_zone)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the payload as it arrives; one that was ended has no more.
+        """Yield the payload as it arrives; nothing more after ``close``.
 
         Raises:
             ReadTimeoutError, ConnectionClosedError, PayloadError: See ``DirectTransport``.
@@ -310,10 +368,7 @@ class HttpStream:
 
     def close(self) -> None:
         """End it; the connection is closed unless the payload was read to its end."""
-        self._chunks = []
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._end()
 
 
 def response_of(

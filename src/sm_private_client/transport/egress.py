@@ -1,8 +1,8 @@
-"""EgressLog: what the clients of a session reached and were refused, counted as it happens.
+"""EgressLog: counts of what the clients of a session reached and were refused.
 
-Nothing of a call is kept but the service, the host and the address: no payload, no path, no query.
-Counting takes one step a call and no lock, so that threads do not wait for each other and a fork
-cannot leave one held.
+Only the service, the host and the address of a call are kept: no payload, no path, no query.
+Counting is one atomic step and takes no lock, so threads do not wait for each other and a fork
+cannot leave a lock held.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import html
 import itertools
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from sm_private_client.privatelink.addresses import AddressVerdict
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Counters", "Egress", "EgressLog", "EgressRecord"]
 
 NO_PRIVATE_ROUTE: Final = "no-private-route"
-"""The rule of a refusal that came before any address was known."""
+"""The rule of a refusal before any address was known."""
 
 
 class Counters:
-    """Counts what happens on one way; safe between threads and over forks.
-
-    ``itertools.count`` moves on in one step of the interpreter, which no thread can interrupt.
-    """
+    """Counts of one way; safe between threads and over forks: ``itertools.count`` is atomic."""
 
     __slots__ = ("_calls", "_connections", "_refusals")
 
@@ -36,19 +33,19 @@ class Counters:
         self._refusals = itertools.count()
 
     def connected(self) -> None:
-        """Counts a connection."""
+        """Count a connection."""
         next(self._connections)
 
     def called(self) -> None:
-        """Counts a request that was sent."""
+        """Count a request that was sent."""
         next(self._calls)
 
     def refused(self) -> None:
-        """Counts a refusal."""
+        """Count a refusal."""
         next(self._refusals)
 
-    def read(self) -> dict[str, int]:
-        """Gives the numbers so far."""
+    def read(self) -> dict[str, Any]:
+        """Return the numbers so far."""
         return {
             "connections": _number(self._connections),
             "calls": _number(self._calls),
@@ -60,13 +57,24 @@ def _number(counter: itertools.count[int]) -> int:
     return int(repr(counter).removeprefix("count(").removesuffix(")"))  # read without counting
 
 
+class _Way(NamedTuple):
+    """The fields of an ``EgressRecord`` that are counted apart."""
+
+    service_name: str
+    host: str
+    address: str
+    availability_zone: str | None
+    private: bool
+    rule: str
+
+
 class EgressLog:
-    """Keeps the tallies of one session; safe between threads and over forks."""
+    """The counters of one session; safe between threads and over forks."""
 
     def __init__(self) -> None:
-        self._counters: dict[tuple[str, str, str, str | None, bool, str], Counters] = {}
+        self._counters: dict[_Way, Counters] = {}
 
-    def tally(
+    def counters(
         self,
         service_name: str,
         host: str,
@@ -74,36 +82,28 @@ class EgressLog:
         *,
         availability_zone: str | None,
     ) -> Counters:
-        """Gives what counts the connections and calls to one address.
+        """Return the counters of one address.
 
         Args:
             service_name: boto3's name of the service.
             host: The host name, without a port.
-            verdict: What was decided about the address.
-            availability_zone: Its zone, where that is known.
+            verdict: The policy's, about the address.
+            availability_zone: Its zone, ``None`` if it is not known.
         """
         private = verdict.private and verdict.rule != "local"
-        key = (service_name, host, verdict.address, availability_zone, private, verdict.rule)
-        return self._counters.setdefault(key, Counters())
+        way = _Way(service_name, host, verdict.address, availability_zone, private, verdict.rule)
+        return self._counters.setdefault(way, Counters())
 
     def refused(self, service_name: str, host: str, *, address: str = "", rule: str) -> None:
-        """Counts a refusal that no connection came before."""
-        key = (service_name, host, address, None, False, rule)
-        self._counters.setdefault(key, Counters()).refused()
+        """Count a refusal before any connection."""
+        way = _Way(service_name, host, address, None, False, rule)
+        self._counters.setdefault(way, Counters()).refused()
 
     def read(self, *, sealed: bool) -> Egress:
-        """Gives what happened so far."""
+        """Return what was counted so far."""
         records = [
-            EgressRecord(
-                service_name=key[0],
-                host=key[1],
-                address=key[2],
-                availability_zone=key[3],
-                private=key[4],
-                rule=key[5],
-                **tally.read(),
-            )
-            for key, tally in self._counters.copy().items()
+            EgressRecord(**way._asdict(), **counters.read())
+            for way, counters in self._counters.copy().items()
         ]
         records.sort(key=lambda r: (r.service_name, r.host, r.address, r.rule))
         return Egress(sealed=sealed, records=tuple(records))
@@ -128,18 +128,18 @@ class EgressRecord:
 
     Attributes:
         service_name: boto3's name of the service; ``instance metadata`` and
-            ``container credentials`` for what gives credentials on link-local addresses.
+            ``container credentials`` for the services on link-local addresses.
         host: The host name.
-        address: The address; empty where none was looked up before the refusal.
-        availability_zone: Its zone; ``None`` where it is not known.
+        address: The address; empty if none was looked up before the refusal.
+        availability_zone: Its zone; ``None`` if it is not known.
         private: Whether the address was judged private. A stand-in on this machine is not, and
-            neither is what ``on_public_route="warn"`` let pass.
-        rule: What decided, as in ``AddressVerdict``: ``private-range``, ``eni``, ``vpc-cidr``,
-            ``s3-gateway``, ``link-local credentials``, ``local``, ``public``,
+            neither is an address that ``on_public_route="warn"`` let pass.
+        rule: The rule that decided, as in ``AddressVerdict``: ``private-range``, ``eni``,
+            ``vpc-cidr``, ``s3-gateway``, ``link-local credentials``, ``local``, ``public``,
             ``no-private-route``, …
         connections: How many connections were made to it.
-        calls: How many requests were sent over them, each try of a retried one.
-        refused: How often it was refused; nothing was sent then.
+        calls: How many requests were sent over them; each attempt counts.
+        refused: How often it was refused before anything was sent.
     """
 
     service_name: str
@@ -152,28 +152,28 @@ class EgressRecord:
     calls: int
     refused: int
 
-    @property
-    def _row(self) -> tuple[str, ...]:
-        return (
-            self.service_name,
-            self.host,
-            self.address or "-",
-            self.availability_zone or "-",
-            "yes" if self.private else "no",
-            self.rule,
-            str(self.connections),
-            str(self.calls),
-            str(self.refused),
-        )
+
+def _row(record: EgressRecord) -> tuple[str, ...]:
+    return (
+        record.service_name,
+        record.host,
+        record.address or "-",
+        record.availability_zone or "-",
+        "yes" if record.private else "no",
+        record.rule,
+        str(record.connections),
+        str(record.calls),
+        str(record.refused),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Egress:
-    """What a session reached since it was made; shows as a table in a terminal and a notebook.
+    """What a session reached since it was made: a table in a terminal and a notebook.
 
     Attributes:
-        sealed: Whether the session is sealed. In one that is not, clients of services outside the
-            SageMaker family are boto3's own, and not observed.
+        sealed: Whether the session is sealed. If not, clients of services outside the SageMaker
+            family are boto3's own, and not observed.
         records: By service, host and address.
     """
 
@@ -182,7 +182,7 @@ class Egress:
 
     @property
     def reached_public(self) -> bool:
-        """Whether a connection was made to what is neither private nor on this machine."""
+        """Whether a connection was made to an address neither private nor on this machine."""
         return any(
             record.connections and not record.private and record.rule != "local"
             for record in self.records
@@ -201,7 +201,7 @@ class Egress:
         return json.dumps(self.as_dict(), indent=2)
 
     def __str__(self) -> str:
-        rows = [_COLUMNS, *(record._row for record in self.records)]  # noqa: SLF001 - same module
+        rows = [_COLUMNS, *map(_row, self.records)]
         widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -212,7 +212,7 @@ class Egress:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in record._row) + "</tr>"  # noqa: SLF001 - same module
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _row(record)) + "</tr>"
             for record in self.records
         )
         return (

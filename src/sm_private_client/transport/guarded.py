@@ -1,8 +1,8 @@
 """The guard of boto3's own clients: each call goes over a judged route, or not at all.
 
 ``guard`` is put on a client that botocore has made. Public events route its calls, and an HTTP
-session whose every connection goes through a Dialer takes the place of the one it was made with.
-The private surfaces of botocore and urllib3 that this leans on stand here and nowhere else;
+session whose every connection goes through a Dialer replaces the client's own. The private
+surfaces of botocore and urllib3 that this needs stand here and nowhere else;
 ``tests/test_botocore_surfaces.py`` names them and fails when they change.
 """
 
@@ -12,14 +12,14 @@ import copy
 import functools
 import os
 import ssl
-import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.awsrequest
 import botocore.exceptions
 import botocore.httpsession
 from botocore.awsrequest import prepare_request_dict
-from botocore.exceptions import HTTPClientError, ReadTimeoutError, SSLError
+from botocore.exceptions import BotoCoreError, HTTPClientError, ReadTimeoutError, SSLError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Timeout
 
@@ -30,6 +30,7 @@ from sm_private_client.errors import (
     RoutingError,
 )
 from sm_private_client.privatelink.services import is_family
+from sm_private_client.routing.deadlines import ForkableLock
 from sm_private_client.transport.dialer import Dialer
 from sm_private_client.transport.tls import explain, verifying_context
 
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
     from botocore.client import BaseClient
     from botocore.config import Config
+    from botocore.credentials import Credentials
 
     from sm_private_client.transport.dialer import Dialed
+    from sm_private_client.types import BotoClient
 
 __all__ = [
     "BLOCKED_EVENTS",
@@ -59,11 +62,11 @@ __all__ = [
 ]
 
 CLIENT_HOOK: Final = "_register_client_plugins"
-"""What botocore's sessions, and aiobotocore's, call with every client that they have made."""
+"""The method that sessions of botocore and aiobotocore call with every client they have made."""
 
 BLOCKED_EVENTS: Final = ("before-call", "before-send")
-"""Where every call of a client can be refused: before a request is signed, and before whatever
-else would send one."""
+"""The events at which every call of a client can be refused: before a request is signed, and
+before any other code would send one."""
 
 STREAM_PATH: Final = "/invocations-response-stream"
 
@@ -77,9 +80,10 @@ class _GuardedConnection:
 
     sock: socket.socket | None
 
-    def __init__(self, *args: Any, guarded: GuardedHTTPSession, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+    def __init__(self, *args: object, guarded: GuardedHTTPSession, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._guarded = guarded
+        # Weak: urllib3 holds a pool's idle connections for as long as the pool is referred to.
+        self._guarded: GuardedHTTPSession = weakref.proxy(guarded)
         self._dialed: Dialed | None = None
 
     def _new_conn(self) -> socket.socket:
@@ -100,15 +104,15 @@ class _GuardedConnection:
         self._dialed.sock.settimeout(timeout)
         return self._dialed.sock
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's
+    def request(self, *args: object, **kwargs: object) -> None:
         try:
             super().request(*args, **kwargs)  # type: ignore[misc] # a mixin
         finally:
             if self._dialed is not None:
-                self._dialed.tally.called()
+                self._dialed.counters.called()
 
-    def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's
-        """Send; the read time-out is for each step, where urllib3 has the connect one for all."""
+    def send(self, data: object) -> None:
+        """Send; each step has the read time-out, while urllib3 gives all the connect time-out."""
         connection: Any = self
         if self.sock is None:
             connection.connect()
@@ -118,7 +122,7 @@ class _GuardedConnection:
             super().send(step)  # type: ignore[misc] # a mixin
 
 
-def _steps(data: Any) -> Iterable[Any]:  # noqa: ANN401 - http.client's
+def _steps(data: object) -> Iterable[object]:
     if isinstance(data, (bytes, bytearray)) and len(data) > _UPLOAD_STEP:
         view = memoryview(data)
         return (view[at : at + _UPLOAD_STEP] for at in range(0, len(data), _UPLOAD_STEP))
@@ -138,7 +142,7 @@ class _StreamTimeout:
 
     guarded: GuardedHTTPSession
 
-    def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def urlopen(self, method: str, url: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as urllib3 declares it
         if url.partition("?")[0].endswith(STREAM_PATH):
             connect, read = self.guarded.connect_timeout, self.guarded.stream_timeout
             kwargs["timeout"] = Timeout(connect=connect, read=read)
@@ -157,7 +161,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
     """botocore's HTTP session over a Dialer: same pools, same errors, no proxies.
 
     Args:
-        dialer: What connects; ``None`` until ``use`` names one.
+        dialer: Judges and connects; ``None`` until ``use`` names one.
         verify: ``True`` for botocore's CA bundle, or the path of one.
         timeout: Seconds to connect, and seconds of silence while sending and reading.
         max_pool_connections: As in ``Config``.
@@ -167,8 +171,8 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         connect_timeout: Seconds to connect; ``None`` waits for ever.
         read_timeout: Seconds of silence; ``None`` waits for ever.
         stream_timeout: Seconds of silence on response streams; as ``read_timeout`` until set.
-        route: What ``guard`` was given.
-        owner: Who put it under its client.
+        route: The argument of ``guard``.
+        owner: The object that put it under its client.
     """
 
     def __init__(
@@ -194,7 +198,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
         self._pid = os.getpid()
         self._bundle = verify
         self._client_cert = client_cert
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._trusts = False
         manager: Any = self._manager  # type: ignore[attr-defined] # not in the stubs
         self._pools: Any = manager
@@ -203,11 +207,11 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             "https": self._pool_class(_GuardedHTTPSConnectionPool),
         }
 
-    def _pool_class(self, cls: Any) -> Any:  # noqa: ANN401 - urllib3's
-        def make(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def _pool_class(self, cls: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*args: object, **kwargs: object) -> object:
             pool = cls(*args, **kwargs)
-            # Set here, not passed on: what a pool is given becomes part of the pool's key.
-            pool.ConnectionCls = functools.partial(cls.ConnectionCls, guarded=self)
+            # Set here, not passed on: arguments of a pool become part of the pool's key.
+            pool.ConnectionCls = functools.partial(pool.ConnectionCls, guarded=self)
             pool.guarded = self
             return pool
 
@@ -218,21 +222,21 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
 
     @property
     def dialer(self) -> Dialer:
-        """What connects.
+        """The Dialer of the client's route.
 
         Raises:
             PrivateClientError: No route was decided, or there is none; nothing was sent.
         """
-        way = self._dialer
-        if isinstance(way, PrivateClientError):
-            raise copy.copy(way)  # each call gets a traceback of its own
-        if way is None:
+        dialer = self._dialer
+        if isinstance(dialer, PrivateClientError):
+            raise copy.copy(dialer)  # each call gets a traceback of its own
+        if dialer is None:
             raise ConfigurationError(
                 "A request was about to be sent whose route nobody decided; nothing was sent.",
                 cause="it did not go through the client's own methods.",
                 remedy="call the client's methods.",
             )
-        return way
+        return dialer
 
     def wait(self, connect: float | None, read: float | None, *, streams: float | None) -> None:
         """Set the time-outs: seconds to connect, and of silence; on response streams too."""
@@ -246,7 +250,7 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             self.close()
 
     def refuse(self, error: PrivateClientError) -> None:
-        """Raise this for whatever is to be sent, until ``use`` names a Dialer."""
+        """Raise this error for every request, until ``use`` names a Dialer."""
         self._dialer = error
 
     def send(self, request: AWSRequest | AWSPreparedRequest) -> AWSResponse:
@@ -266,7 +270,6 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
             )
         if self._pid != os.getpid():  # forked: the connections in the pool are the parent's
             self._pid = os.getpid()
-            self._lock = threading.Lock()
             self.close()
         self._trust()
         try:
@@ -291,26 +294,26 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
     def _get_ssl_context(self) -> None:
         """Return none: making one costs more than all the rest of a client, and ours is shared."""
 
-    # What botocore's ``send`` asks on its way. A proxy that was set later is passed over: it
-    # would resolve the name itself. The bundle is in the context already.
+    # Steps of botocore's ``send``. A proxy that was set later is passed over: it would resolve the
+    # name itself. The bundle is in the context already.
 
-    def _get_connection_manager(self, url: str, proxy_url: str | None = None) -> Any:  # noqa: ANN401, ARG002
+    def _get_connection_manager(self, *_: object) -> object:
         return self._pools
 
-    def _get_request_target(self, url: str, proxy_url: str | None) -> Any:  # noqa: ANN401, ARG002
+    def _get_request_target(self, url: str, *_: object) -> object:
         return self._path_url(url)  # type: ignore[attr-defined] # not in the stubs
 
-    def _setup_ssl_cert(self, conn: Any, url: str, verify: object) -> None:  # noqa: ANN401, ARG002
+    def _setup_ssl_cert(self, conn: BotoClient, *_: object) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs = None
 
 
 class _Routing:
-    """The handlers of one client's events that put its calls on their route.
+    """The event handlers that put one client's calls on their route.
 
     A call of the SageMaker family is routed just before it is signed, so that a stubbed client
-    asks nobody. What has no such moment is routed when its URL is made: a presigned URL, and a
-    call of a service whose rules build host names of their own, such as S3.
+    does no I/O. Others are routed when their URL is made: a presigned URL, and a call of a service
+    whose rules build host names of their own, such as S3.
     """
 
     def __init__(
@@ -350,7 +353,7 @@ class _Routing:
         """Handle ``before-call``."""
         if not self._is_family:
             return
-        # A service without endpoint rules has no such event; what it was made with is judged.
+        # A service without endpoint rules has no such event; the URL of its client is judged.
         dialer = self._decide(context.pop(_GIVEN_URL, self._made_with))
         if dialer is None:
             return
@@ -359,9 +362,9 @@ class _Routing:
             prepare_request_dict(params, endpoint_url=url, context=context)
 
     def _decide(self, given: str | None) -> Dialer | None:
-        """Return the Dialer; without a route the refusal waits for what would be sent.
+        """Return the Dialer; without a route only sending raises.
 
-        So whatever answers instead of the network, such as moto, still can.
+        So what answers instead of the network, such as moto, still can.
         """
         try:
             dialer = self._route(given)
@@ -373,14 +376,14 @@ class _Routing:
 
 
 def guard(
-    client: BaseClient,
+    client: BotoClient,
     route: Callable[[str | None], Dialer],
     *,
     verify: bool | str,
 ) -> GuardedHTTPSession:
     """Put a guard on a client that boto3 made; no I/O.
 
-    Its first call asks for the route. A client that is guarded already is guarded anew.
+    Its first call asks for the route. If it has a guard already, this one replaces it.
 
     Args:
         client: The client.
@@ -389,18 +392,17 @@ def guard(
             raise a ``RoutingError`` or ``PublicAddressError``.
         verify: ``True`` for botocore's CA bundle, or the path of one.
     """
-    config: Any = client.meta.config
+    config = client.meta.config
     guarded = GuardedHTTPSession(
         verify=verify,
         timeout=(config.connect_timeout, config.read_timeout),
         max_pool_connections=config.max_pool_connections,
         client_cert=config.client_cert,
     )
-    carrier: Any = client._endpoint  # type: ignore[attr-defined] # noqa: SLF001 - see module
-    carrier.http_session.close()
-    carrier.http_session = guarded
+    client._endpoint.http_session.close()
+    client._endpoint.http_session = guarded
     guarded.route = route
-    for event in BLOCKED_EVENTS:  # somebody may have refused its calls for want of a guard
+    for event in BLOCKED_EVENTS:  # its calls may be blocked because it had no guard
         client.meta.events.unregister(event, unique_id=block_id(event))
     routing = _Routing(client, route, guarded)
     for event, handler in (
@@ -409,45 +411,43 @@ def guard(
     ):
         unique_id = f"sm-private-client-{event}"
         client.meta.events.unregister(event, unique_id=unique_id)
-        # Last, so that whatever changes a URL, or answers instead, has had its turn.
+        # Last, after any handler that changes the URL, or answers instead.
         client.meta.events.register_last(event, handler, unique_id=unique_id)
     return guarded
 
 
 def block_id(event: str) -> str:
-    """Return what a handler that refuses every call is registered under."""
+    """Return the id of the handler that refuses every call."""
     return f"sm-private-client-block-{event}"
 
 
-def decide_route(client: BaseClient) -> None:
+def decide_route(client: BotoClient) -> None:
     """Decide the route of a guarded client before its first call.
 
     Raises:
         RoutingError, PublicAddressError, ConfigurationError: As its first call.
     """
-    made: Any = client
-    made._endpoint.http_session.route(None)  # noqa: SLF001 - see module
+    client._endpoint.http_session.route(None)
 
 
-def limit_silence(client: BaseClient) -> None:
-    """Have a client of STS give up within 20 s if nothing answers, and say what is silent.
+def limit_silence(client: BotoClient) -> None:
+    """Have a client of STS give up within 20 s if nothing answers, with an error that says so.
 
     botocore waits 60 s a try, five times, while the call that needs credentials hangs.
     """
-    made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
-    carried._manager.connection_pool_kw["timeout"] = Timeout(connect=5, read=10)  # noqa: SLF001
-    send, url, region = carried.send, client.meta.endpoint_url, client.meta.region_name
+    http_session = client._endpoint.http_session
+    http_session._manager.connection_pool_kw["timeout"] = Timeout(connect=5, read=10)
+    send, url, region = http_session.send, client.meta.endpoint_url, client.meta.region_name
 
-    def send_twice(request: Any) -> Any:  # noqa: ANN401 - botocore's
-        try:
-            return send(request)
-        except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError):
-            pass
-        try:
-            return send(request)
-        except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError) as error:
-            failure = error
+    def send_twice(request: AWSPreparedRequest) -> AWSResponse:
+        failure: BotoCoreError | None = None
+        for _ in range(2):
+            try:
+                answer: AWSResponse = send(request)
+            except (botocore.exceptions.ConnectTimeoutError, ReadTimeoutError) as error:
+                failure = error
+            else:
+                return answer
         raise RoutingError(
             f"STS at {url} did not answer in time.",
             cause="nothing leads from here to STS; a call that waits for its credentials was not "
@@ -459,49 +459,46 @@ def limit_silence(client: BaseClient) -> None:
             ),
         ) from failure
 
-    carried.send = send_twice
+    http_session.send = send_twice
 
 
-def verified_by_client(client: BaseClient) -> bool | str:
-    """Return what TLS is verified with by a client as botocore made it: its ``verify``.
+def verified_by_client(client: BotoClient) -> bool | str:
+    """Return the ``verify`` of a client as botocore made it.
 
     Raises:
         ConfigurationError: Its HTTP session is not botocore's own, so no guard fits under it.
     """
-    made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
-    if not isinstance(carried, botocore.httpsession.URLLib3Session):
-        kind = f"{type(carried).__module__}.{type(carried).__qualname__}"
+    http_session = client._endpoint.http_session
+    if not isinstance(http_session, botocore.httpsession.URLLib3Session):
+        kind = f"{type(http_session).__module__}.{type(http_session).__qualname__}"
         raise ConfigurationError(
             f"A {client.meta.service_model.service_name} client over {kind} cannot be guarded.",
             cause="only botocore's own HTTP session can; an asynchronous client has another.",
             remedy="for aiobotocore pass **aiobotocore_arguments(...) of "
             "sm_private_client.integrations.aiobotocore to create_client.",
         )
-    return carried._verify  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - see module
+    return http_session._verify  # type: ignore[attr-defined,no-any-return] # not in the stubs
 
 
-def guarded_session(client: BaseClient) -> GuardedHTTPSession | None:
+def guarded_session(client: BotoClient) -> GuardedHTTPSession | None:
     """Return the HTTP session that ``guard`` put under a client, ``None`` if there is none."""
-    made: Any = client
-    carried = made._endpoint.http_session  # noqa: SLF001 - see module
-    return carried if isinstance(carried, GuardedHTTPSession) else None
+    http_session = client._endpoint.http_session
+    return http_session if isinstance(http_session, GuardedHTTPSession) else None
 
 
-def credentials_of(client: BaseClient) -> Any:  # noqa: ANN401 - botocore's
+def credentials_of(client: BotoClient) -> Credentials | None:
     """Return botocore's credentials object of a client, ``None`` if it has none; no I/O."""
-    made: Any = client
-    return made._get_credentials()  # noqa: SLF001 - see module
+    return client._get_credentials()  # type: ignore[no-any-return] # botocore's
 
 
-def is_guarded(client: BaseClient) -> bool:
+def is_guarded(client: BotoClient) -> bool:
     """Return True if every connection of a client goes through a Dialer."""
     if guarded_session(client) is not None:
         return True
-    given = getattr(client.meta.config, "connector_args", None) or {}  # aiobotocore's
-    return isinstance(getattr(given.get("resolver"), "dialer", None), Dialer)
+    arguments = getattr(client.meta.config, "connector_args", None) or {}  # aiobotocore's
+    return isinstance(getattr(arguments.get("resolver"), "dialer", None), Dialer)
 
 
 def user_provided_options(config: Config | None) -> dict[str, Any]:
     """Return what a ``Config`` was made with, without botocore's defaults."""
-    return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined] # noqa: SLF001 - see module
+    return dict(config._user_provided_options) if config is not None else {}  # type: ignore[attr-defined] # not in the stubs

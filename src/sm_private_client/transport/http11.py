@@ -1,8 +1,8 @@
 """HTTP/1.1 without I/O: a request as bytes, and an answer read from bytes (RFC 9112).
 
 ``http.client`` reads heads with the parser for e-mail, which was a quarter of a call's work, and
-takes some broken framing for a whole payload. Here whatever is not clear is an error: the bytes
-on a connection that is kept must all belong to one answer or the next.
+takes some broken framing for a whole payload. Here all unclear framing is an error: each byte on a
+connection that is kept must belong to one answer or the next.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def request_head(
     Args:
         method: The method.
         path: The path.
-        headers: What calls of one kind have in common; the last ones are kept.
+        headers: Those that calls of one kind have in common; their lines are cached.
         more: The other headers.
 
     Raises:
@@ -123,13 +123,12 @@ class ResponseReader:
     """Reads one answer: bytes go in as they arrive, chunks of the payload come out.
 
     Args:
-        limit: Bytes of payload that are taken at the most; ``None``: any number.
-        only_errors: Apply the limit to the answer of an error only: another's chunks are used as
-            they come.
+        limit: The most bytes of payload; ``None``: any number.
+        only_errors: Apply the limit to the answer of an error only, not to a stream.
 
     Attributes:
         status: The final status, 0 until the head has come; interim ones (100, 103) are skipped.
-        headers: Names in lower case; what came twice is joined with a comma.
+        headers: Names in lower case; values of one name are joined with a comma.
         has_begun: Whether a byte has come.
         is_whole: Whether all of the answer has come.
         has_surplus: Whether more than that has come.
@@ -204,7 +203,7 @@ class ResponseReader:
             raise ConnectionAbortedError("the peer closed the connection before it had answered")
 
     def _read_head(self, data: bytes, searched: int) -> int:
-        """Read the final head, if it is there; return where the payload begins."""
+        """Read the final head if all of it has come; return the offset of the payload."""
         at = 0
         while True:
             if not data.startswith(_BEGIN, at) and not _BEGIN.startswith(data[at:]):
@@ -257,14 +256,14 @@ class ResponseReader:
             self._left = _length(length)
             self._count(self._left)
             self.is_whole = not self._left
-        said = headers.get("connection")
-        if said is not None or version == "1.0":
-            said = (said or "").lower()
-            if "close" in said or (version == "1.0" and "keep-alive" not in said):
+        options = headers.get("connection")
+        if options is not None or version == "1.0":
+            options = (options or "").lower()
+            if "close" in options or (version == "1.0" and "keep-alive" not in options):
                 self.will_close = True
 
     def _read_chunks(self, data: bytes, at: int, chunks: list[bytes]) -> int:
-        """Read as many chunks as are there; return up to where."""
+        """Read as many chunks as have come; return the offset of the rest."""
         while not self._in_trailers:
             if self._left:
                 piece = data[at : at + self._left]
@@ -300,7 +299,7 @@ class ResponseReader:
         return self._read_trailers(data, at)
 
     def _read_trailers(self, data: bytes, at: int) -> int:
-        """Read the trailers, which no caller knows; return up to where."""
+        """Check the trailers, which no caller needs; return the offset after them."""
         trailers = b"\n" + data[at:]  # the line end before them may be that of an empty line
         found = _HEAD_END.search(trailers)
         if (found.end() if found else len(trailers) + 1) > _HEAD_LIMIT:
@@ -351,10 +350,10 @@ def _fields(head: str, at: int) -> dict[str, str]:
     return headers
 
 
-def _length(told: str) -> int:
-    if told.isdecimal() and told.isascii() and len(told) <= _LENGTH_DIGITS:
-        return int(told)
-    lengths = {text.strip(" \t") for text in told.split(",")}
+def _length(value: str) -> int:
+    if value.isdecimal() and value.isascii() and len(value) <= _LENGTH_DIGITS:
+        return int(value)
+    lengths = {text.strip(" \t") for text in value.split(",")}
     length = lengths.pop()
     if lengths or not (length.isascii() and length.isdigit()) or len(length) > _LENGTH_DIGITS:
         _refuse("its length is not clear")

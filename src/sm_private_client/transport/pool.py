@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sm_private_client.transport.connection import BaseConnection
     from sm_private_client.transport.http11 import ResponseReader
 
 __all__ = ["IDLE_LIMIT", "ConnectionPool"]
@@ -18,32 +19,13 @@ IDLE_LIMIT: Final = 300.0
 """Seconds that a connection may be idle; PrivateLink forgets it after 350 (PrivateLink guide)."""
 
 
-class Pooled(Protocol):
-    """What the pool knows of a connection."""
-
-    address: str
-    idle_since: float
-
-    def is_stale(self) -> bool:
-        """Return True if the peer closed it, or spoke unasked, while it was idle."""
-        ...
-
-    def can_be_kept(self, reader: ResponseReader) -> bool:
-        """Return True if it can carry another request after this answer."""
-        ...
-
-    def close(self) -> None:
-        """Close it, without a word to the peer: a forked child may close its copy."""
-        ...
-
-
-C = TypeVar("C", bound=Pooled)
+C = TypeVar("C", bound="BaseConnection")
 
 
 class _Idle(Generic[C]):
     """The idle connections of one process, the longest idle first.
 
-    Each step on the deque is one step of the interpreter: no lock, which a fork could leave held.
+    Each operation on the deque is atomic, so there is no lock that a fork could leave held.
     """
 
     def __init__(self) -> None:
@@ -62,8 +44,8 @@ class ConnectionPool(Generic[C]):
     """Keep idle connections for reuse; safe between threads and forks.
 
     Args:
-        max_idle: How many are kept at the most; the longest idle ones are closed first.
-        is_suspect: Return True if the zone of an address failed lately: its connections are not
+        max_idle: The most that are kept; the longest idle ones are closed first.
+        is_suspect: Return True if the zone of an address failed lately; its connections are not
             used again.
         clock: Monotonic seconds.
     """
@@ -120,9 +102,9 @@ class ConnectionPool(Generic[C]):
         self._own().close()
 
     def _own(self) -> _Idle[C]:
-        """Return what this process keeps; a forked child begins with nothing.
+        """Return the connections of this process; a forked child begins with none.
 
-        Two threads of a child may both begin; nothing is lost, since neither keeps anything yet.
+        Two threads of a child may both begin; nothing is lost, since neither has any yet.
         """
         idle = self._idle
         if idle.pid != os.getpid():

@@ -1,9 +1,9 @@
 """The seal of a botocore session: a guard on each client it makes and on its credential fetchers.
 
-botocore emits an event for every client class, whoever asked for the client: a base class that
-is added there guards the very object that botocore makes. The private surfaces of botocore and
-boto3 that sealing leans on stand here and nowhere else; ``tests/test_botocore_surfaces.py`` names
-them and fails when they change.
+botocore emits an event for every client class, however the client is asked for: a base class that
+is added there guards the object that botocore makes. The private surfaces of botocore and boto3
+that this needs stand here and nowhere else; ``tests/test_botocore_surfaces.py`` names them and
+fails when they change.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     import botocore.session
     from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
-    from botocore.client import BaseClient
 
     from sm_private_client.routing.network import NetworkBackend, SocketOption
     from sm_private_client.transport.dialer import ZoneHealth
     from sm_private_client.transport.egress import EgressLog
+    from sm_private_client.types import BotoClient
 
 __all__ = [
     "CredentialsHTTPSession",
@@ -47,32 +47,32 @@ def watch_clients(
     session: botocore.session.Session,
     *,
     is_guarded_service: Callable[[str], bool],
-    put_on: Callable[[BaseClient], object],
+    put_on: Callable[[BotoClient], object],
     before_credentials: Callable[[], None],
 ) -> None:
-    """Have the clients that a botocore session makes from now on guarded, whoever asks for them.
+    """Guard the clients that a botocore session makes from now on, however they are asked for.
 
-    One of STS, guarded or not, does not wait minutes for an answer: fetching credentials ends
-    within half a minute.
+    A client of STS, guarded or not, does not wait minutes for an answer: fetching credentials
+    ends within half a minute.
 
     Args:
         session: The botocore session.
-        is_guarded_service: Return True if a service's client is to be guarded. A profile is read,
-            and a variable may be set, after the session was made; so this is asked each time.
+        is_guarded_service: Return True if a service's client is to be guarded. Called for each
+            client: the profile is read, and a variable may be set, after the session was made.
         put_on: Put the guard on a client.
-        before_credentials: Called before the session gives credentials.
+        before_credentials: Called before the session returns credentials.
     """
 
     class WatchedClient:
-        """The base next to botocore's own, so that no other one can call the client before.
+        """The base class next to botocore's own, so that no other can call the client before.
 
-        botocore's own sets handlers last, also if another base passes ours over. If it ever does
-        not, the client is looked at once it is made.
+        botocore's own calls ``_register_handlers`` last, also if another base class skips ours.
+        If it ever does not, ``__init__`` guards the client once it is made.
         """
 
         is_watched = False
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - botocore's
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__(*args, **kwargs)
             self._watch()
 
@@ -84,19 +84,19 @@ def watch_clients(
             if self.is_watched:
                 return
             self.is_watched = True
-            made: Any = self
-            service_name = made.meta.service_model.service_name
-            waits = made.meta.config.read_timeout
+            client: Any = self
+            service_name = client.meta.service_model.service_name
+            read_timeout = client.meta.config.read_timeout
             if is_guarded_service(service_name):
-                put_on(made)
-            if service_name == "sts" and waits == DEFAULT_TIMEOUT:
-                limit_silence(made)
+                put_on(client)
+            if service_name == "sts" and read_timeout == DEFAULT_TIMEOUT:
+                limit_silence(client)
 
     owned: Any = session
     fetch = owned.get_credentials
 
     @functools.wraps(fetch)
-    def get_credentials(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - botocore's
+    def get_credentials(*args: object, **kwargs: object) -> object:
         before_credentials()
         return fetch(*args, **kwargs)
 
@@ -108,30 +108,27 @@ def watch_clients(
     owned.get_credentials = get_credentials
 
 
-def guard_fetchers(session: botocore.session.Session, fetch: Callable[[str], Any]) -> None:
-    """Put guarded HTTP sessions under what fetches credentials on link-local addresses.
+def guard_fetchers(session: botocore.session.Session, http_session: Callable[[str], Any]) -> None:
+    """Put guarded HTTP sessions under the fetchers of credentials on link-local addresses.
 
     Args:
         session: The botocore session.
-        fetch: Return the HTTP session of a fetcher, by its name.
+        http_session: Return the HTTP session of a fetcher, by its name.
     """
     for provider in session.get_component("credential_provider").providers:
         if isinstance(provider, InstanceMetadataProvider):
-            fetcher: Any = provider._role_fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-            fetcher._session = fetch("instance metadata")  # noqa: SLF001 - see module
+            provider._role_fetcher._session = http_session("instance metadata")  # type: ignore[attr-defined] # not in the stubs
         elif isinstance(provider, ContainerProvider):
-            fetcher = provider._fetcher  # type: ignore[attr-defined] # noqa: SLF001 - see module
-            fetcher._session = fetch("container credentials")  # noqa: SLF001
+            provider._fetcher._session = http_session("container credentials")  # type: ignore[attr-defined] # the same
 
 
-def without_common_runtime(client: BaseClient) -> None:
+def without_common_runtime(client: BotoClient) -> None:
     """Have boto3's S3 transfers use this client: the AWS Common Runtime has sockets of its own.
 
-    boto3 asks a client for its credentials only to see if the Common Runtime could carry its
-    transfers, and carries them itself if there are none.
+    boto3 reads the credentials of a client only to see if the Common Runtime could do its
+    transfers, and does them itself if there are none.
     """
-    owned: Any = client
-    owned._get_credentials = _no_credentials  # noqa: SLF001 - see module
+    client._get_credentials = _no_credentials
 
 
 def _no_credentials() -> None:
@@ -143,11 +140,11 @@ _LOCAL: Final = AddressPolicy(local=True)  # Greengrass, CloudShell and stand-in
 
 
 class CredentialsHTTPSession:
-    """Stands in for the HTTP session of a botocore credential fetcher.
+    """The guarded HTTP session of a botocore credential fetcher.
 
     Args:
-        service_name: What it is called in the record of what was reached.
-        network: What resolves and opens.
+        service_name: Its name in the egress log.
+        network: Resolves names and opens sockets.
         health: The session's.
         egress: The session's.
         timeout: Seconds to connect and to read.
@@ -181,10 +178,11 @@ class CredentialsHTTPSession:
         self._local = session(_LOCAL)
 
     def send(self, request: AWSRequest | AWSPreparedRequest) -> AWSResponse:
-        """Sends a request.
+        """Send a request.
 
         Raises:
-            PublicAddressError: Its host is neither where credentials are given nor this machine.
+            PublicAddressError: Its host is neither a link-local credential service nor this
+                machine.
             HTTPClientError: botocore's own.
         """
         host = urlsplit(str(request.url)).hostname or ""
@@ -192,10 +190,10 @@ class CredentialsHTTPSession:
 
 
 class MetadataNetwork:
-    """Implements ``NetworkBackend`` for finding out where we run: link-local and loopback only.
+    """The ``NetworkBackend`` for finding out where we run: link-local and loopback only.
 
     Args:
-        network: What resolves and opens.
+        network: Resolves names and opens sockets.
         egress: The session's.
     """
 
@@ -204,24 +202,26 @@ class MetadataNetwork:
         self._egress = egress
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        """Looks a host name up; see ``NetworkBackend.resolve``."""
+        """Look up a host name; see ``NetworkBackend.resolve``."""
         return self._network.resolve(host, timeout=timeout)
 
     def open(
         self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
     ) -> socket.socket:
-        """Starts to connect; see ``NetworkBackend.open``.
+        """Start to connect; see ``NetworkBackend.open``.
 
         Raises:
-            OSError: The address is not one that tells where a process runs.
+            OSError: The address is neither link-local nor loopback.
         """
-        local = ipaddress.ip_address(address).is_loopback
-        verdict = (_LOCAL if local else _LINK_LOCAL).judge(address)
-        tally = self._egress.tally("instance metadata", address, verdict, availability_zone=None)
+        is_local = ipaddress.ip_address(address).is_loopback
+        verdict = (_LOCAL if is_local else _LINK_LOCAL).judge(address)
+        counters = self._egress.counters(
+            "instance metadata", address, verdict, availability_zone=None
+        )
         if not verdict.private:
-            tally.refused()
+            counters.refused()
             raise OSError(f"{address} {verdict.why}")
         opened = self._network.open(address, port, socket_options=socket_options)
-        tally.connected()
-        tally.called()  # one request a connection; see routing.location
+        counters.connected()
+        counters.called()  # one request a connection; see routing.location
         return opened

@@ -1,7 +1,7 @@
 """Request signing: SigV4 as botocore's ``SigV4Auth`` makes it, by the service's clock.
 
-Tested equal to botocore's signer over odd headers, paths, bodies and credentials. The derived key
-depends on secret, date, region and service only, so it is made once a day.
+Tests compare it with botocore's signer over odd headers, paths, bodies and credentials. The derived
+key depends on secret, date, region and service only, so it is made once a day.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _UNSIGNED: Final = frozenset(SIGNED_HEADERS_BLACKLIST)
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 
 _WIRE_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-"""What a path is made of (RFC 3986, 3.3); any other character some URL parser would change."""
+"""The characters of a path (RFC 3986, 3.3); some URL parser would change any other."""
 
 
 class Credentials(Protocol):
-    """Frozen credentials, as botocore's ``get_frozen_credentials`` gives them."""
+    """Frozen credentials, as botocore's ``get_frozen_credentials`` returns them."""
 
     @property
     def access_key(self) -> str: ...  # noqa: D102 - botocore's own names
@@ -193,7 +193,7 @@ class RequestSigner:
 
     Args:
         service: The signing name, ``sagemaker``.
-        credentials: Asked for each request, so that they are fresh; ``None``: there are none.
+        credentials: Return those of a request, ``None`` if there are none.
         user_agent: Sent, not signed.
         now: This machine's seconds since the epoch.
     """
@@ -221,7 +221,7 @@ class RequestSigner:
         """Return the signed head of a request as it goes on the wire.
 
         Args:
-            request: What is sent.
+            request: The request.
             path: Its path as it goes on the wire.
             authority: The value of ``Host``.
             region: The signing region.
@@ -250,23 +250,22 @@ class RequestSigner:
         return request_head(request.method, path, (*headers, self._user_agent), added)
 
     def is_corrected_by(self, response: HttpResponse) -> bool:
-        """Set the clock after an answer that refused a signature for its time, as botocore does.
+        """Set the clock by an answer that refused a signature for its time, as botocore does.
 
         Returns:
-            Whether it was more than 240 s off and is right from now on, so that signing and
-            sending once more can help.
+            True if it was more than 240 s off, so that signing and sending once more can help.
         """
         if response.status < _FIRST_ERROR or _code(response) not in _REFUSED_FOR_TIME:
             return False
-        theirs = _date(response.headers.get("date", ""))
-        if theirs is None or abs(theirs - self.now()) <= LEAST_SKEW:
+        service_time = _date(response.headers.get("date", ""))
+        if service_time is None or abs(service_time - self.now()) <= LEAST_SKEW:
             return False
-        self._offset = theirs - self._now()
+        self._offset = service_time - self._now()
         return True
 
 
 def _code(response: HttpResponse) -> str:
-    """Read the error's code from where the REST-JSON protocol has it."""
+    """Return the error's code, as the REST-JSON protocol carries it."""
     code: object = response.headers.get("x-amzn-errortype")
     if code is None:
         try:
@@ -285,5 +284,5 @@ def _date(text: str) -> float | None:
     except (TypeError, ValueError):
         return None
     if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=timezone.utc)  # "-0000": UTC, says RFC 5322
+        parsed = parsed.replace(tzinfo=timezone.utc)  # "-0000" is UTC (RFC 5322)
     return parsed.timestamp()

@@ -1,4 +1,4 @@
-"""TLS for what is not botocore's: a verifying context, and what a failed handshake means."""
+"""TLS: a verifying context, one connection's session without I/O, and what failures mean."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+\Z")
 _PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _RECORD: Final = 16 * 1024
-"""Bytes of a record at the most (RFC 8446, 5.1): OpenSSL gives no more at once, and memory for
-more would be taken from the system, and given back, at each call."""
+"""The most bytes of a record (RFC 8446, 5.1). OpenSSL returns no more at once, and a larger buffer
+would be allocated and freed at each call."""
 
 
 class ClosedWhenReset(ssl.SSLSocket):
-    """Is closed where its peer resets the connection before TLS has begun.
+    """A socket that is closed if its peer resets the connection before TLS has begun.
 
-    Up to Python 3.12, ``SSLContext.wrap_socket`` finds such a reset by ``recv`` and leaves the new
-    socket open, for the garbage collector to find at some later time (python/cpython#113280).
+    Up to Python 3.12, ``SSLContext.wrap_socket`` notices such a reset by ``recv`` and leaves the
+    new socket open until the garbage collector finds it (python/cpython#113280).
     """
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Receives, as a socket does."""
+        """Receive, as a socket does."""
         try:
             return super().recv(buflen, flags)
         except ConnectionError:
@@ -49,7 +49,7 @@ class ClosedWhenReset(ssl.SSLSocket):
 
 
 class Authorities(NamedTuple):
-    """What is trusted, as ``SSLContext.load_verify_locations`` takes it.
+    """The arguments of ``SSLContext.load_verify_locations``.
 
     Attributes:
         cafile: A file of PEM certificates; ``None`` for a directory.
@@ -61,9 +61,9 @@ class Authorities(NamedTuple):
 
 
 def check_bundle(bundle: bool | str) -> Authorities:
-    """Return what a CA bundle is, once it can be used.
+    """Return the file or directory of a CA bundle that can be used.
 
-    A directory is one if OpenSSL finds certificates in it: by names such as ``9d66eef0.0``, which
+    OpenSSL finds certificates of a directory by names such as ``9d66eef0.0``, which
     ``openssl rehash`` makes.
 
     Args:
@@ -88,17 +88,17 @@ def check_bundle(bundle: bool | str) -> Authorities:
 
 
 class TlsSession:
-    """TLS of one connection without I/O: what is received goes in, what is to be sent comes out.
+    """TLS of one connection without I/O: received bytes go in, bytes to send come out.
 
-    One read of the socket serves header and record, which OpenSSL would read one by one, and
-    blocking sockets and event loops use it alike.
+    One read of the socket serves header and record, which OpenSSL would read one by one. Blocking
+    sockets and event loops use it alike.
 
     Args:
         context: Verifies the peer.
         host: The name that the peer's certificate is to be for.
 
     Attributes:
-        is_ended: Whether the peer said that nothing more comes.
+        is_ended: Whether the peer has ended TLS.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
@@ -113,13 +113,13 @@ class TlsSession:
         return bool(self._incoming.pending or self._tls.pending())
 
     def shake_hands(self, received: bytes | None = None) -> bool:
-        """Go on with the handshake; ``to_send`` has what the peer is to be told.
+        """Go on with the handshake; ``to_send`` returns the bytes for the peer.
 
         Args:
-            received: What came, empty at the end; ``None`` to begin.
+            received: The bytes that came, empty at the end; ``None`` to begin.
 
         Returns:
-            Whether it is done.
+            True if it is done.
 
         Raises:
             ssl.SSLError: It failed.
@@ -133,19 +133,19 @@ class TlsSession:
         return True
 
     def to_send(self) -> bytes:
-        """Return what is to be sent."""
+        """Return the bytes to send."""
         return self._outgoing.read()
 
     def encrypt(self, data: Buffer) -> bytes:
-        """Return what is to be sent for some bytes."""
+        """Return the bytes to send for some data."""
         self._tls.write(data)
         return self._outgoing.read()
 
     def decrypt(self, received: bytes) -> bytes:
-        """Return the bytes that are in what was received; what TLS says to itself has none.
+        """Return the data in received bytes; it is empty if they only serve TLS itself.
 
         Args:
-            received: What came, empty at the end of the connection.
+            received: The bytes that came, empty at the end of the connection.
 
         Raises:
             ConnectionAbortedError: The connection ended without TLS's own end.
@@ -159,9 +159,9 @@ class TlsSession:
                 more = self._tls.read(_RECORD)
                 self.is_ended = not more
                 data += more
-        except ssl.SSLWantReadError:  # part of a record, or what TLS says to itself
+        except ssl.SSLWantReadError:  # part of a record, or bytes for TLS itself
             return data
-        except ssl.SSLEOFError:  # whoever is on the way can end a connection so
+        except ssl.SSLEOFError:  # anybody on the way can end a connection so
             raise ConnectionAbortedError("the connection ended without TLS's own end") from None
         if not data:
             self.is_ended = True
@@ -183,16 +183,16 @@ def verifying_context(
     """Return a context that verifies chain and host name, TLS 1.2 or newer.
 
     It is as strict as botocore's: Python 3.13's ``VERIFY_X509_STRICT`` stays off, which would
-    refuse authorities that boto3 takes.
+    refuse authorities that boto3 accepts.
 
     It is made once a process while its files stay as they are, because reading a bundle takes
-    longer than a call; whoever gets it changes nothing about it.
+    longer than a call. Callers must not change it.
 
     Args:
         bundle: The path of a CA bundle, or ``True`` for botocore's own. Nothing else is trusted.
         client_cert: As in botocore's ``Config``: a path, or the paths of certificate and key.
-        for_urllib3: True for the one that urllib3 is given. With an older OpenSSL it takes the
-            check of the host name off the context and does it itself; so it has one of its own.
+        for_urllib3: True for urllib3, which has a context of its own: with an older OpenSSL it
+            turns the context's check of the host name off, and does the check itself.
 
     Raises:
         ConfigurationError: One of the files cannot be read, or holds no certificate.
@@ -207,8 +207,8 @@ def verifying_context(
 def _context(
     authorities: Authorities,
     client_cert: tuple[str, ...],
-    files: tuple[object, ...],  # noqa: ARG001 - what tells a file that was replaced
-    for_urllib3: bool,  # noqa: ARG001 - what tells urllib3's own
+    files: tuple[object, ...],  # noqa: ARG001 - a file that was replaced needs a new one
+    for_urllib3: bool,  # noqa: ARG001 - urllib3 has its own
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name from the start
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -235,7 +235,7 @@ def _identity(path: str) -> tuple[int, ...] | None:
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
-        return None  # loading it says why
+        return None  # loading it raises
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
@@ -265,10 +265,10 @@ def _unusable(path: str, why: str, *remedies: str) -> ConfigurationError:
 
 
 def explain(failure: str, bundle: bool | str) -> str:
-    """Says why a handshake failed and what helps, after the failure's own words.
+    """Return the text of a failed handshake, with its cause and remedy if they are known.
 
     Args:
-        failure: What OpenSSL or rustls said.
+        failure: The text of OpenSSL or rustls.
         bundle: The path of the CA bundle in use, or ``True`` for botocore's own.
     """
     lowered = failure.lower()

@@ -103,12 +103,12 @@ _HOPS: Final = {
 }
 
 
-def print_report(report: findings.Diagnosis) -> None:
+def print_report(report: findings.Report) -> None:
     """Prints a report on the terminal."""
     Console().print(drawn(report))
 
 
-def drawn(report: findings.Diagnosis) -> Group:
+def drawn(report: findings.Report) -> Group:
     """Draws a report: the outcome, a path for each service, a table of the findings."""
     parts: list[RenderableType] = [Text(verdict(report), style=_OUTCOMES[report.exit_status])]
     for path in report.paths:

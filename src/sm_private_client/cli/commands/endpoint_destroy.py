@@ -13,10 +13,10 @@ from sm_private_client.cli.options import AsJson, Debug, Profile, Region, cli_co
 from sm_private_client.cli.policy_files import print_json
 from sm_private_client.cli.vpc_endpoint_views import ProgressLines
 from sm_private_client.errors import ConfigurationError
+from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.provisioning import Plan
 from sm_private_client.provisioning.account import GONE, Account, ec2_of
 from sm_private_client.provisioning.destroy import REMOVE_TIMEOUT
-from sm_private_client.provisioning.records import PLAN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from sm_private_client.routing.botocore_rules import partitions
 
 if TYPE_CHECKING:
     from sm_private_client.cli.context import CliContext
-    from sm_private_client.provisioning.records import FoundVpcEndpoint
+    from sm_private_client.privatelink.records import VpcEndpoint
     from sm_private_client.session import Session
 
 __all__ = ["app"]
@@ -91,7 +91,7 @@ def show(
 
 
 def _zones(
-    invocation: CliContext, session: Session, found: list[FoundVpcEndpoint]
+    invocation: CliContext, session: Session, found: list[VpcEndpoint]
 ) -> dict[str, str] | None:
     """Return the zone of each subnet; the list is worth showing without."""
     account = Account(ec2_of(session))

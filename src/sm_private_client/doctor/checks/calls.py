@@ -136,7 +136,7 @@ def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         return
     if used is None:
         return
-    if service.has_endpoint_policy is False or used.policy is None:
+    if service.has_endpoint_policy is False or not used.vpc_endpoint.policy:
         yield ok(subject, "Its endpoint service takes no endpoint policies.")
         return
     if isinstance(facts.identity, Unknown):
@@ -164,7 +164,7 @@ def _decision(
     context = {"aws:SourceVpce": standing.vpc_endpoint_id, "aws:SourceVpc": standing.vpc_id}
     try:
         return evaluate(
-            used.policy or "{}",
+            standing.policy,
             principal=identity.arn,
             action=action,
             resource=resource,

@@ -214,7 +214,7 @@ DNS = Check(
 
 def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
-    if used is None or used.kind != "interface":
+    if used is None or used.vpc_endpoint.kind != "Interface":
         return
     groups = used.security_groups
     subject = used.vpc_endpoint.vpc_endpoint_id
@@ -254,7 +254,7 @@ GROUPS = Check(
 
 def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving
-    if used is None or used.kind != "interface":
+    if used is None or used.vpc_endpoint.kind != "Interface":
         return
     if isinstance(used.network_acls, Unknown):
         yield unknown(used.vpc_endpoint.vpc_endpoint_id, used.network_acls)

@@ -220,7 +220,7 @@ ATTRIBUTES = Check(
 def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     del facts
     used = service.serving
-    if used is None or used.kind != "interface":
+    if used is None or used.vpc_endpoint.kind != "Interface":
         return
     standing = used.vpc_endpoint
     default = next((n for n in service.names if n.kind == "default"), None)

@@ -19,16 +19,19 @@ from sm_private_client.doctor.observations import (
     VpcEndpointFacts,
     VpcFacts,
 )
-from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.deadlines import BackgroundTask
-from sm_private_client.routing.discovery import (
-    DENIED_CODES,
-    THROTTLED_CODES,
-    interface_addresses,
+from sm_private_client.privatelink.ec2 import (
+    explain,
+    read_addresses,
+    read_cidrs,
+    read_vpc_endpoints,
 )
+from sm_private_client.routing.deadlines import BackgroundTask
+from sm_private_client.routing.discovery import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
 
 __all__ = ["Account", "ask", "groups_of", "identity_of_caller", "look_at_account"]
 
@@ -56,21 +59,13 @@ def ask(permission: str, question: Callable[[], T]) -> T | Unknown:
     """Asks AWS something; what is not allowed or not answered is ``Unknown``."""
     try:
         return question()
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in DENIED_CODES:
-            return Unknown(
-                reason=f"{permission} is not allowed for this identity ({code})",
-                permission=permission,
-            )
-        if code in THROTTLED_CODES:
-            return Unknown(reason=f"AWS throttles {permission} for this account ({code})")
-        return Unknown(reason=f"{permission} was answered with {code}")
-    except TimeoutError:
-        return Unknown(reason=f"{permission} was not answered in time", unreachable=True)
-    except BotoCoreError as error:
-        reason = f"{permission} could not be asked ({type(error).__name__})"
-        return Unknown(reason=reason, unreachable=True)
+    except (BotoCoreError, ClientError, TimeoutError) as error:
+        why = explain(error, permission)
+        return Unknown(
+            reason=f"{permission} failed: {why.cause.rstrip('.')}",
+            permission=why.permission,
+            unreachable=why.kind == "unreachable",
+        )
 
 
 def identity_of_caller(sts: Any) -> Identity | Unknown:  # noqa: ANN401 - boto3's
@@ -112,39 +107,37 @@ def look_at_account(
     """
     deadline = time.monotonic() + ACCOUNT_TIMEOUT
 
-    def list_vpc_endpoints() -> list[Mapping[str, Any]]:
-        pages = ec2.get_paginator("describe_vpc_endpoints")
-        wanted = [{"Name": "service-name", "Values": sorted(endpoint_services)}]
-        return [made for page in pages.paginate(Filters=wanted) for made in page["VpcEndpoints"]]
+    def list_vpc_endpoints() -> tuple[VpcEndpoint, ...]:
+        filters = {"service-name": sorted(endpoint_services)}
+        return read_vpc_endpoints(describe(ec2, "describe_vpc_endpoints", "VpcEndpoints", filters))
 
     listed = ask("ec2:DescribeVpcEndpoints", list_vpc_endpoints)
     if isinstance(listed, Unknown):
         if listed.unreachable:
             return Account(vpc_endpoints=listed, vpcs={})
         return Account(vpc_endpoints=listed, vpcs=_look_at_vpcs(ec2, set(vpc_ids), deadline))
-    full = [made for made in listed if made["ServiceName"] in set(in_full)]
-
-    def ids(name: str) -> list[str]:
-        return sorted({found for made in full for found in made.get(name, ())})
-
-    group_ids = sorted({g["GroupId"] for made in full for g in made.get("Groups", ())})
+    full = [v for v in listed if v.endpoint_service in set(in_full)]
+    interface_ids = sorted({eni for v in full for eni in v.network_interface_ids})
+    group_ids = sorted({group for v in full for group in v.security_group_ids})
+    subnet_ids = sorted({subnet for v in full for subnet in v.subnet_ids})
     questions: dict[str, BackgroundTask[Any]] = {}
     for permission, wanted, question in (
-        ("ec2:DescribeNetworkInterfaces", ids("NetworkInterfaceIds"), _interfaces),
+        ("ec2:DescribeNetworkInterfaces", interface_ids, _interfaces),
         ("ec2:DescribeSecurityGroups", group_ids, _groups),
-        ("ec2:DescribeNetworkAcls", ids("SubnetIds"), _acls),
-        ("ec2:DescribeSubnets", ids("SubnetIds"), _subnets),
+        ("ec2:DescribeNetworkAcls", subnet_ids, _acls),
+        ("ec2:DescribeSubnets", subnet_ids, _subnets),
     ):
         questions[permission] = _start(permission, question, ec2, wanted)
-    in_vpcs = {made.get("VpcId", "") for made in full} | set(vpc_ids)
+    in_vpcs = {v.vpc_id for v in full} | set(vpc_ids)
     vpcs = _look_at_vpcs(ec2, in_vpcs - {""}, deadline)
     answers: dict[str, Any] = {
         permission: _answer(permission, started, deadline)
         for permission, started in questions.items()
     }
-    made_facts = [_facts(made, answers, in_full=made in full) for made in listed]
-    made_facts.sort(key=lambda f: (f.vpc_endpoint.created, f.vpc_endpoint.vpc_endpoint_id))
-    return Account(vpc_endpoints=tuple(made_facts), vpcs=vpcs)
+    facts = tuple(
+        _facts(v, answers) if v in full else VpcEndpointFacts(vpc_endpoint=v) for v in listed
+    )
+    return Account(vpc_endpoints=facts, vpcs=vpcs)
 
 
 def _start(
@@ -195,23 +188,15 @@ def _switch(ec2: Any, vpc_ids: list[str], name: str) -> bool:  # noqa: ANN401
 
 
 def _cidrs(ec2: Any, vpc_ids: list[str]) -> tuple[str, ...]:  # noqa: ANN401
-    told = ec2.describe_vpcs(VpcIds=vpc_ids)["Vpcs"]
-    vpc: Mapping[str, Any] = told[0] if told else {}
-    v4 = [a["CidrBlock"] for a in vpc.get("CidrBlockAssociationSet", ())]
-    v6 = [a["Ipv6CidrBlock"] for a in vpc.get("Ipv6CidrBlockAssociationSet", ())]
-    return tuple(dict.fromkeys([*v4, *([vpc["CidrBlock"]] if "CidrBlock" in vpc else []), *v6]))
+    return next(map(read_cidrs, ec2.describe_vpcs(VpcIds=vpc_ids)["Vpcs"]), ())
 
 
 def _interfaces(ec2: Any, ids: list[str]) -> dict[str, tuple[EndpointAddress, ...]]:  # noqa: ANN401
     if not ids:
         return {}
-    pages = ec2.get_paginator("describe_network_interfaces")
-    wanted = [{"Name": "network-interface-id", "Values": ids}]
-    return {
-        made["NetworkInterfaceId"]: interface_addresses(made)
-        for page in pages.paginate(Filters=wanted)
-        for made in page["NetworkInterfaces"]
-    }
+    filters = {"network-interface-id": ids}
+    found = describe(ec2, "describe_network_interfaces", "NetworkInterfaces", filters)
+    return {raw["NetworkInterfaceId"]: read_addresses(raw) for raw in found}
 
 
 def _groups(ec2: Any, ids: list[str]) -> dict[str, SecurityGroup]:  # noqa: ANN401
@@ -281,50 +266,26 @@ def _subnets(ec2: Any, subnet_ids: list[str]) -> dict[str, Subnet]:  # noqa: ANN
     }
 
 
-def _facts(
-    made: Mapping[str, Any], answers: Mapping[str, Any], *, in_full: bool
-) -> VpcEndpointFacts:
-    created = made.get("CreationTimestamp")
-    bare = VpcEndpointFacts(
-        vpc_endpoint=VpcEndpoint(
-            vpc_endpoint_id=made["VpcEndpointId"],
-            endpoint_service=made["ServiceName"],
-            vpc_id=made.get("VpcId", ""),
-            state=str(made.get("State", "")).lower(),
-            private_dns_enabled=bool(made.get("PrivateDnsEnabled")),
-            dns_names=tuple(e["DnsName"] for e in made.get("DnsEntries", ()) if e.get("DnsName")),
-            subnet_ids=tuple(made.get("SubnetIds", ())),
-            network_interface_ids=tuple(made.get("NetworkInterfaceIds", ())),
-            ip_address_type=str(made.get("IpAddressType") or "ipv4").lower(),
-            created=created.isoformat() if created else "",
-        ),
-        kind=str(made.get("VpcEndpointType") or "interface").lower(),
-        policy=made.get("PolicyDocument"),
-    )
-    if not in_full:
-        return bare
-    subnet_ids = bare.vpc_endpoint.subnet_ids
+def _facts(found: VpcEndpoint, answers: Mapping[str, Any]) -> VpcEndpointFacts:
     interfaces = answers["ec2:DescribeNetworkInterfaces"]
     if not isinstance(interfaces, Unknown):
-        enis = bare.vpc_endpoint.network_interface_ids
-        addresses = tuple(a for eni in enis for a in interfaces.get(eni, ()))
-        bare = replace(bare, vpc_endpoint=replace(bare.vpc_endpoint, addresses=addresses))
+        enis = found.network_interface_ids
+        found = replace(found, addresses=tuple(a for e in enis for a in interfaces.get(e, ())))
     groups, acls = answers["ec2:DescribeSecurityGroups"], answers["ec2:DescribeNetworkAcls"]
     subnets = answers["ec2:DescribeSubnets"]
-    own = [g["GroupId"] for g in made.get("Groups", ())]
-    return replace(
-        bare,
+    return VpcEndpointFacts(
+        vpc_endpoint=found,
         security_groups=groups
         if isinstance(groups, Unknown)
-        else tuple(groups[g] for g in own if g in groups),
+        else tuple(groups[g] for g in found.security_group_ids if g in groups),
         network_acls=acls
         if isinstance(acls, Unknown)
         else tuple(
-            replace(acl, subnet_ids=tuple(s for s in acl.subnet_ids if s in subnet_ids))
+            replace(acl, subnet_ids=tuple(s for s in acl.subnet_ids if s in found.subnet_ids))
             for acl in acls
-            if set(acl.subnet_ids) & set(subnet_ids)
+            if set(acl.subnet_ids) & set(found.subnet_ids)
         ),
         subnets=subnets
         if isinstance(subnets, Unknown)
-        else tuple(subnets[s] for s in subnet_ids if s in subnets),
+        else tuple(subnets[s] for s in found.subnet_ids if s in subnets),
     )

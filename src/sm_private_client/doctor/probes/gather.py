@@ -37,9 +37,9 @@ from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
 from sm_private_client.privatelink.records import Route
+from sm_private_client.privatelink.urls import redacted
 from sm_private_client.routing.deadlines import BackgroundTask
 from sm_private_client.routing.settings import missing_region, read_environment
-from sm_private_client.routing.urls import redacted
 from sm_private_client.session.private_routes import routes_of
 from sm_private_client.transport.guarded import decide_route, is_guarded
 

@@ -88,7 +88,7 @@ def look_at_other_services(
         here = vpc_id()
         for one in told:
             found = one.vpc_endpoint
-            right = one.kind == kind and found.endpoint_service in names
+            right = found.kind == kind and found.endpoint_service in names
             if right and found.is_available and here in (None, found.vpc_id):
                 return found.vpc_endpoint_id
         return None
@@ -125,10 +125,10 @@ def _reached(
         return replace(seen, failure=str(error.strerror or error))
     private = all(AddressPolicy().judge(address).private for address in found)
     through = "private addresses" if private else ""
-    if not private and (gateway_id := standing("gateway")) is not None:
+    if not private and (gateway_id := standing("Gateway")) is not None:
         private, through = True, f"the gateway {gateway_id}"
     if not private:
-        seen = replace(seen, interface=standing("interface"))
+        seen = replace(seen, interface=standing("Interface"))
     if not private and session.sealed:
         seen = replace(seen, addresses=found, reached=False)
         return replace(seen, failure=f"{found[0]} is public, and this session is sealed")

@@ -22,8 +22,8 @@ from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import endpoint_service_name, parse_vpce_name
 from sm_private_client.privatelink.records import EndpointAddress, Route
+from sm_private_client.privatelink.urls import redacted
 from sm_private_client.routing.deadlines import BackgroundTask
-from sm_private_client.routing.urls import redacted
 from sm_private_client.session.private_routes import routes_of
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class ServiceGathering:
             return RouteFailure(
                 reference=error.reference,
                 what=redacted(error.what.splitlines()[0]).removesuffix(" Tried, in order:"),
-                steps=tuple(steps),  # type: ignore[arg-type] # they are Evidence
+                steps=steps,
             )
         except BotoCoreError as error:
             return RouteFailure(reference="routing", what=redacted(str(error).splitlines()[0]))

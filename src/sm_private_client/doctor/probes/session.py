@@ -11,9 +11,9 @@ from sm_private_client.doctor.facts import Credentials, Environment, Hook, UrlSe
 from sm_private_client.doctor.hosts import read_host
 from sm_private_client.doctor.observations import Unknown
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.plugin import hook_state
+from sm_private_client.plugin import is_live
 from sm_private_client.privatelink.addresses import is_loopback_host
-from sm_private_client.routing.urls import parse_endpoint_url, redacted, redacted_url
+from sm_private_client.privatelink.urls import parse_endpoint_url, redacted, redacted_url
 from sm_private_client.session.private_routes import routes_of
 from sm_private_client.transport.tls import verifying_context
 
@@ -114,7 +114,7 @@ def look_at_hook(environ: Mapping[str, str]) -> Hook:
     if "sm_private_client" not in environ.get(PLUGINS, ""):
         return Hook()
     try:
-        state = hook_state()
+        live = is_live()
     except (BotoCoreError, OSError, ValueError) as error:
         return Hook(wanted=True, live=Unknown(reason=f"no client was made: {type(error).__name__}"))
-    return Hook(wanted=True, live=state.is_live)
+    return Hook(wanted=True, live=live)

@@ -1,23 +1,21 @@
-"""Map for asyncio: window, limit, batches and journal of ``mapping``, with tasks for threads."""
+"""Map for asyncio: like ``mapping``, with tasks instead of threads."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterable, Iterable, Sized
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sm_private_client.inference.mapping.concurrency_limit import is_overload, limit_for
+from sm_private_client.inference.mapping.concurrency_limit import limit_for
 from sm_private_client.inference.mapping.journal import JournalWriter
 from sm_private_client.inference.mapping.window import (
     Batch,
     Combine,
+    Item,
     OnError,
-    Place,
     Window,
-    check_batch_size,
     combine_from,
-    fill,
-    payload_of,
 )
 from sm_private_client.inference.progress import progress_for
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from sm_private_client.inference.mapping.journal import JournalCodec
+    from sm_private_client.types import Value
 
 __all__ = ["AsyncCall", "map_calls_async"]
 
@@ -32,8 +31,10 @@ __all__ = ["AsyncCall", "map_calls_async"]
 class AsyncCall(Protocol):
     """``mapping.Call`` as a coroutine function."""
 
-    async def __call__(self, item: Any, observe: Callable[[BaseException], None], /) -> Any:  # noqa: ANN401 - the caller's
-        """Encodes, invokes with retries, decodes."""
+    async def __call__(
+        self, payload: Value, on_failure: Callable[[BaseException], None], /
+    ) -> Value:
+        """See ``mapping.Call``."""
         ...
 
 
@@ -49,28 +50,27 @@ async def map_calls_async(
     batch_size: int = 1,
     combine: Combine | tuple[Any, Any] | None = None,
     name: str = "map",
-) -> AsyncGenerator[Any, None]:
-    """Calls for every item and gives the results; see ``map_calls``, whose rules are the same.
+) -> AsyncGenerator[Value, None]:
+    """Call for every item and yield the results; see ``map_calls``, whose rules are the same.
 
     Leaving it early (``aclose``, cancellation) starts nothing more and waits for what runs.
     """
-    check_batch_size(batch_size)
-    joined = None if batch_size == 1 and combine is None else combine_from(combine)
+    combine = combine_from(combine, batch_size=batch_size)
     window: Window[Any, Any] = Window(
         limit_for(concurrency), ordered=ordered, on_error=on_error, batch_size=batch_size
     )
     total = len(items) if isinstance(items, Sized) else None
-    run = _Run(call, items, window, joined, None if journal is None else JournalWriter(journal))
-    shown = None
+    run = _Run(call, items, window, combine, None if journal is None else JournalWriter(journal))
+    display = None
     try:
-        shown = progress_for(progress, name=name, total=total)
+        display = progress_for(progress, name=name, total=total)
         while await run.has_next():
-            result = window.give()
-            shown.advance()
+            result = window.pop()
+            display.advance()
             yield result
     finally:
-        if shown is not None:
-            shown.close()
+        if display is not None:
+            display.close()
         await run.end()
 
 
@@ -86,7 +86,9 @@ class _Run:
         writer: JournalWriter | None,
     ) -> None:
         self._call = call
-        self._source: AsyncIterator[Any] | None = _source(items)
+        self._source: AsyncIterator[Any] | None = (
+            items.__aiter__() if isinstance(items, AsyncIterable) else _as_async(items)
+        )
         self._source_error: Exception | None = None
         self._window = window
         self._combine = combine
@@ -95,10 +97,10 @@ class _Run:
         self._pulled = 0
 
     async def has_next(self) -> bool:
-        """Pulls, starts and waits until a result is ready; ``False`` at the end.
+        """Pull, start and wait until a result is ready; return False at the end.
 
         Raises:
-            Exception: What the source raised, once everything before it was given.
+            Exception: An error of the source, once everything before it was returned.
         """
         window = self._window
         while True:
@@ -118,7 +120,7 @@ class _Run:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def end(self) -> None:
-        """Starts nothing more, waits for what runs, frees the journal."""
+        """Start nothing more, wait for what runs, close the journal."""
         self._source = None
         self._window.cancel()
         if self._running:
@@ -128,7 +130,7 @@ class _Run:
 
     async def _pull(self, source: AsyncIterator[Any]) -> None:
         try:
-            place: Place[Any, Any] = Place(self._pulled, await source.__anext__())
+            item: Item[Any, Any] = Item(self._pulled, await source.__anext__())
         except StopAsyncIteration:
             self._source = None
             return
@@ -137,8 +139,8 @@ class _Run:
             return
         self._pulled += 1
         if self._writer is not None:
-            self._writer.recall(place)
-        self._window.add(place)
+            self._writer.recall(item)
+        self._window.add(item)
 
     def _start(self) -> None:
         while (batch := self._window.start()) is not None:
@@ -147,28 +149,15 @@ class _Run:
             task.add_done_callback(self._running.discard)
 
     async def _perform(self, batch: Batch[Any, Any]) -> None:
-        def observe(error: BaseException) -> None:
-            batch.attempts_failed += 1
-            if is_overload(error):
-                self._window.limit.overloaded()
-
+        on_failure = functools.partial(self._window.observe, batch)
         try:
-            payload = payload_of(batch, self._combine)
-            fill(batch, self._combine, await self._call(payload, observe))
+            batch.split(self._combine, await self._call(batch.join(self._combine), on_failure))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-            observe(error)
-            for place in batch.places:
-                place.fail(error)
+            on_failure(error)
+            batch.fail(error)
         if self._writer is not None:
-            for place in batch.places:
-                self._writer.keep(place)
+            self._writer.keep(batch)
         self._window.settle(batch)
-
-
-def _source(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(items, AsyncIterable):
-        return items.__aiter__()
-    return _as_async(items)
 
 
 async def _as_async(items: Iterable[Any]) -> AsyncGenerator[Any, None]:

@@ -1,9 +1,9 @@
-"""How many calls may be under way at once: a number, or found by trying.
+"""How many calls may be under way at once: a fixed number, or one that adapts.
 
 ``AdaptiveLimit`` is additive increase, multiplicative decrease, as TCP Reno has it for its window:
 
 =======================================  ==================================================
-seen                                     the limit
+event                                    the limit
 =======================================  ==================================================
 at the start                             4
 a round of calls, at first and from 1    doubles (until the first sign of too much)
@@ -13,11 +13,11 @@ calls take over 1.5 times the least      halves
 =======================================  ==================================================
 
 A round is as many calls as the limit allows, at least 8 while doubling and 16 later, answered at
-their first attempt; the limit grows only while it is used up. What a round takes is its mean, less
-two standard errors where it is compared, so that a model whose times vary much is not taken for a
-slow one. Between 1 and 1.5 times its capacity, a service that queues is fully used.
+their first attempt. The limit grows only while it is used up. The time of a round is its mean. It
+is compared less two standard errors, so that a model whose times vary much is not taken for a slow
+one. Between 1 and 1.5 times its capacity, a service that queues is fully used.
 
-Pure: no threads, no I/O, the clock is given. Not safe between threads: whoever shares it holds a
+No threads, no I/O; the clock is an argument. Not safe between threads: whoever shares it holds a
 lock.
 """
 
@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
@@ -36,13 +36,13 @@ from sm_private_client.inference.retry_rules import THROTTLING_CODES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAXIMUM", "START", "AdaptiveLimit", "FixedLimit", "Limit", "is_overload", "limit_for"]
+__all__ = ["MAXIMUM", "START", "AdaptiveLimit", "Limit", "is_overload", "limit_for"]
 
 START: Final = 4
-"""Calls at once that an adaptive limit begins with."""
+"""Calls at once at the start of an adaptive limit."""
 
 MAXIMUM: Final = 64
-"""Calls at once that an adaptive limit never exceeds, where threads carry them."""
+"""Calls at once that an adaptive limit never exceeds."""
 
 _DOUBLING_ROUND: Final = 8
 _LATER_ROUND: Final = 16  # enough for a mean to compare
@@ -57,7 +57,7 @@ _MODEL_OVERLOAD_STATUSES: Final = frozenset({429, 503, 507})  # 507: no memory f
 
 
 def is_overload(error: BaseException) -> bool:
-    """Says whether an error means "too much at once": throttling, 429, 503, or a time-out.
+    """Return True if an error means "too much at once": throttling, 429, 503, or a time-out.
 
     A ModelError counts where the model's own status (``OriginalStatusCode``) is 429, 503 or 507.
     """
@@ -73,63 +73,45 @@ def is_overload(error: BaseException) -> bool:
     return status in _OVERLOAD_STATUSES
 
 
-class Limit(Protocol):
-    """How many calls may be under way, told how they went."""
-
-    @property
-    def limit(self) -> int:
-        """Calls that may be under way now, at least 1."""
-        ...
-
-    def started(self) -> float:
-        """Gives what ``answered`` wants back, as a call begins."""
-        ...
-
-    def answered(self, started: float, *, in_flight: int) -> None:
-        """Hears of a call that was answered at its first attempt.
-
-        Args:
-            started: What ``started`` gave.
-            in_flight: Calls under way as it ended, itself among them.
-        """
-        ...
-
-    def overloaded(self) -> None:
-        """Hears of an attempt that failed because it was too much at once."""
-        ...
-
-
-class FixedLimit:
-    """Always the same.
+class Limit:
+    """A fixed number of calls at once.
 
     Args:
-        limit: Calls at once.
+        limit: Calls that may be under way, at least 1.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(limit={self.limit})"
+
     def started(self) -> float:
-        """Gives 0: nobody needs the time."""
+        """Return what ``answered`` needs, as a call begins."""
         return 0.0
 
     def answered(self, started: float, *, in_flight: int) -> None:
-        """Does nothing."""
+        """Take in a call that was answered at its first attempt.
+
+        Args:
+            started: The result of ``started``.
+            in_flight: Calls under way as it ended, itself included.
+        """
 
     def overloaded(self) -> None:
-        """Does nothing."""
+        """Take in an attempt that failed because it was too much at once."""
 
 
-class AdaptiveLimit:
-    """Finds how much the other side can do at once; see the module's table.
+class AdaptiveLimit(Limit):
+    """A limit that finds how much the other side can do at once; see the module's table.
 
     Slowness counts only against calls that began after the last decrease. A service that became
-    slower for reasons of its own takes the limit down to 1; there nothing of ours queues, so what
-    a call takes then is the new least, and the limit doubles again.
+    slower for reasons of its own takes the limit down to 1. There nothing of ours queues, so the
+    time of a call is the new least, and the limit doubles again.
 
     Args:
-        start: Calls at once to begin with.
-        maximum: Never more than this.
+        start: Calls at once at the start.
+        maximum: The largest limit.
         clock: Monotonic seconds.
     """
 
@@ -140,7 +122,7 @@ class AdaptiveLimit:
         maximum: int = MAXIMUM,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = min(start, maximum)
+        super().__init__(min(start, maximum))
         self._maximum = maximum
         self._clock = clock
         self._doubling = True
@@ -149,39 +131,31 @@ class AdaptiveLimit:
         self._seconds: list[float] = []
         self._used = False
 
-    def __repr__(self) -> str:
-        return f"AdaptiveLimit(limit={self._limit}, maximum={self._maximum})"
-
-    @property
-    def limit(self) -> int:
-        """Calls that may be under way now."""
-        return self._limit
-
     def started(self) -> float:
-        """Gives the time."""
+        """Return the time."""
         return self._clock()
 
     def overloaded(self) -> None:
-        """Halves, unless it did so within the time that a call takes at least."""
+        """Halve the limit, unless that was done within the least time of a call."""
         pause = _FIRST_PAUSE if self._least is None else self._least
         if self._clock() - self._decreased >= pause:
             self._halve()
 
     def answered(self, started: float, *, in_flight: int) -> None:
-        """Notes how long a call took; a full round of them moves the limit."""
+        """Count the time of a call; a full round of calls moves the limit."""
         if started < self._decreased:
             return  # it began when more were under way
         self._seconds.append(self._clock() - started)
         # One less counts too: a limit that just grew is not filled yet.
-        self._used = self._used or in_flight >= self._limit - 1
+        self._used = self._used or in_flight >= self.limit - 1
         least_round = _DOUBLING_ROUND if self._doubling else _LATER_ROUND
-        if len(self._seconds) >= max(self._limit, least_round):
+        if len(self._seconds) >= max(self.limit, least_round):
             self._judge()
 
     def _judge(self) -> None:
         mean = statistics.fmean(self._seconds)
         chance = _ERRORS * statistics.stdev(self._seconds) / math.sqrt(len(self._seconds))
-        if self._limit == 1:
+        if self.limit == 1:
             self._least = mean + chance
             self._doubling = True
         least = mean + chance if self._least is None else self._least
@@ -190,12 +164,12 @@ class AdaptiveLimit:
             return
         self._least = min(mean + chance, least + max(mean - least, 0) * _FORGETTING)
         if self._used:
-            grown = self._limit * 2 if self._doubling else self._limit + 1
-            self._limit = min(grown, self._maximum)
+            grown = self.limit * 2 if self._doubling else self.limit + 1
+            self.limit = min(grown, self._maximum)
         self._begin_round()
 
     def _halve(self) -> None:
-        self._limit = max(1, self._limit // 2)
+        self.limit = max(1, self.limit // 2)
         self._doubling = False
         self._decreased = self._clock()
         self._begin_round()
@@ -205,22 +179,18 @@ class AdaptiveLimit:
         self._used = False
 
 
-def limit_for(concurrency: int | Literal["auto"], *, maximum: int = MAXIMUM) -> Limit:
-    """Makes the limit that an argument ``concurrency`` asks for.
-
-    Args:
-        concurrency: ``"auto"``, or calls at once.
-        maximum: The most that ``"auto"`` may reach.
+def limit_for(concurrency: int | Literal["auto"]) -> Limit:
+    """Return the limit for an argument ``concurrency``.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is neither ``"auto"`` nor a number of calls.
     """
     if concurrency == "auto":
-        return AdaptiveLimit(maximum=maximum)
+        return AdaptiveLimit()
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
         raise ConfigurationError(
             f"concurrency={concurrency!r} cannot be used.",
             cause='it is neither "auto" nor a whole number from 1 up.',
             remedy='pass concurrency="auto", or the number of calls at once.',
         )
-    return FixedLimit(concurrency)
+    return Limit(concurrency)

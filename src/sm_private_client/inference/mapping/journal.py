@@ -1,13 +1,13 @@
-"""The journal of a run over many items: what was answered, so that a killed run can go on.
+"""The journal of a map: its file format, its file, and what a run writes to it.
 
-One append-only file (``journal_format``), mode 0600, locked while a run has it open. **It holds
-the results**, as bytes of the run's ``JournalCodec``; of an item it holds the SHA-256 of its
-encoded form, never the item.
+One append-only file, mode 0600, locked while a run has it open. **It holds the results**, as
+bytes of the run's ``JournalCodec``. Of an item it holds the SHA-256 of its encoded form, never the
+item.
 
-A record is written in one piece as soon as its item is finished, so a killed process loses none
-of them; a call whose answer was not written yet is made again. The file is forced to the disk
-(fsync) with the first record after each second and at the end, so a machine that dies loses about
-a second of answers. What was not written whole is cut off when the file is opened next.
+A record is written in one piece as soon as its item is finished, so a killed process loses none of
+them; a call whose answer was not written yet is made again. The file is forced to the disk (fsync)
+with the first record after each second and at the end, so a machine that dies loses about a second
+of answers. A record that was not written whole is cut off when the file is opened next.
 
 The last record of an item counts. An item that ended in an error is noted, and is not finished:
 the next run tries it again.
@@ -20,34 +20,31 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import struct
-import sys
 import tempfile
 import threading
 import time
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.files import try_lock
+from sm_private_client.files import NotOursError, open_ours, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     from typing_extensions import Self
 
-    from sm_private_client.inference.mapping.window import Place
+    from sm_private_client.inference.mapping.window import Batch, Item
 
 __all__ = [
     "ANSWER",
     "ERROR",
-    "FAMILY",
     "LAST_ITEM",
     "MAGIC",
     "Journal",
@@ -55,13 +52,9 @@ __all__ = [
     "JournalWriter",
     "Record",
     "fingerprint_of",
-    "is_torn",
     "pack_answer",
     "pack_header",
     "pack_record",
-    "read_record",
-    "read_run",
-    "scan",
     "unpack_answer",
 ]
 
@@ -69,56 +62,155 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SYNC_INTERVAL: Final = 1.0
-"""Seconds of answers that the death of the machine may cost."""
+"""Seconds of answers that may be lost if the machine dies."""
 
+FAMILY: Final = b"sm-private-client journal "
+"""The beginning of a journal of any version."""
+
+MAGIC: Final = FAMILY + b"1\n"
+"""The beginning of a journal of this version."""
+
+LAST_ITEM: Final = 1 << 40
+"""More than a run can have; a record with a higher number is damaged."""
+
+ANSWER: Final = 1
+ERROR: Final = 2
+
+_COUNT: Final = struct.Struct(">II")
+_RECORD: Final = struct.Struct(">QBI32s")
+_CHECKS: Final = struct.Struct(">II")
+_HEAD: Final = _RECORD.size + _CHECKS.size
+_BLOCK: Final = 1 << 20
 _TYPE_LENGTH: Final = struct.Struct(">H")
 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JournalCodec(Generic[T, R]):
-    """Where and how the results of a run are kept.
+# The format
+
+
+class Record(NamedTuple):
+    """One item that was finished.
 
     Attributes:
-        path: The journal; made where it is not there, but its directory is not.
-        run: What the run is (inference endpoint, codec, options), in words that a refusal may
-            show: nothing secret. The journal of another run is refused.
-        encode: An item's encoded form, the same in every process. Only its SHA-256 is kept.
-        dump: A result as bytes.
-        load: The result again: ``load(dump(result))`` must equal it.
+        item: Its position among the items, from 0.
+        kind: ``ANSWER`` or ``ERROR``.
+        fingerprint: The SHA-256 of its encoded form.
+        value: The result; of an error its class and the service's code.
     """
 
-    path: str | os.PathLike[str]
-    run: Mapping[str, str]
-    encode: Callable[[T], bytes]
-    dump: Callable[[R], bytes]
-    load: Callable[[bytes], R]
+    item: int
+    kind: int
+    fingerprint: bytes
+    value: bytes
 
 
 def fingerprint_of(encoded: bytes) -> bytes:
-    """Gives the SHA-256 of an item's encoded form, 32 bytes."""
+    """Return the SHA-256 of an item's encoded form, 32 bytes."""
     return hashlib.sha256(encoded).digest()
 
 
 def pack_answer(body: bytes, content_type: str) -> bytes:
-    """Gives a raw answer as bytes for a journal, with its content type."""
+    """Return a raw answer with its content type as bytes."""
     kind = content_type.encode()
     return _TYPE_LENGTH.pack(len(kind)) + kind + body
 
 
 def unpack_answer(packed: bytes) -> tuple[bytes, str]:
-    """Gives the body and the content type that ``pack_answer`` was given."""
+    """Return the body and the content type from ``pack_answer``."""
     start = _TYPE_LENGTH.size + int(_TYPE_LENGTH.unpack_from(packed)[0])
     return packed[start:], packed[_TYPE_LENGTH.size : start].decode()
+
+
+def pack_header(run: Mapping[str, str]) -> bytes:
+    """Return the header of a run's journal; it is the same for the same run."""
+    text = json.dumps(dict(run), sort_keys=True).encode()
+    return MAGIC + _COUNT.pack(len(text), zlib.crc32(text)) + text
+
+
+def pack_record(record: Record) -> bytes:
+    """Return a record as bytes."""
+    fields = _RECORD.pack(record.item, record.kind, len(record.value), record.fingerprint)
+    return fields + _CHECKS.pack(zlib.crc32(fields), zlib.crc32(record.value)) + record.value
+
+
+def _read_run(file: IO[bytes]) -> dict[str, str] | None:
+    """Return the run from the header after the magic; ``None`` if that is damaged."""
+    count = file.read(_COUNT.size)
+    if len(count) < _COUNT.size:
+        return None
+    length, check = _COUNT.unpack(count)
+    text = file.read(min(length, _BLOCK))  # damage may give any length
+    if len(text) < length or zlib.crc32(text) != check:
+        return None
+    try:
+        run = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(run, dict) or not all(isinstance(v, str) for v in run.values()):
+        return None
+    return run
+
+
+def _read_record(file: IO[bytes]) -> Record | None:
+    """Return the record at the file's position; ``None`` if there is no whole one."""
+    head = file.read(_HEAD)
+    if not _is_head(head):
+        return None
+    item, kind, length, fingerprint = _RECORD.unpack_from(head)
+    left = os.fstat(file.fileno()).st_size - file.tell() if length > _BLOCK else length
+    if item > LAST_ITEM or length > left:
+        return None
+    value = file.read(length)
+    _, check = _CHECKS.unpack_from(head, _RECORD.size)
+    if len(value) < length or zlib.crc32(value) != check:
+        return None
+    return Record(item, kind, fingerprint, value)
+
+
+def _scan(file: IO[bytes]) -> Iterator[tuple[int, Record]]:
+    """Yield each record from here with its position, up to the first that is not whole."""
+    position = file.tell()
+    while (record := _read_record(file)) is not None:
+        yield position, record
+        position += _HEAD + len(record.value)
+
+
+def _is_torn(file: IO[bytes], position: int, size: int) -> bool:
+    """Return True if a kill can have left the record that is not whole, at the end of the file.
+
+    Args:
+        file: The journal.
+        position: The start of the first record that is not whole.
+        size: The length of the file.
+    """
+    file.seek(position)
+    head = file.read(_HEAD)
+    if len(head) < _HEAD:
+        return True
+    if _is_head(head):
+        item, _, length, _ = _RECORD.unpack_from(head)
+        return bool(item <= LAST_ITEM and position + _HEAD + length >= size)
+    file.seek(position)
+    return not any(any(block) for block in iter(lambda: file.read(_BLOCK), b""))
+
+
+def _is_head(head: bytes) -> bool:
+    if len(head) < _HEAD:
+        return False
+    check: int = _CHECKS.unpack_from(head, _RECORD.size)[0]
+    return zlib.crc32(head[: _RECORD.size]) == check
+
+
+# The file
 
 
 class Journal:
     """An open journal; safe between threads. Memory does not grow with its records.
 
     Attributes:
-        answered: How many items it had an answer for as it was opened.
-        failed: How many had ended in an error.
+        answered: The number of items that had an answer as it was opened.
+        failed: The number of items that had ended in an error.
 
     Args:
         path: The file.
@@ -149,12 +241,12 @@ class Journal:
                     cause="another run has it open, in this process or in another.",
                     remedy="wait for that run, close it, or give this one another journal.",
                 )
-            self._places = undo.enter_context(_Items())
+            self._positions = undo.enter_context(_AnswerPositions())
             self._size = self._begin(run)
             if hasattr(os, "fchmod"):
                 os.fchmod(self._file.fileno(), 0o600)
             undo.pop_all()
-        self.answered, self.failed = self._places.answered, self._places.failed
+        self.answered, self.failed = self._positions.answered, self._positions.failed
 
     def __repr__(self) -> str:
         return f"Journal({self._path!r}, answered={self.answered}, failed={self.failed})"
@@ -162,33 +254,28 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def find(self, index: int, fingerprint: bytes) -> bytes | None:
-        """Gives an item's result from an earlier run, ``None`` where it has none.
+        """Return an item's result from an earlier run; ``None`` if there is none.
 
         Args:
-            index: The item's place, from 0.
-            fingerprint: Of what the item is now.
+            index: The item's position, from 0.
+            fingerprint: The item's fingerprint now.
 
         Raises:
             ConfigurationError: The item is not the one that was answered, or the file was changed
                 by someone else.
         """
         with self._lock:
-            place = self._places.of_answer(index)
-            if place is None:
+            position = self._positions.of_answer(index)
+            if position is None:
                 return None
-            self._file.seek(place)
-            record = read_record(self._file)
+            self._file.seek(position)
+            record = _read_record(self._file)
         if record is None:
-            raise self._damaged(place)
+            raise self._damaged(position)
         if record.fingerprint != fingerprint:
             raise ConfigurationError(
                 f"Item {index} is not the one that the journal {self._path} has an answer for.",
@@ -198,7 +285,7 @@ class Journal:
         return record.value
 
     def record(self, index: int, fingerprint: bytes, value: bytes) -> None:
-        """Keeps an item's result.
+        """Write an item's result.
 
         Raises:
             OSError: It could not be written, such as on a full disk. The journal stays valid.
@@ -206,7 +293,7 @@ class Journal:
         self._append(Record(index, ANSWER, fingerprint, value))
 
     def record_error(self, index: int, fingerprint: bytes, error: Exception) -> None:
-        """Notes that an item ended in an error: its class and the service's code, no message.
+        """Write that an item ended in an error: its class and the service's code, no message.
 
         Raises:
             OSError: As for ``record``.
@@ -217,15 +304,15 @@ class Journal:
         self._append(Record(index, ERROR, fingerprint, " ".join(words).encode()))
 
     def close(self) -> None:
-        """Forces what was written to the disk and frees the file; may be called again.
+        """Force what was written to the disk and close the file; it may be called again.
 
         Raises:
-            OSError: The disk did not take it.
+            OSError: It could not be written to the disk.
         """
         with self._lock:
             if self._file.closed:
                 return
-            with self._file, self._places:
+            with self._file, self._positions:
                 os.fsync(self._file.fileno())
 
     def _append(self, record: Record) -> None:
@@ -244,7 +331,7 @@ class Journal:
                 self._synced = now
 
     def _begin(self, run: Mapping[str, str]) -> int:
-        """Writes the header of a new journal, or reads an old one; gives where to go on."""
+        """Write the header of a new journal, or read an old one; return where to go on."""
         header = pack_header(run)
         # Buffered, on the same handle: reading record by record costs little.
         with open(self._file.fileno(), "rb", closefd=False) as reader:
@@ -260,10 +347,9 @@ class Journal:
         return len(header)
 
     def _read(self, reader: IO[bytes], end: int) -> int:
-        for position, record in scan(reader):
-            place = position if record.kind == ANSWER else None
+        for position, record in _scan(reader):
             try:
-                self._places.note(record.item, place)
+                self._positions.note(record.item, position if record.kind == ANSWER else None)
             except OSError as error:
                 if error.errno not in (errno.EFBIG, errno.EINVAL):
                     raise
@@ -271,7 +357,7 @@ class Journal:
             end = reader.tell()
         size = os.fstat(reader.fileno()).st_size
         if end < size:
-            if not is_torn(reader, end, size):
+            if not _is_torn(reader, end, size):
                 raise self._damaged(end)
             _logger.warning(
                 "%s ended in a record that was not written whole; its item is called again.",
@@ -289,7 +375,7 @@ class Journal:
                 cause="another version wrote it." if other else "it holds something else.",
                 remedy="pass journal= another path; this file was left as it was.",
             )
-        known = read_run(reader)
+        known = _read_run(reader)
         if known is None:
             return self._damaged(len(MAGIC))
         names = sorted(n for n in {*known, *run} if known.get(n) != run.get(n))
@@ -307,8 +393,8 @@ class Journal:
         )
 
 
-class _Items:
-    """Where the answers stand that were there at the start: 8 bytes an index, in a nameless file.
+class _AnswerPositions:
+    """The positions of the answers that were there at the start, 8 bytes each, in a nameless file.
 
     Not in memory, which must not grow with the number of items.
     """
@@ -336,8 +422,8 @@ class _Items:
         self._file.write(now.to_bytes(self._SIZE, "big"))
 
     def of_answer(self, index: int) -> int | None:
-        place = self._read(index)
-        return place if place > self._FAILED else None
+        position = self._read(index)
+        return position if position > self._FAILED else None
 
     def _read(self, index: int) -> int:
         if not (self.answered or self.failed):
@@ -347,28 +433,18 @@ class _Items:
 
 
 def _open(path: str) -> IO[bytes]:
-    cause = "it is not an ordinary file."
-    # A link that another user planted would have the results written where he can read them.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, flags, 0o600)
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(handle)
-        elif sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            os.close(handle)
-            cause = "other users can write it, and its answers are given as results (chmod go-w)."
-        else:
-            return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
+        # A link that another user planted would have the results written where he can read them.
+        handle = open_ours(Path(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        cause = f"{error.strerror}."
-        if error.errno in (errno.ELOOP, errno.EMLINK):
-            cause = "it is a link, which is not followed."
-    raise ConfigurationError(
-        f"The journal {path} cannot be opened.",
-        cause=cause,
-        remedy="pass journal= the path of a file of yours, in a directory that is there.",
-    )
+        cause = str(error) if isinstance(error, NotOursError) else error.strerror
+        raise ConfigurationError(
+            f"The journal {path} cannot be opened.",
+            cause=f"{cause}.",
+            remedy="pass journal= the path of a file of yours, in a directory that is there; if "
+            "others can write it: chmod go-w.",
+        ) from None
+    return open(handle, "r+b", buffering=0)  # noqa: PTH123 - a handle, given away
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
@@ -377,143 +453,51 @@ def _write(file: IO[bytes], data: bytes) -> None:
         written += file.write(data[written:])
 
 
-FAMILY: Final = b"sm-private-client journal "
-"""What a journal of any version begins with."""
-
-MAGIC: Final = FAMILY + b"1\n"
-"""What a journal of this version begins with."""
-
-LAST_ITEM: Final = 1 << 40
-"""More than a run can have; what numbers its item higher is damaged."""
-
-ANSWER: Final = 1
-ERROR: Final = 2
-
-_COUNT: Final = struct.Struct(">II")
-_WHAT: Final = struct.Struct(">QBI32s")
-_CHECKS: Final = struct.Struct(">II")
-_HEAD: Final = _WHAT.size + _CHECKS.size
-_BLOCK: Final = 1 << 20
+# What a run writes
 
 
-class Record(NamedTuple):
-    """One item that was finished.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalCodec(Generic[T, R]):
+    """Where and how the results of a run are kept.
 
     Attributes:
-        item: Its place among the items, from 0.
-        kind: ``ANSWER`` or ``ERROR``.
-        fingerprint: The SHA-256 of its encoded form.
-        value: The result; of an error its class and the service's code.
+        path: The journal. It is created if it is not there; its directory is not.
+        run: What the run is (inference endpoint, codec, options), in words that an error may
+            show: nothing secret. The journal of another run is refused.
+        encode: Returns an item's encoded form, the same in every process. Only its SHA-256 is
+            kept.
+        dump: Returns what a call returned as bytes.
+        load: Returns the result again: ``load(dump(x))`` must equal ``unwrap(x)``.
+        unwrap: Returns the result out of what a call returned.
     """
 
-    item: int
-    kind: int
-    fingerprint: bytes
-    value: bytes
-
-
-def pack_header(run: Mapping[str, str]) -> bytes:
-    """Gives the header of a run's journal; the same run always has the same."""
-    text = json.dumps(dict(run), sort_keys=True).encode()
-    return MAGIC + _COUNT.pack(len(text), zlib.crc32(text)) + text
-
-
-def read_run(file: IO[bytes]) -> dict[str, str] | None:
-    """Reads what the run is, from after the magic; ``None`` where that is damaged."""
-    count = file.read(_COUNT.size)
-    if len(count) < _COUNT.size:
-        return None
-    length, check = _COUNT.unpack(count)
-    text = file.read(min(length, _BLOCK))  # damage may give any length
-    if len(text) < length or zlib.crc32(text) != check:
-        return None
-    try:
-        run = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(run, dict) or not all(isinstance(v, str) for v in run.values()):
-        return None
-    return run
-
-
-def pack_record(record: Record) -> bytes:
-    """Gives a record as bytes."""
-    what = _WHAT.pack(record.item, record.kind, len(record.value), record.fingerprint)
-    return what + _CHECKS.pack(zlib.crc32(what), zlib.crc32(record.value)) + record.value
-
-
-def read_record(file: IO[bytes]) -> Record | None:
-    """Reads the record that stands here; ``None`` where none does that is whole."""
-    head = file.read(_HEAD)
-    if not _is_head(head):
-        return None
-    item, kind, length, fingerprint = _WHAT.unpack_from(head)
-    if item > LAST_ITEM or (length > _BLOCK and length > _left(file)):
-        return None
-    value = file.read(length)
-    _, check = _CHECKS.unpack_from(head, _WHAT.size)
-    if len(value) < length or zlib.crc32(value) != check:
-        return None
-    return Record(item, kind, fingerprint, value)
-
-
-def _left(file: IO[bytes]) -> int:
-    return os.fstat(file.fileno()).st_size - file.tell()
-
-
-def scan(file: IO[bytes]) -> Iterator[tuple[int, Record]]:
-    """Gives each record from here with its position, up to the first that is not whole."""
-    position = file.tell()
-    while (record := read_record(file)) is not None:
-        yield position, record
-        position += _HEAD + len(record.value)
-
-
-def is_torn(file: IO[bytes], position: int, size: int) -> bool:
-    """Says whether what is not whole here is what a kill leaves, at the end of the file.
-
-    Args:
-        file: The journal.
-        position: Where the first record that is not whole begins.
-        size: The length of the file.
-    """
-    file.seek(position)
-    head = file.read(_HEAD)
-    if len(head) < _HEAD:
-        return True
-    if _is_head(head):
-        item, _, length, _ = _WHAT.unpack_from(head)
-        return bool(item <= LAST_ITEM and position + _HEAD + length >= size)
-    file.seek(position)
-    return not any(any(block) for block in iter(lambda: file.read(_BLOCK), b""))
-
-
-def _is_head(head: bytes) -> bool:
-    if len(head) < _HEAD:
-        return False
-    check: int = _CHECKS.unpack_from(head, _WHAT.size)[0]
-    return zlib.crc32(head[: _WHAT.size]) == check
+    path: str | os.PathLike[str]
+    run: Mapping[str, str]
+    encode: Callable[[T], bytes]
+    dump: Callable[[Any], bytes]
+    load: Callable[[bytes], R]
+    unwrap: Callable[[Any], R] = lambda value: value
 
 
 class JournalWriter:
-    """Recalls what earlier runs answered and keeps what this one does; safe between threads.
+    """The journal of a run under way: earlier results out, new ones in; safe between threads.
 
     Args:
-        recording: Where and how.
+        codec: Where and how.
 
     Raises:
         ConfigurationError: The journal cannot be opened; see ``Journal``.
     """
 
     def __init__(self, codec: JournalCodec[Any, Any]) -> None:
-        self._recording = codec
+        self._codec = codec
         self._journal = Journal(codec.path, codec.run)
 
     def __repr__(self) -> str:
-        return f"Recorder({self._journal!r})"
+        return f"JournalWriter({self._journal!r})"
 
-    def recall(self, place: Place[Any, Any]) -> None:
-        """Notes what an item is, and its result where an earlier run has it.
+    def recall(self, item: Item[Any, Any]) -> None:
+        """Set an item's fingerprint, and its result if an earlier run has it.
 
         An item that cannot be encoded has that error as its outcome.
 
@@ -521,45 +505,46 @@ class JournalWriter:
             ConfigurationError: The item is not the one that was answered.
         """
         try:
-            encoded = self._recording.encode(place.item)
+            encoded = self._codec.encode(item.value)
         except Exception as error:  # noqa: BLE001 - a traceback is for --debug
-            place.fail(error)
+            item.fail(error)
             return
-        place.fingerprint = fingerprint_of(encoded)
-        known = self._journal.find(place.index, place.fingerprint)
+        item.fingerprint = fingerprint_of(encoded)
+        known = self._journal.find(item.index, item.fingerprint)
         if known is not None:
-            place.answer(self._recording.load(known))
+            item.succeed(self._codec.load(known))
 
-    def keep(self, place: Place[Any, Any]) -> None:
-        """Writes an item's outcome down.
+    def keep(self, batch: Batch[Any, Any]) -> None:
+        """Write the outcomes of a call.
 
-        A result that cannot be dumped becomes that error; a journal that cannot be written
-        ends the run, since what follows would be lost.
+        A result that cannot be dumped becomes that error. A journal that cannot be written ends
+        the run, since what follows would be lost.
         """
-        outcome = place.outcome
-        try:
-            if not place.is_error:
-                value = self._recording.dump(outcome)
-                self._write(place, value)
-            elif isinstance(outcome, Exception):
-                self._write(place, outcome)
-        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
-            place.fail(error)
+        for item in batch.items:
+            try:
+                self._keep(item)
+            except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+                item.fail(error)
 
-    def _write(self, place: Place[Any, Any], outcome: bytes | Exception) -> None:
+    def _keep(self, item: Item[Any, Any]) -> None:
+        outcome = item.outcome
+        data = b"" if item.is_error else self._codec.dump(outcome)
         try:
-            if isinstance(outcome, Exception):
-                self._journal.record_error(place.index, place.fingerprint, outcome)
-            else:
-                self._journal.record(place.index, place.fingerprint, outcome)
+            if not item.is_error:
+                self._journal.record(item.index, item.fingerprint, data)
+            elif isinstance(outcome, Exception):
+                self._journal.record_error(item.index, item.fingerprint, outcome)
         except OSError as error:
-            error.filename = os.fspath(self._recording.path)
-            place.fail(error, fatal=True)
+            error.filename = os.fspath(self._codec.path)
+            item.fail(error, fatal=True)
+        else:
+            if not item.is_error:
+                item.outcome = self._codec.unwrap(outcome)
 
     def close(self) -> None:
-        """Forces what was written to the disk and frees the journal; may be called again.
+        """Force what was written to the disk and close the journal; it may be called again.
 
         Raises:
-            OSError: The disk did not take it.
+            OSError: It could not be written to the disk.
         """
         self._journal.close()

@@ -1,12 +1,12 @@
-"""Map: many items through one call each, in bounded memory, as many at once as is good.
+"""Map: one call per item or batch, in bounded memory, many at once, carried by threads.
 
-Items are pulled in the consumer's thread, while it asks for a result; calls are made by worker
-threads. What the threads share is in ``_WorkerPool``; the iterator that the consumer holds is not
-part of it, so that it is collected when it is abandoned, and the crew stops.
+The consumer's thread reads the items while it asks for a result; worker threads make the calls.
+``_WorkerPool`` holds what the threads share. The consumer's iterator is not part of it: if it is
+abandoned, it is collected and the pool stops.
 
-Threads are no daemons. A worker that finds nothing to do for half a second, or whose consumer's
-thread has ended, goes home; new ones are hired as needed. So neither an abandoned run nor the end
-of the program waits for more than the calls under way.
+Threads are no daemons. A worker exits if it has nothing to do for half a second or its consumer's
+thread has ended; new workers are spawned as needed. So neither an abandoned run nor the end of the
+program waits for more than the calls under way.
 """
 
 from __future__ import annotations
@@ -20,51 +20,48 @@ import weakref
 from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
-from sm_private_client.inference.mapping.concurrency_limit import is_overload, limit_for
+from sm_private_client.inference.mapping.concurrency_limit import limit_for
 from sm_private_client.inference.mapping.journal import JournalWriter
 from sm_private_client.inference.mapping.window import (
     Batch,
     Combine,
+    Item,
     OnError,
-    Place,
     Window,
-    check_batch_size,
     combine_from,
-    fill,
-    payload_of,
 )
 from sm_private_client.inference.progress import progress_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from typing_extensions import Self
 
     from sm_private_client.inference.mapping.journal import JournalCodec
     from sm_private_client.inference.progress import Progress
+    from sm_private_client.types import Value
 
-__all__ = ["Call", "MappedCalls", "map_calls"]
+__all__ = ["Call", "MapResults", "map_calls"]
 
 R = TypeVar("R")
 
-_PATIENCE: Final = 0.5  # seconds that a worker without work waits for some
-_BREATH: Final = 1.0  # seconds between looks at Ctrl-C on systems whose locks do not notice it
-_PULLS_A_RESULT: Final = 2  # batches of items: more than one, so that supply can grow
+_IDLE_TIMEOUT: Final = 0.5  # seconds that a worker waits for work
+_SIGNAL_CHECK: Final = 1.0  # seconds between checks for Ctrl-C if locks do not notice it
+_PULLS_PER_RESULT: Final = 2  # batches of items: more than one, so that supply can grow
 
 _logger = logging.getLogger(__name__)
 
 
 class Call(Protocol):
-    """Encodes, invokes with retries, decodes; safe between threads."""
+    """One call with its retries; safe between threads."""
 
-    def __call__(self, item: Any, observe: Callable[[BaseException], None], /) -> Any:  # noqa: ANN401 - the caller's
-        """Does it.
+    def __call__(self, payload: Value, on_failure: Callable[[BaseException], None], /) -> Value:
+        """Encode, invoke, decode.
 
         Args:
-            item: The item, or what ``combine`` joined.
-            observe: To be called with the error of each attempt that failed and is tried again,
-                so that throttling lowers the limit though the call succeeds in the end.
+            payload: The item, or what ``combine`` joined.
+            on_failure: Takes the error of each failed attempt, so that throttling lowers the
+                limit even if the call succeeds in the end.
         """
         ...
 
@@ -81,79 +78,80 @@ def map_calls(
     batch_size: int = 1,
     combine: Combine | tuple[Any, Any] | None = None,
     name: str = "map",
-) -> MappedCalls[R]:
-    """Calls for every item and gives the results; nothing is called before the first is asked for.
+) -> MapResults[R]:
+    """Call for every item and return the results; no call begins before the first is asked for.
 
     Args:
-        call: What is called; see ``Call``.
-        items: Any iterable, also one without an end. At most ``CALLS_AHEAD`` (4) times the calls
-            at once times the batch size are ahead of the consumer; a result may wait for the
-            source to give two more batches.
+        call: See ``Call``.
+        items: Any iterable, also an endless one. At most ``CALLS_AHEAD`` (4) times the calls at
+            once times the batch size are ahead of the consumer. A result may wait until the
+            source has two more batches.
         concurrency: Calls at once, or ``"auto"``: from 4 up to 64, as many as the service bears.
-        ordered: Results in the order of the items, else as they come.
+        ordered: Return results in the order of the items, else as they come.
         on_error: ``raise`` starts nothing more, waits for what runs, and raises the error of the
-            first item in order; ``return`` gives the error in place of the result.
-        journal: Where results are kept, so that a run that was killed can go on. What is found
-            there is not called again; an item that had ended in an error is.
+            first item in order; ``return`` returns the error in place of the result.
+        journal: Where results are kept, so that a run that was killed can go on. An item that has
+            a result there is not called again; one that had ended in an error is.
         progress: See ``progress_for``.
-        batch_size: Items a call. The journal, errors and results stay per item; where a batch
-            fails, or its answer does not fit, each of its items gets that error.
-        combine: How items are joined and answers split; lists of rows where not given.
-        name: What progress and threads are called.
+        batch_size: Items per call. The journal, errors and results stay per item. If a batch
+            fails, or its answer does not fit, each of its items has that error.
+        combine: How items are joined and answers split; lists of rows by default.
+        name: The name of the display and of the threads.
 
     Raises:
         ConfigurationError: An argument cannot be used, or the journal is not this run's.
     """
-    check_batch_size(batch_size)
-    joined = None if batch_size == 1 and combine is None else combine_from(combine)
+    combine = combine_from(combine, batch_size=batch_size)
     window: Window[Any, R] = Window(
         limit_for(concurrency), ordered=ordered, on_error=on_error, batch_size=batch_size
     )
     source = iter(items)
     writer = None if journal is None else JournalWriter(journal)
     try:
-        shown = progress_for(progress, name=name, total=_length(items))
+        display = progress_for(
+            progress, name=name, total=len(items) if isinstance(items, Sized) else None
+        )
     except BaseException:
         if writer is not None:
             writer.close()
         raise
-    crew = _WorkerPool(call, window, joined, writer, name)
-    return MappedCalls(crew, source, shown, pulls=_PULLS_A_RESULT * batch_size)
+    pool = _WorkerPool(call, window, combine, writer, name)
+    return MapResults(pool, source, display, pulls=_PULLS_PER_RESULT * batch_size)
 
 
-class MappedCalls(Iterator["R | Exception"]):
-    """The results of ``map_calls``, one an item; for one thread at a time.
+class MapResults(Iterator["R | Exception"]):
+    """The results of a map, one per item; for one thread at a time.
 
-    It closes itself at the end, at an error and at Ctrl-C; used as a context manager it does so
-    at the end of the block. One that is abandoned starts nothing more as soon as it is collected.
+    It closes itself at the end, at an error and at Ctrl-C; as a context manager also at the end
+    of the block. If it is abandoned, nothing more is started once it is collected.
     """
 
     def __init__(
-        self, crew: _WorkerPool[R], source: Iterator[Any], progress: Progress, *, pulls: int
+        self, pool: _WorkerPool[R], source: Iterator[Any], progress: Progress, *, pulls: int
     ) -> None:
-        self._crew = crew
+        self._pool = pool
         self._source: Iterator[Any] | None = source
         self._source_error: Exception | None = None
         self._progress = progress
         self._pulls = pulls
         self._pulled = 0
         self._is_closed = False
-        weakref.finalize(self, crew.abandon)
+        weakref.finalize(self, pool.abandon)
 
     def __repr__(self) -> str:
-        window = self._crew.window
+        window = self._pool.window
         state = "closed" if self._is_closed else f"{window.running} running"
-        return f"<MappedCalls {self._crew.name!r} {state}, limit {window.limit.limit}>"
+        return f"<MapResults {self._pool.name!r} {state}, limit {window.limit.limit}>"
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> R | Exception:
-        """Gives the next result.
+        """Return the next result.
 
         Raises:
-            Exception: An item's error where errors are raised, or what the source raised, once
-                everything before it was given.
+            Exception: An item's error if errors are raised; or an error of the source, once
+                everything before it was returned.
         """
         if self._is_closed:
             raise StopIteration
@@ -168,57 +166,52 @@ class MappedCalls(Iterator["R | Exception"]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Starts nothing more, waits for the calls under way, frees the journal.
+        """Start nothing more, wait for the calls under way, close the journal.
 
-        May be called again. A second Ctrl-C ends the waiting; the calls end by themselves.
+        It may be called again. A second Ctrl-C ends the waiting; the calls end by themselves.
 
         Raises:
-            OSError: The disk did not take the end of the journal.
+            OSError: The end of the journal could not be written to the disk.
         """
         self._is_closed = True
         self._source = None
         self._progress.close()
-        self._crew.shutdown()
+        self._pool.shutdown()
 
     def _next(self) -> R | Exception:
-        crew, window = self._crew, self._crew.window
-        crew.consumer = threading.current_thread()
-        place: Place[Any, R] | None = None
+        pool, window = self._pool, self._pool.window
+        pool.consumer = threading.current_thread()
+        item: Item[Any, R] | None = None
         pulls = 0
         while True:
-            with crew.lock:
-                if place is not None:
-                    window.add(place)
+            with pool.lock:
+                if item is not None:
+                    window.add(item)
                 may_pull = not (self._source is None or window.is_full or window.is_failing)
                 if self._source is None or not (may_pull or window.is_ready):
                     window.flush(is_last=self._source is None)
-                crew.spawn()
+                pool.spawn()
                 if window.is_ready and not (may_pull and pulls < self._pulls):
-                    return window.give()
+                    return window.pop()
                 if not may_pull:
                     if window.is_empty:
                         raise self._source_error or StopIteration
-                    crew.done.wait(_BREATH)
-                    place = None
+                    pool.done.wait(_SIGNAL_CHECK)
+                    item = None
                     continue
-            place = self._pull()
+            item = self._pull()
             pulls += 1
 
-    def _pull(self) -> Place[Any, R] | None:
-        """Takes an item from the source; ``None`` at its end."""
+    def _pull(self) -> Item[Any, R] | None:
+        """Return an item of the source; ``None`` at its end."""
         if self._source is None:
             return None
         try:
-            item = next(self._source)
+            value = next(self._source)
         except StopIteration:
             self._source = None
             return None
@@ -226,18 +219,18 @@ class MappedCalls(Iterator["R | Exception"]):
             self._source = None
             self._source_error = error
             return None
-        place: Place[Any, R] = Place(self._pulled, item)
+        item: Item[Any, R] = Item(self._pulled, value)
         self._pulled += 1
-        if self._crew.writer is not None:
-            self._crew.writer.recall(place)
-        return place
+        if self._pool.writer is not None:
+            self._pool.writer.recall(item)
+        return item
 
 
 class _WorkerPool(Generic[R]):
     """The workers, and what they share with the consumer; ``lock`` guards all of it.
 
-    The lock can be taken twice by one thread, because the garbage collector may run ``abandon``
-    in a thread that has it.
+    One thread can take the lock twice: the garbage collector may run ``abandon`` in a thread that
+    holds it.
     """
 
     def __init__(
@@ -254,39 +247,39 @@ class _WorkerPool(Generic[R]):
         self.lock = threading.RLock()
         self.done = threading.Condition(self.lock)
         self.consumer = threading.current_thread()
-        self._work_there = threading.Condition(self.lock)
+        self._has_work = threading.Condition(self.lock)
         self._call = call
         self._combine = combine
         self._context = contextvars.copy_context()  # the caller's: its span is the calls' parent
         self._workers: set[threading.Thread] = set()
-        self._hired = 0
+        self._spawned = 0
         self._idle = 0
         self._is_stopping = False
         self._process = os.getpid()
 
     def spawn(self) -> None:
-        """Sees to it that every call that could begin has a worker; the lock is held."""
+        """Provide a worker for every call that could begin; the lock is held."""
         startable = self.window.startable
-        self._work_there.notify(startable)
+        self._has_work.notify(startable)
         # A worker between two calls is neither idle nor running: never more than the limit.
         room = self.window.limit.limit - len(self._workers)
         for _ in range(min(startable - self._idle, room)):
-            self._hired += 1
+            self._spawned += 1
             worker = threading.Thread(
                 target=self._context.copy().run,  # one context is entered by one thread only
                 args=(self._work,),
-                name=f"{self.name}-{self._hired}",
+                name=f"{self.name}-{self._spawned}",
                 daemon=False,
             )
             worker.start()
             self._workers.add(worker)
 
     def shutdown(self) -> None:
-        """Lets the calls under way end and every worker go home."""
+        """Wait until the calls under way have ended and every worker has exited."""
         with self.lock:
             self._is_stopping = True
             self.window.cancel()
-            self._work_there.notify_all()
+            self._has_work.notify_all()
             workers = tuple(self._workers)
         for worker in workers:
             worker.join()
@@ -294,7 +287,7 @@ class _WorkerPool(Generic[R]):
             self.writer.close()
 
     def abandon(self) -> None:
-        """Has workers go home after their call; waits for none. The last one frees the journal.
+        """Stop without waiting: workers exit after their call, the last one closes the journal.
 
         The garbage collector calls this, at any point of any thread: it touches little.
         """
@@ -305,26 +298,26 @@ class _WorkerPool(Generic[R]):
             self._close_if_last()
 
     def _work(self) -> None:
-        while (batch := self._take()) is not None:
+        while (batch := self._next_batch()) is not None:
             self._perform(batch)
             with self.lock:
                 self.window.settle(batch)
                 if self.window.is_ready:
                     self.done.notify()
-                self._work_there.notify(max(0, self.window.startable - 1))  # one is for this worker
+                self._has_work.notify(max(0, self.window.startable - 1))  # one is for this worker
 
-    def _take(self) -> Batch[Any, R] | None:
-        """Waits for a call to make; ``None`` tells the worker to go home."""
+    def _next_batch(self) -> Batch[Any, R] | None:
+        """Wait for a call to make; after ``None`` the worker exits."""
         with self.lock:
-            is_tired = False
+            has_waited = False
             while not self._is_stopping and self.consumer.is_alive():
                 batch = self.window.start()
                 if batch is not None:
                     return batch
-                if is_tired:
+                if has_waited:
                     break
                 self._idle += 1
-                is_tired = not self._work_there.wait(_PATIENCE)
+                has_waited = not self._has_work.wait(_IDLE_TIMEOUT)
                 self._idle -= 1
             self._workers.discard(threading.current_thread())
             if self._is_stopping:
@@ -333,21 +326,17 @@ class _WorkerPool(Generic[R]):
 
     def _perform(self, batch: Batch[Any, R]) -> None:
         try:
-            payload = payload_of(batch, self._combine)
-            fill(batch, self._combine, self._call(payload, functools.partial(self._observe, batch)))
+            answer = self._call(batch.join(self._combine), functools.partial(self._observe, batch))
+            batch.split(self._combine, answer)
         except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
             self._observe(batch, error)
-            for place in batch.places:
-                place.fail(error)
+            batch.fail(error)
         if self.writer is not None:
-            for place in batch.places:
-                self.writer.keep(place)
+            self.writer.keep(batch)
 
     def _observe(self, batch: Batch[Any, R], error: BaseException) -> None:
         with self.lock:
-            batch.attempts_failed += 1
-            if is_overload(error):
-                self.window.limit.overloaded()
+            self.window.observe(batch, error)
 
     def _close_if_last(self) -> None:
         if self._workers or self.writer is None:
@@ -356,7 +345,3 @@ class _WorkerPool(Generic[R]):
             self.writer.close()
         except OSError as error:
             _logger.warning("The end of %r was not forced to the disk: %s", self.writer, error)
-
-
-def _length(items: Iterable[Any]) -> int | None:
-    return len(items) if isinstance(items, Sized) else None

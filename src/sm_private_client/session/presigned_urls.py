@@ -1,13 +1,12 @@
-"""Says, once, that a presigned URL opens over the internet unless its own VPC endpoint exists.
+"""A warning, once, that a presigned URL opens over the internet unless a VPC endpoint serves it.
 
-The calls that make these URLs are private like any other; what they return is for a browser, and
+The calls that make these URLs are private like any other. What they return is for a browser, and
 PrivateLink carries it only through a ``notebook`` or ``studio`` VPC endpoint with private DNS.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.client import BaseClient
+    from botocore.model import OperationModel
 
     from sm_private_client.routing.network import NetworkBackend
 
@@ -35,10 +35,10 @@ class PresignedUrlNotice:
     """Warns about presigned URLs, once an operation and session.
 
     Args:
-        network: To see whether the URL's host resolves privately from here.
+        network: Resolves the URL's host as it does from here.
         allowed_networks: Return what counts as private besides the private ranges.
-        has_private_dns: Whether a VPC endpoint with private DNS is known for a browser service
-            (``notebook`` or ``studio``); asks nobody.
+        has_private_dns: Return True if a VPC endpoint with private DNS is known for a browser
+            service (``notebook`` or ``studio``); no I/O.
     """
 
     def __init__(
@@ -51,15 +51,14 @@ class PresignedUrlNotice:
         self._network = network
         self._allowed_networks = allowed_networks
         self._has_private_dns = has_private_dns
-        self._said: set[str] = set()
-        self._lock = threading.Lock()
+        self._unsaid = set(_BROWSER_SERVICES)
 
     def watch(self, client: BaseClient) -> None:
-        """Looks at the answers of a ``sagemaker`` client from now on."""
+        """Read the answers of a ``sagemaker`` client from now on."""
         for operation in _BROWSER_SERVICES:
-            client.meta.events.register(f"after-call.sagemaker.{operation}", self._look)
+            client.meta.events.register(f"after-call.sagemaker.{operation}", self._read)
 
-    def _look(self, parsed: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
+    def _read(self, parsed: dict[str, Any], model: OperationModel, **_: object) -> None:
         url = parsed.get("AuthorizedUrl")
         operation = str(model.name)
         if not url:
@@ -68,10 +67,10 @@ class PresignedUrlNotice:
         service = _BROWSER_SERVICES[operation]
         if self._has_private_dns(service) or self._resolves_privately(host):
             return
-        with self._lock:
-            if operation in self._said:
-                return
-            self._said.add(operation)
+        try:
+            self._unsaid.remove(operation)  # one step, so that one thread warns
+        except KeyError:
+            return
         _logger.warning(
             "The URL that %s returns opens over the internet: %s does not resolve to a VPC "
             "endpoint from here. Create an interface endpoint of aws.sagemaker.REGION.%s with "
@@ -83,8 +82,8 @@ class PresignedUrlNotice:
 
     def _resolves_privately(self, host: str) -> bool:
         try:
-            found = self._network.resolve(host, timeout=_DNS_TIMEOUT)
+            addresses = self._network.resolve(host, timeout=_DNS_TIMEOUT)
         except OSError:
             return False
         policy = AddressPolicy(allowed_networks=self._allowed_networks())
-        return bool(found) and all(policy.judge(address).private for address in found)
+        return bool(addresses) and all(policy.judge(address).private for address in addresses)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError
-from sm_private_client.routing.urls import (
+from sm_private_client.privatelink.urls import (
     EndpointUrl,
     parse_endpoint_url,
     redacted,

@@ -23,8 +23,6 @@ from sm_private_client.inference.retry_policy import RetryPolicy, RetryQuota
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from sm_private_client.inference.retry_rules import RetryDecision
-
 
 THEN: Final = 1792567680.0  # Wed, 21 Oct 2026 07:28:00 GMT
 URL: Final = "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/e/invocations"
@@ -64,7 +62,7 @@ def connect_timeout() -> exceptions.ConnectTimeoutError:
     return exceptions.ConnectTimeoutError(endpoint_url=URL)
 
 
-class RouteSources:
+class World:
     """Time that passes only where somebody sleeps or a step takes some, and no chance."""
 
     def __init__(self, *, draw: float = 1.0, oversleeps: float = 0.0) -> None:
@@ -95,7 +93,7 @@ class RouteSources:
 class Script:
     """A function whose attempts end as told; keeps the seconds that each was given."""
 
-    def __init__(self, world: RouteSources, *outcomes: object, each_takes: float = 0.0) -> None:
+    def __init__(self, world: World, *outcomes: object, each_takes: float = 0.0) -> None:
         self._world = world
         self._left = list(outcomes)
         self._each_takes = each_takes
@@ -148,7 +146,7 @@ def failure(run: Run, retrier: Retrier, script: Script, **arguments: Any) -> Exc
 @both
 def test_a_call_that_succeeds_is_one_plain_call(run: Run) -> None:
     """One attempt, no wait, no time looked at but the beginning's."""
-    world = RouteSources()
+    world = World()
     script = Script(world, "answer")
     assert run(world.retrier(), script, timeout=70) == ("answer", 1)
     assert script.given == [70]
@@ -169,7 +167,7 @@ def test_tenacity_is_not_even_imported_while_nothing_fails() -> None:
 @both
 def test_a_call_that_fails_is_tried_again_and_says_how_often(run: Run) -> None:
     """The answer comes with the number of attempts; waits are drawn from 0.5, 1 and 2 s."""
-    world = RouteSources(draw=0.5)
+    world = World(draw=0.5)
     script = Script(
         world, throttled(), answered(500, "InternalFailure"), connect_timeout(), "answer"
     )
@@ -180,7 +178,7 @@ def test_a_call_that_fails_is_tried_again_and_says_how_often(run: Run) -> None:
 @both
 def test_the_last_real_error_is_raised_with_its_attempts_as_notes(run: Run) -> None:
     """Neither wrapped nor chained, and of the very class that the client has."""
-    world = RouteSources(draw=0.3)
+    world = World(draw=0.3)
     last = model_error(503)
     script = Script(world, throttled(), connect_timeout(), unavailable(), last)
     error = failure(run, world.retrier(), script)
@@ -211,7 +209,7 @@ def test_what_is_never_retried_is_raised_as_it_is(
     run: Run, make: Callable[[], Exception], attempts: int
 ) -> None:
     """Once called, at once raised, without a note."""
-    world = RouteSources()
+    world = World()
     error = make()
     assert failure(run, world.retrier(), Script(world, error)) is error
     assert notes(error) == []
@@ -234,7 +232,7 @@ def test_what_may_have_run_says_how_to_allow_it(
     run: Run, make: Callable[[], Exception], first: str
 ) -> None:
     """It is not repeated, and its notes tell the remedy; with the remedy it is repeated."""
-    world = RouteSources()
+    world = World()
     error = failure(run, world.retrier(), Script(world, make()))
     assert notes(error) == [
         first,
@@ -247,7 +245,7 @@ def test_what_may_have_run_says_how_to_allow_it(
 @both
 def test_a_later_error_that_is_not_retried_ends_it(run: Run) -> None:
     """Each attempt's own error decides; what went before is in the notes."""
-    world = RouteSources()
+    world = World()
     script = Script(world, throttled(), answered(400, "ValidationError"))
     error = failure(run, world.retrier(), script)
     assert notes(error) == [
@@ -261,7 +259,7 @@ def test_a_later_error_that_is_not_retried_ends_it(run: Run) -> None:
 @both
 def test_one_attempt_means_one(run: Run) -> None:
     """``attempts=1`` switches retries off, and the notes say so."""
-    world = RouteSources()
+    world = World()
     error = failure(run, world.retrier(attempts=1), Script(world, unavailable()))
     assert notes(error) == [
         "attempt 1: ServiceUnavailable (HTTP 503)",
@@ -274,7 +272,7 @@ def test_the_deadline_is_kept_to_the_moment(run: Run) -> None:
     """Attempts and waits count; an attempt that would begin at the deadline is not made."""
     for deadline, attempts in ((7.5, 3), (7.5001, 4)):
         # Attempts of 1 s and waits of 0.5, 1 and 3 s: the fourth would begin at 7.5.
-        world = RouteSources()
+        world = World()
         script = Script(world, *(unavailable() for _ in range(3)), "answer", each_takes=1.0)
         script._left[2] = unavailable(**{"retry-after": "3"})
         retrier = world.retrier(deadline=deadline)
@@ -293,7 +291,7 @@ def test_the_deadline_is_kept_to_the_moment(run: Run) -> None:
 @both
 def test_each_attempt_is_given_what_is_left(run: Run) -> None:
     """Its own time-out, or the rest of the deadline where that is less."""
-    world = RouteSources()
+    world = World()
     outcomes = [unavailable() for _ in range(3)]
     script = Script(world, *outcomes, "answer", each_takes=20.0)
     run(world.retrier(deadline=100), script, timeout=70)
@@ -314,7 +312,7 @@ def test_time_outs_with_and_without_a_deadline(
     run: Run, timeout: float | None, deadline: float | None, given: list[float | None]
 ) -> None:
     """No time-out and no deadline is no limit; the lesser of both counts from the first attempt."""
-    world = RouteSources()
+    world = World()
     script = Script(world, unavailable(), "answer")
     run(world.retrier(deadline=deadline), script, timeout=timeout)
     assert script.given == given
@@ -323,7 +321,7 @@ def test_time_outs_with_and_without_a_deadline(
 @both
 def test_a_sleep_that_takes_too_long_leaves_a_time_out_that_sockets_take(run: Run) -> None:
     """A millisecond, never 0 or less."""
-    world = RouteSources(oversleeps=30)
+    world = World(oversleeps=30)
     script = Script(world, unavailable(), "answer")
     assert run(world.retrier(deadline=10), script) == ("answer", 2)
     assert script.given == [10, 0.001]
@@ -351,7 +349,7 @@ def test_a_sleep_that_takes_too_long_leaves_a_time_out_that_sockets_take(run: Ru
 )
 def test_retry_after_is_obeyed(run: Run, headers: dict[str, str], slept: float) -> None:
     """At least that long, beyond wait_max too; never less than the drawn wait."""
-    world = RouteSources()
+    world = World()
     assert run(world.retrier(), Script(world, unavailable(**headers), "answer")) == ("answer", 2)
     assert world.slept == [slept]
 
@@ -373,7 +371,7 @@ def test_retry_after_beyond_the_deadline_ends_the_call_at_once(
     run: Run, headers: dict[str, str], deadline: float, note: str
 ) -> None:
     """With the service's own error, and without the wait."""
-    world = RouteSources()
+    world = World()
     error = failure(run, world.retrier(deadline=deadline), Script(world, unavailable(**headers)))
     assert isinstance(error, ClientError)
     assert notes(error) == [
@@ -386,7 +384,7 @@ def test_retry_after_beyond_the_deadline_ends_the_call_at_once(
 @both
 def test_a_wait_that_nobody_can_sleep_ends_the_call(run: Run) -> None:
     """Without a deadline the platform's longest sleep is the limit."""
-    world = RouteSources()
+    world = World()
     asks = unavailable(**{"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"})
     assert failure(run, world.retrier(deadline=None), Script(world, asks)) is asks
 
@@ -394,7 +392,7 @@ def test_a_wait_that_nobody_can_sleep_ends_the_call(run: Run) -> None:
 @both
 def test_a_drawn_wait_beyond_the_deadline_ends_the_call(run: Run) -> None:
     """The note tells it from a wait that the service asked for."""
-    world = RouteSources()
+    world = World()
     script = Script(world, connect_timeout(), each_takes=5.0)
     error = failure(run, world.retrier(deadline=5.25), script)
     assert notes(error)[-1] == (
@@ -404,17 +402,17 @@ def test_a_drawn_wait_beyond_the_deadline_ends_the_call(run: Run) -> None:
 
 
 @both
-def test_whoever_asks_is_told_each_failure(run: Run) -> None:
+def test_a_caller_can_observe_each_failure(run: Run) -> None:
     """Before the wait, so that a caller of many can slow down at once."""
-    world = RouteSources()
-    told: list[tuple[str, bool, int]] = []
+    world = World()
+    observed: list[tuple[BaseException, int]] = []
 
-    def on_failure(verdict: RetryDecision) -> None:
-        told.append((verdict.name, verdict.retry, len(world.slept)))
+    def on_failure(error: BaseException) -> None:
+        observed.append((error, len(world.slept)))
 
-    script = Script(world, throttled(), model_error(400))
-    failure(run, world.retrier(), script, on_failure=on_failure)
-    assert told == [("throttled", True, 0), ("model", False, 1)]
+    first, second = throttled(), model_error(400)
+    failure(run, world.retrier(), Script(world, first, second), on_failure=on_failure)
+    assert observed == [(first, 0), (second, 1)]
 
 
 @both
@@ -422,15 +420,16 @@ def test_whoever_asks_is_told_each_failure(run: Run) -> None:
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_an_interrupt_is_never_swallowed(run: Run, before: int, kind: type[BaseException]) -> None:
     """In whichever attempt it comes, it ends the call at once, as itself, with its attempts."""
-    world = RouteSources()
+    world = World()
     interrupt = kind()
-    script = Script(world, *(throttled() for _ in range(before)), interrupt, "never")
-    told: list[RetryDecision] = []
+    failures = [throttled() for _ in range(before)]
+    script = Script(world, *failures, interrupt, "never")
+    observed: list[BaseException] = []
     with pytest.raises(kind) as caught:
-        run(world.retrier(safe_to_repeat=True), script, on_failure=told.append)
+        run(world.retrier(safe_to_repeat=True), script, on_failure=observed.append)
     assert caught.value is interrupt
     assert attempts_made(interrupt) == before + 1
-    assert [verdict.name for verdict in told] == ["throttled"] * before
+    assert observed == failures
     assert len(script.given) == before + 1
     assert notes(interrupt) == []
 
@@ -438,7 +437,7 @@ def test_an_interrupt_is_never_swallowed(run: Run, before: int, kind: type[BaseE
 @both
 def test_an_interrupt_ends_a_wait(run: Run) -> None:
     """Ctrl-C while sleeping is Ctrl-C, and no attempt more."""
-    world = RouteSources()
+    world = World()
     sleeps = iter((None, KeyboardInterrupt()))
 
     def interrupted(_seconds: float) -> None:
@@ -455,7 +454,7 @@ def test_an_interrupt_ends_a_wait(run: Run) -> None:
 @both
 def test_no_note_tells_what_was_sent_or_answered(run: Run) -> None:
     """Codes and statuses only: the message of the service may have a payload in it."""
-    world = RouteSources()
+    world = World()
     members = {"OriginalStatusCode": 503, "OriginalMessage": "secret", "Message": "secret"}
     script = Script(world, *(answered(424, "ModelError", **members) for _ in range(4)))
     error = failure(run, world.retrier(), script)
@@ -465,7 +464,7 @@ def test_no_note_tells_what_was_sent_or_answered(run: Run) -> None:
 
 def test_each_retry_is_logged_for_whoever_debugs(caplog: pytest.LogCaptureFixture) -> None:
     """At DEBUG, in the words of the notes."""
-    world = RouteSources()
+    world = World()
     with caplog.at_level(logging.DEBUG, logger="sm_private_client"):
         plain(world.retrier(), Script(world, throttled(), "answer"))
     (record,) = caplog.records
@@ -492,7 +491,7 @@ def test_no_call_outstays_its_policy(
     asked: Sequence[int],
 ) -> None:
     """Whatever happens: attempts, deadline, bounds of waits and of time-outs are kept."""
-    world = RouteSources(draw=draw)
+    world = World(draw=draw)
     raised = [
         unavailable(**({"retry-after": str(asked[n])} if n < len(asked) else {}))
         for n in range(attempts)
@@ -525,7 +524,7 @@ def test_a_retry_costs_tokens_and_its_success_gives_them_back(
     run: Run, make: Callable[[], Exception], cost: int
 ) -> None:
     """5, or 10 after a time-out; only the last retry's come back; a plain success gives 1."""
-    world = RouteSources()
+    world = World()
     quota = RetryQuota(capacity=100)
     retrier = world.retrier(quota, safe_to_repeat=True)
     run(retrier, Script(world, make(), "answer"))
@@ -541,7 +540,7 @@ def test_a_retry_costs_tokens_and_its_success_gives_them_back(
 @both
 def test_an_empty_quota_means_one_attempt(run: Run) -> None:
     """The error says that it was the quota."""
-    world = RouteSources()
+    world = World()
     quota = RetryQuota(capacity=4)
     error = failure(run, world.retrier(quota), Script(world, unavailable()))
     assert notes(error) == [
@@ -554,7 +553,7 @@ def test_an_empty_quota_means_one_attempt(run: Run) -> None:
 def test_a_storm_of_threads_has_a_hundred_retries_in_all() -> None:
     """However many threads call a service that is down; when it answers, tokens come back."""
     quota = RetryQuota()
-    world = RouteSources()
+    world = World()
     counted = threading.Lock()
     attempts = 0
 
@@ -606,7 +605,7 @@ def test_an_asynchronous_call_waits_on_the_event_loop() -> None:
     async def main() -> None:
         failed = asyncio.Event()
         task = asyncio.ensure_future(
-            retrier.call_async(attempt, on_failure=lambda _verdict: failed.set())
+            retrier.call_async(attempt, on_failure=lambda _error: failed.set())
         )
         await asyncio.wait_for(failed.wait(), 30)
         await asyncio.sleep(0)

@@ -22,7 +22,7 @@ from sm_private_client.inference.mapping.concurrency_limit import (
     MAXIMUM,
     START,
     AdaptiveLimit,
-    FixedLimit,
+    Limit,
     is_overload,
     limit_for,
 )
@@ -277,14 +277,13 @@ def test_a_number_stays_what_it_is() -> None:
     for _ in range(50):
         limit.answered(limit.started(), in_flight=7)
         limit.overloaded()
-    assert isinstance(limit, FixedLimit)
+    assert type(limit) is Limit
     assert limit.limit == 7
 
 
 def test_auto_adapts() -> None:
-    """``auto`` begins small; its maximum can be given."""
-    assert repr(limit_for("auto")) == "AdaptiveLimit(limit=4, maximum=64)"
-    assert repr(limit_for("auto", maximum=1024)) == "AdaptiveLimit(limit=4, maximum=1024)"
+    """``auto`` begins small."""
+    assert repr(limit_for("auto")) == "AdaptiveLimit(limit=4)"
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.5, "many", None])

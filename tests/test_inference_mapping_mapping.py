@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError, PayloadError
 from sm_private_client.inference.mapping.journal import Journal, JournalCodec, fingerprint_of
-from sm_private_client.inference.mapping.mapping import MappedCalls, map_calls
+from sm_private_client.inference.mapping.mapping import MapResults, map_calls
 from sm_private_client.inference.mapping.window import Combine
 
-Observe = Callable[[BaseException], None]
+OnFailure = Callable[[BaseException], None]
 RUN = {"endpoint_name": "churn"}
 
 
@@ -62,7 +62,7 @@ class Model:
         self.most = 0
         self._lock = threading.Lock()
 
-    def __call__(self, item: Any, _observe: Observe, /) -> Any:
+    def __call__(self, item: Any, _on_failure: OnFailure, /) -> Any:
         with self._lock:
             self.called.append(item)
             self.running += 1
@@ -86,7 +86,7 @@ def model() -> Model:
     return Model()
 
 
-def mapped(call: Any, items: Any, **options: Any) -> MappedCalls[Any]:
+def mapped(call: Any, items: Any, **options: Any) -> MapResults[Any]:
     options.setdefault("progress", False)
     return map_calls(call, items, **options)
 
@@ -117,7 +117,7 @@ def test_every_item_has_one_result(
 ) -> None:
     """None is lost or given twice, and in order they are those of the items."""
 
-    def call(item: Any, _observe: Observe) -> Any:
+    def call(item: Any, _on_failure: OnFailure) -> Any:
         rows = [item] if batch_size == 1 else item
         if failing & set(rows):
             raise ValueError(str(rows))
@@ -239,7 +239,7 @@ def test_workers_go_on_while_the_consumer_is_busy(model: Model) -> None:
         assert len(model.called) >= 8
 
 
-def test_workers_that_went_home_are_hired_again(model: Model) -> None:
+def test_workers_that_exited_are_spawned_again(model: Model) -> None:
     """A consumer that thinks for longer than workers wait still gets every result."""
     with mapped(model, range(30), concurrency=2) as results:
         given = [next(results)]
@@ -340,7 +340,7 @@ def test_errors_do_not_keep_their_items() -> None:
         def __del__(self) -> None:
             MarkedError.alive -= 1
 
-    def call(_item: int, _observe: Observe) -> None:
+    def call(_item: int, _on_failure: OnFailure) -> None:
         raise MarkedError
 
     gc.disable()
@@ -384,7 +384,7 @@ class Throttling:
         self._lock = threading.Lock()
         self._running = 0
 
-    def __call__(self, item: int, observe: Observe, /) -> int:
+    def __call__(self, item: int, on_failure: OnFailure, /) -> int:
         with self._lock:
             self._running += 1
             self.most = max(self.most, self._running)
@@ -393,7 +393,7 @@ class Throttling:
                 with self._lock:
                     self.throttled += 1
                 if self._tells:
-                    observe(
+                    on_failure(
                         ClientError({"Error": {"Code": "ThrottlingException"}}, "InvokeEndpoint")
                     )
                 time.sleep(0.002)
@@ -417,7 +417,7 @@ def test_throttled_attempts_lower_the_limit() -> None:
 def test_throttling_that_is_raised_lowers_the_limit() -> None:
     """Also where the caller's policy gave up, or has no retries."""
 
-    def call(_item: int, _observe: Observe) -> None:
+    def call(_item: int, _on_failure: OnFailure) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "InvokeEndpoint")
 
     results = mapped(call, range(100), on_error="return")
@@ -451,7 +451,7 @@ def test_each_item_of_a_failed_batch_has_its_error() -> None:
     """The other batches are answered."""
     error = ValueError("no")
 
-    def call(items: list[int], _observe: Observe) -> list[int]:
+    def call(items: list[int], _on_failure: OnFailure) -> list[int]:
         if 4 in items:
             raise error
         return items
@@ -649,13 +649,13 @@ def test_threads_are_no_daemons_and_bear_the_name(model: Model) -> None:
 CHILD = """
 import itertools, os, sys, threading, time
 from pathlib import Path
-from sm_private_client.inference.mapping.journal import Recording
+from sm_private_client.inference.mapping.journal import JournalCodec
 from sm_private_client.inference.mapping.mapping import map_calls
 
 journal, log, out, count, batch, ending = sys.argv[1:]
 calls = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-def call(item, observe):
+def call(item, on_failure):
     rows = item if isinstance(item, list) else [item]
     os.write(calls, b"".join(b"%d\\n" % row for row in rows))
     time.sleep(0.001)
@@ -664,7 +664,7 @@ def call(item, observe):
 results = map_calls(
     call, itertools.count() if count == "endless" else range(int(count)),
     concurrency=4, batch_size=int(batch), progress=False,
-    journal=Recording(path=journal, run={"endpoint_name": "churn"},
+    journal=JournalCodec(path=journal, run={"endpoint_name": "churn"},
         encode=lambda item: str(item).encode(), dump=lambda r: b"%d" % r, load=int),
 )
 with open(out, "w") as output:
@@ -731,7 +731,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, batch: int) -> None:
         child.wait_for_calls(min(before + chance.randrange(1, 80), before + count - len(known)))
         time.sleep(chance.random() * 0.01)
         running.send_signal(signal.SIGKILL)
-        running.communicate()
+        running.communicate(timeout=240)
         assert not known & set(child.called()[before:])
         now = child.answered(count)
         assert known <= now
@@ -788,7 +788,7 @@ def test_a_forked_child_leaves_the_run_to_its_parent() -> None:
     script = """
         import gc, os, sys, time
         from sm_private_client.inference.mapping.mapping import map_calls
-        results = map_calls(lambda item, observe: item, range(100), concurrency=2, progress=False)
+        results = map_calls(lambda item, _: item, range(100), concurrency=2, progress=False)
         next(results)
         pid = os.fork()
         if pid == 0:

@@ -59,24 +59,27 @@ def answering(link: LocalPrivateLink, vpc_endpoint_id: str | None = None) -> lis
 
 def test_the_caller_has_an_interface_of_its_own(link: LocalPrivateLink) -> None:
     """EC2 describes it: address inside the subnet, zone, group."""
-    asked = [{"Name": "private-ip-address", "Values": [link.own_address]}]
+    asked = [{"Name": "private-ip-address", "Values": [link.caller.address]}]
     (eni,) = ec2_of(link).describe_network_interfaces(Filters=asked)["NetworkInterfaces"]
-    assert (eni["SubnetId"], eni["VpcId"]) == (link.own_subnet_id, link.vpc_id)
-    assert eni["AvailabilityZone"] == link.own_availability_zone == "us-east-1a"
-    assert [g["GroupId"] for g in eni["Groups"]] == [link.own_security_group_id]
-    assert eni["NetworkInterfaceId"] == link.place.network_interface_id
+    assert (eni["SubnetId"], eni["VpcId"]) == (link.caller.subnet_id, link.vpc_id)
+    assert eni["AvailabilityZone"] == link.caller.availability_zone == "us-east-1a"
+    assert [g["GroupId"] for g in eni["Groups"]] == [link.caller.security_group_ids[0]]
+    assert eni["NetworkInterfaceId"] == link.caller.network_interface_id
 
 
 def test_the_caller_moves(link: LocalPrivateLink) -> None:
     """To another zone with other groups; the interface it had is gone."""
-    before = link.place
+    before = link.caller
     group = link.create_security_group()
     link.move_to("us-east-1b", security_group_ids=[group])
-    assert (link.own_availability_zone, link.own_security_group_id) == ("us-east-1b", group)
+    assert (link.caller.availability_zone, link.caller.security_group_ids[0]) == (
+        "us-east-1b",
+        group,
+    )
     listed = ec2_of(link).describe_network_interfaces()["NetworkInterfaces"]
     ids = [eni["NetworkInterfaceId"] for eni in listed]
     assert before.network_interface_id not in ids
-    assert link.place.network_interface_id in ids
+    assert link.caller.network_interface_id in ids
     with pytest.raises(ConfigurationError, match=r"has no subnet in us-east-1f\."):
         link.move_to("us-east-1f")
 
@@ -88,7 +91,7 @@ def test_on_premises_names_are_private_with_an_inbound_resolver(
     """The VPC's addresses answer there, private DNS only through the VPC's resolver."""
     link.create_gateway("s3")
     link.move_on_premises(inbound_resolver=inbound_resolver)
-    assert (link.own_address, link.own_subnet_id) == ("192.168.10.20", None)
+    assert (link.caller.address, link.caller.subnet_id) == ("192.168.10.20", None)
     assert link.network.resolve(API, timeout=1)[0].startswith("10.") is inbound_resolver
     assert link.network.resolve(link.vpc_endpoint("sagemaker").name.host, timeout=1)
     assert answering(link) == ["a", "b"]
@@ -120,7 +123,7 @@ def test_a_closed_group_swallows(link: LocalPrivateLink) -> None:
                 "IpProtocol": "tcp",
                 "FromPort": 443,
                 "ToPort": 443,
-                "IpRanges": [{"CidrIp": f"{link.own_address}/32"}],
+                "IpRanges": [{"CidrIp": f"{link.caller.address}/32"}],
             }
         ],
     )
@@ -156,7 +159,7 @@ def test_rules_are_read_as_ec2_means_them(
     if "cidr" in rule:
         permission["IpRanges"] = [{"CidrIp": rule["cidr"]}]
     else:
-        own = shared.own_security_group_id
+        own = shared.caller.security_group_ids[0]
         source = own if rule["group"] == "own" else shared.create_security_group()
         permission["UserIdGroupPairs"] = [{"GroupId": source}]
     ec2_of(shared).authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
@@ -264,12 +267,15 @@ def test_the_metadata_service_tells_the_place(link: LocalPrivateLink) -> None:
         for name in ("local-ipv4", "placement/availability-zone", "no/such/thing")
     }
     assert found == {
-        "local-ipv4": (200, link.own_address),
+        "local-ipv4": (200, link.caller.address),
         "placement/availability-zone": (200, "us-east-1b"),
         "no/such/thing": (404, ""),
     }
-    groups = f"network/interfaces/macs/{link.place.mac}/security-group-ids"
-    assert asked(link, "GET", f"meta-data/{groups}", **with_token)[1] == link.own_security_group_id
+    groups = f"network/interfaces/macs/{link.caller.mac}/security-group-ids"
+    assert (
+        asked(link, "GET", f"meta-data/{groups}", **with_token)[1]
+        == link.caller.security_group_ids[0]
+    )
     path = "meta-data/iam/security-credentials/"
     assert asked(link, "GET", path, **with_token) == (200, "app")
     keys = json.loads(asked(link, "GET", f"{path}app", **with_token)[1])
@@ -282,7 +288,7 @@ def test_the_metadata_service_tells_the_place(link: LocalPrivateLink) -> None:
     )
     assert ":assumed-role/app/" in sts.get_caller_identity()["Arn"]
     location = locate(link.network, environ=played.environment, root=Path(played.root))
-    assert (location.vpc_id, location.subnet_ids) == (link.vpc_id, (link.own_subnet_id,))
+    assert (location.vpc_id, location.subnet_ids) == (link.vpc_id, (link.caller.subnet_id,))
 
 
 def test_sessions_know_where_they_are(shared: LocalPrivateLink) -> None:

@@ -17,11 +17,19 @@ import pytest
 from botocore import exceptions
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sm_private_client import errors
 from sm_private_client.inference.retry_policy import MODEL_STATUSES, RetryPolicy
-from sm_private_client.inference.retry_rules import TABLE, Row, classify, describe, requested_wait
+from sm_private_client.inference.retry_rules import (
+    RULES,
+    RetryRule,
+    classify,
+    describe,
+    requested_wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +81,10 @@ def model_error(original: int | None) -> ClientError:
 
 def tls_error(text: str) -> exceptions.SSLError:
     return exceptions.SSLError(endpoint_url=URL, error=ssl.SSLError(text))
+
+
+def is_retried(error: BaseException, **policy: Any) -> bool:
+    return classify(error).allows(error, RetryPolicy(**policy))
 
 
 # The table
@@ -187,9 +199,9 @@ RAISED: Final[tuple[tuple[BaseException, str, str], ...]] = (
 @pytest.mark.parametrize(("status", "code", "row", "retried"), ANSWERS)
 def test_what_the_service_answers(status: int, code: str, row: str, retried: bool) -> None:
     """The code decides before the status; what is not in the table is not retried."""
-    verdict = classify(answered(status, code))
-    assert (verdict.name, verdict.retry) == (row, retried)
-    assert classify(answered(status, code), RetryPolicy(safe_to_repeat=True)) == verdict
+    error = answered(status, code)
+    assert classify(error).name == row
+    assert is_retried(error) == is_retried(error, safe_to_repeat=True) == retried
 
 
 @pytest.mark.parametrize(
@@ -199,40 +211,41 @@ def test_what_the_service_answers(status: int, code: str, row: str, retried: boo
 )
 def test_what_a_model_answers(original: int | None, *, retried: bool) -> None:
     """A ModelError is retried by the model's own status; one without it is not."""
-    verdict = classify(model_error(original))
-    assert (verdict.name, verdict.retry) == ("model", retried)
+    error = model_error(original)
+    assert classify(error).name == "model"
+    assert is_retried(error) == retried
 
 
 def test_whoever_calls_chooses_the_statuses_of_models() -> None:
     """For servers that answer 429 while busy, or models that must never run twice."""
-    assert classify(model_error(429), RetryPolicy(model_statuses={429})).retry
-    assert not classify(model_error(503), RetryPolicy(model_statuses={429})).retry
-    assert not classify(model_error(None), RetryPolicy(model_statuses=set())).retry
+    assert is_retried(model_error(429), model_statuses={429})
+    assert not is_retried(model_error(503), model_statuses={429})
+    assert not is_retried(model_error(None), model_statuses=set())
 
 
 @pytest.mark.parametrize(("error", "row", "retried"), RAISED)
 def test_what_never_was_answered(error: BaseException, row: str, retried: str) -> None:
     """What was never sent is retried; what may have run only where that does no harm."""
     assert classify(error).name == row
-    assert classify(error).retry == (retried == "yes")
-    assert classify(error, RetryPolicy(safe_to_repeat=True)).retry == (retried != "no")
+    assert is_retried(error) == (retried == "yes")
+    assert is_retried(error, safe_to_repeat=True) == (retried != "no")
 
 
 def test_every_row_has_a_case() -> None:
     """The tables of this file and the table in the code have the same rows."""
     seen = {row for _, _, row, _ in ANSWERS} | {row for _, row, _ in RAISED} | {"model"}
-    assert seen == {row.name for row in TABLE}
+    assert seen == {row.name for row in RULES}
 
 
 def test_every_code_of_the_table_has_a_case() -> None:
     """No code stands in the table that no test asks for."""
-    listed = {code for row in TABLE for code in row.codes}
+    listed = {code for row in RULES for code in row.codes}
     assert listed == {code for _, code, _, _ in ANSWERS if code} - {"SomethingNew"} | {"ModelError"}
 
 
 def test_the_throttling_codes_are_those_of_botocore() -> None:
     """None that botocore retries is missing."""
-    (row,) = (row for row in TABLE if row.name == "throttled")
+    (row,) = (row for row in RULES if row.name == "throttled")
     assert row.codes == set(THROTTLING_CODES)
 
 
@@ -246,7 +259,7 @@ def test_the_throttling_codes_are_those_of_botocore() -> None:
 )
 def test_odd_errors_have_a_row_too(error: Exception) -> None:
     """An error without the usual members is neither retried nor a reason to fail."""
-    assert not classify(error).retry
+    assert not is_retried(error)
     assert requested_wait(error, now=0) is None
     assert describe(error) in {"Unknown", "Odd"}
 
@@ -254,7 +267,7 @@ def test_odd_errors_have_a_row_too(error: Exception) -> None:
 def test_the_page_shows_the_table() -> None:
     """docs/retries.md has every row as it is in the code, and the policy's defaults."""
 
-    def line(row: Row) -> str:
+    def line(row: RetryRule) -> str:
         named = [f"`{cls.__name__}`" for cls in row.errors]
         if row.mention:
             named = [f'{name} that mentions "{row.mention}"' for name in named]
@@ -266,7 +279,7 @@ def test_the_page_shows_the_table() -> None:
 
     text = PAGE.read_text(encoding="utf-8")
     table = text.partition("|---|---|---|---|---|\n")[2].partition("\n\n")[0]
-    assert table.splitlines() == [line(row) for row in TABLE]
+    assert table.splitlines() == [line(row) for row in RULES]
     shown = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
     defaults = {
         field.name: ", ".join(map(str, sorted(MODEL_STATUSES)))
@@ -275,3 +288,70 @@ def test_the_page_shows_the_table() -> None:
         for field in dataclasses.fields(RetryPolicy)
     }
     assert dict(shown) == defaults
+
+
+# Retry-After
+
+
+def asking(headers: dict[str, str]) -> ClientError:
+    """Gives an error as botocore makes it: with the names of headers in lower case."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return ClientError({"ResponseMetadata": {"HTTPHeaders": lowered}}, "InvokeEndpoint")  # type: ignore[typeddict-item] # what is read of it
+
+
+ANSWERED_AT: Final = "Wed, 21 Oct 2026 07:28:00 GMT"
+THEN: Final = 1792567680.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"retry-after": " 7 "}, 7),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:09 GMT"}, 9),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:09 GMT", "Date": ANSWERED_AT}, 9),
+        # Its own date counts, whatever this machine's clock says.
+        (
+            {
+                "Retry-After": "Thu, 22 Oct 2026 00:00:05 GMT",
+                "Date": "Thu, 22 Oct 2026 00:00:00 GMT",
+            },
+            5,
+        ),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:09 GMT", "Date": "today"}, 9),
+        ({"Retry-After": "Wed Oct 21 07:28:09 2026"}, 9),
+        ({"Retry-After": "Wednesday, 21-Oct-26 07:28:09 GMT"}, 9),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:00:00 GMT"}, 0),
+        ({"x-amz-retry-after": "1500"}, 1.5),
+        ({"x-amz-retry-after": "1500", "Retry-After": "7"}, 7),
+        ({"x-amz-retry-after": "1500", "Retry-After": "soon"}, 1.5),
+        ({}, None),
+        ({"Retry-After": ""}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "1e9"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": "٣"}, None),
+        ({"Retry-After": "Wed, 32 Oct 2026 07:28:09 GMT"}, None),
+        ({"x-amz-retry-after": "-1"}, None),
+        ({"x-amz-retry-after": "1.5"}, None),
+    ],
+)
+def test_what_retry_after_asks_for(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds or a date, or AWS's milliseconds; what is not proper is not obeyed."""
+    assert requested_wait(asking(headers), now=THEN) == seconds
+
+
+def test_only_answers_ask_to_wait() -> None:
+    """A connection that failed has no headers."""
+    assert requested_wait(ConnectTimeoutError(endpoint_url="https://h"), now=THEN) is None
+
+
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2},? \d+[ -][A-Z]\w\w[ -]\d+ \d+:\d+:\d+ \S*"))
+def test_no_header_breaks_anything(text: str) -> None:
+    """Whatever stands in the header: seconds that are not negative, or nothing."""
+    asked = requested_wait(asking({"retry-after": text, "date": text}), now=THEN)
+    assert asked is None or asked >= 0

@@ -1,4 +1,4 @@
-"""Specification of transport/presigned.py: what a presigned URL opens over is said once."""
+"""Specification of session/presigned_urls.py: what a presigned URL opens over is said once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ask_domain(client: Any) -> dict[str, Any]:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.name.endswith("presigned")]
+    return [r.getMessage() for r in caplog.records if r.name.endswith("presigned_urls")]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""Specification of routing/gateways.py: which route tables lead to a gateway."""
+"""Routes of sealed sessions: which route tables lead to a gateway."""
 
 from __future__ import annotations
 
 import pytest
 
-from sm_private_client.routing.gateways import RouteTable, lacking_route
+from sm_private_client.privatelink.records import RouteTable
+from sm_private_client.routing.sealed_routes import lacking_route
 
 WAY = frozenset({("pl-1", "vpce-1")})
 MAIN = RouteTable(route_table_id="rtb-m", is_main=True, subnet_ids=frozenset(), gateways=WAY)

@@ -1,0 +1,183 @@
+"""Where requests come in: ENIs, gateways and the internet, with their names and certificates."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sm_private_client.testing.http_connection import ConnectionCut
+from sm_private_client.testing.topology import covers
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from sm_private_client.privatelink.hostnames import VpceName
+    from sm_private_client.testing.certificates import Authority
+    from sm_private_client.testing.endpoint_services import EndpointServices, PublicNames
+    from sm_private_client.testing.faults import Faults
+    from sm_private_client.testing.http_connection import Connection, Request, Response
+    from sm_private_client.testing.other_services_front import OtherServicesFront
+    from sm_private_client.testing.sagemaker_front import SageMakerFront
+    from sm_private_client.testing.server import Listener, Server
+    from sm_private_client.testing.topology import Topology
+
+__all__ = ["Ingress", "IngressListeners"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingress:
+    """Where requests come in.
+
+    Attributes:
+        service_of: Returns boto3's name of the service that a host name belongs to here, or
+            ``None`` if the name is not answered for.
+        region: The region that must be signed for.
+        address: Returns the address that a connection was dialled at.
+        availability_zone: The zone; ``None`` on the internet and at a gateway.
+        vpc_endpoint_id: The VPC endpoint; ``None`` on the internet.
+        vpc_id: The VPC endpoint's VPC.
+    """
+
+    service_of: Callable[[str], str | None]
+    region: str
+    address: Callable[[Connection], str]
+    availability_zone: str | None = None
+    vpc_endpoint_id: str | None = None
+    vpc_id: str | None = None
+
+    def service_called(self, request: Request, connection: Connection) -> str | None:
+        """Return boto3's name of the service that ``Host`` and the TLS server name agree on."""
+        service_name = self.service_of(request.host)
+        if connection.sni is not None and self.service_of(connection.sni) != service_name:
+            return None
+        return service_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngressListeners:
+    """Opens the listeners behind ENIs, gateways and public addresses.
+
+    Attributes:
+        region: The region of public addresses and gateways.
+        server: Accepts for all of them.
+        authority: Signs their certificates.
+        corporate_authority: Signs them while TLS is inspected.
+        topology: Knows which names an ENI answers for.
+        services: Knows which private names a service has.
+        public_names: The names of public addresses.
+        sagemaker: Answers SageMaker's services.
+        others: Answers all others.
+        faults: What goes wrong.
+        dialled: Returns the address that a connection was opened for.
+    """
+
+    region: str
+    server: Server
+    authority: Authority
+    corporate_authority: Authority
+    topology: Topology
+    services: EndpointServices
+    public_names: PublicNames
+    sagemaker: SageMakerFront
+    others: OtherServicesFront
+    faults: Faults
+    dialled: Callable[[Connection], str]
+
+    def open_interface(self, name: VpceName, vpc_id: str, zone: str, address: str) -> Listener:
+        """Open the listener of an ENI.
+
+        Args:
+            name: The regional name of its VPC endpoint.
+            vpc_id: The VPC.
+            zone: The ENI's zone.
+            address: The ENI's address.
+        """
+        service_name = name.service.service_name
+
+        def service_of(host: str) -> str | None:
+            standing = self.topology.get(name.vpc_endpoint_id)
+            return service_name if standing and standing.answers_for(host) else None
+
+        def on_connect() -> None:
+            if fault := self.faults.take("slow-accept", zone):
+                self.server.stopping.wait(fault.value)
+
+        ingress = Ingress(
+            service_of=service_of,
+            region=name.region,
+            address=lambda _connection: address,
+            availability_zone=zone,
+            vpc_endpoint_id=name.vpc_endpoint_id,
+            vpc_id=vpc_id,
+        )
+        names = self._certificate_names(name, zone)
+        self.authority.context(names)  # makes the key now, not in the first handshake
+        front = self.sagemaker if self.services.is_family(name.service) else self.others
+        return self.server.listen(
+            functools.partial(front.answer, ingress),
+            on_head=functools.partial(front.on_head, ingress),
+            context=lambda: self._context(service_name or "", names),
+            on_connect=on_connect,
+        )
+
+    def open_gateway(self, vpc_endpoint_id: str, vpc_id: str, service_name: str) -> Listener:
+        """Open what a gateway leads to: the service's public names, reached privately."""
+        names = self.public_names.names_of(service_name)
+        ingress = Ingress(
+            service_of=lambda host: (
+                service_name if any(covers(name, host) for name in names) else None
+            ),
+            region=self.region,
+            address=self.dialled,
+            vpc_endpoint_id=vpc_endpoint_id,
+            vpc_id=vpc_id,
+        )
+        return self.server.listen(
+            functools.partial(self.others.answer, ingress),
+            on_head=functools.partial(self.others.on_head, ingress),
+            context=lambda: self._context(service_name, names),
+        )
+
+    def open_internet(self) -> Listener:
+        """Open what stands for every public address."""
+        public_names = self.public_names
+        ingress = Ingress(
+            service_of=public_names.service_of, region=self.region, address=self.dialled
+        )
+
+        def front_of(request: Request) -> SageMakerFront | OtherServicesFront:
+            host = request.host
+            is_other = not public_names.is_family(host) and public_names.service_of(host)
+            return self.others if is_other else self.sagemaker
+
+        def answer(request: Request, connection: Connection) -> Response:
+            return front_of(request).answer(ingress, request, connection)
+
+        def on_head(request: Request, connection: Connection) -> None:
+            front_of(request).on_head(ingress, request, connection)
+
+        return self.server.listen(
+            answer,
+            on_head=on_head,
+            context=lambda: self.authority.context(public_names.known_names()),
+        )
+
+    def _certificate_names(self, name: VpceName, zone: str) -> tuple[str, ...]:
+        private = self.services.private_names(name.service, name.region)
+        if name.service.service_name == "s3":
+            hosts = (name.host, name.in_zone(zone).host)
+            kinds = ("*.", "*.bucket.", "*.accesspoint.")
+            return (*(kind + host for host in hosts for kind in kinds), *private)
+        return (f"*.{self.services.base_name(name.service, name.region)}", *private)
+
+    def _context(self, service_name: str, names: Sequence[str]) -> ssl.SSLContext:
+        """Return what the next handshake is answered with, after the faults that are on."""
+        if self.faults.take("handshake-close", service_name):
+            raise ConnectionCut("close")
+        wrong = self.faults.take("certificate", service_name)
+        inspected = self.faults.take("tls-inspection", service_name)
+        expired = self.faults.take("expired-certificate", service_name) is not None
+        authority = self.corporate_authority if inspected else self.authority
+        return authority.context(wrong.value if wrong else tuple(names), expired=expired)
