@@ -291,27 +291,22 @@ def test_a_vpc_endpoint_that_is_not_there_is_refused(
 KEPT = {"vpc_endpoint_id": "vpce-0a1b2c3d", "region": "us-east-1", "policy": SEED.as_dict()}
 
 
+NOT_KEPT = "FILE is not a file that apply_policy wrote."
+OTHER_REGION = "FILE is of a VPC endpoint in eu-west-1, but the session's region is us-east-1."
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("not JSON", "FILE is not a file that apply_policy wrote."),
-        ("[]", "FILE is not a file that apply_policy wrote."),
-        (json.dumps({**KEPT, "policy": {}}), "FILE is not a file that apply_policy wrote."),
-        (json.dumps({"region": "us-east-1"}), "FILE is not a file that apply_policy wrote."),
-        (
-            json.dumps({**KEPT, "vpc_endpoint_id": "*"}),
-            "FILE is not a file that apply_policy wrote.",
-        ),
-        (
-            json.dumps({**KEPT, "vpc_endpoint_id": ["vpce-0a1b2c3d"]}),
-            "FILE is not a file that apply_policy wrote.",
-        ),
-        ("[" * 100_000, "FILE is not a file that apply_policy wrote."),
-        (json.dumps(KEPT) + " " * (1 << 18), "FILE is not a file that apply_policy wrote."),
-        (
-            json.dumps({**KEPT, "region": "eu-west-1"}),
-            "FILE is of a VPC endpoint in eu-west-1, but the session's region is us-east-1.",
-        ),
+        ("not JSON", NOT_KEPT),
+        ("[]", NOT_KEPT),
+        (json.dumps({**KEPT, "policy": {}}), NOT_KEPT),
+        (json.dumps({"region": "us-east-1"}), NOT_KEPT),
+        (json.dumps({**KEPT, "vpc_endpoint_id": "*"}), NOT_KEPT),
+        (json.dumps({**KEPT, "vpc_endpoint_id": ["vpce-0a1b2c3d"]}), NOT_KEPT),
+        ("[" * 100_000, NOT_KEPT),
+        (json.dumps(KEPT) + " " * (1 << 18), NOT_KEPT),
+        (json.dumps({**KEPT, "region": "eu-west-1"}), OTHER_REGION),
     ],
 )
 def test_only_what_was_kept_is_restored(

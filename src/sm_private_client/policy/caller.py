@@ -163,11 +163,7 @@ def endpoint_context(
 ) -> dict[str, ContextValue]:
     """Return the keys that a call has because it came through a VPC endpoint.
 
-    Args:
-        vpc_endpoint_id: ``vpce-…``, becomes ``aws:SourceVpce``.
-        vpc_id: Becomes ``aws:SourceVpc``.
-        source_ip: The caller's private address, becomes ``aws:VpcSourceIp``. ``aws:SourceIp`` does
-            not exist on such calls.
+    ``source_ip`` is the caller's private address. ``aws:SourceIp`` does not exist on such calls.
     """
     return {
         "aws:SourceVpce": vpc_endpoint_id,

@@ -7,7 +7,6 @@ keys, IfExists, Null) and "Single-valued vs. multivalued context keys" (ForAllVa
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import operator
 import re
@@ -23,6 +22,7 @@ __all__ = ["OPERATORS", "ConditionOperator", "can_compare", "is_met", "read_oper
 
 Comparison = Callable[[Pattern, str], bool]
 SetOperator = Literal["ForAllValues", "ForAnyValue"]
+_Read = TypeVar("_Read")
 _Comparable = TypeVar("_Comparable", Decimal, datetime)
 
 _DATE: Final = re.compile(
@@ -52,6 +52,9 @@ class Operator:
     negated: bool = False
     has_variables: bool = False
     words: str = "is"
+
+
+Operators = dict[str, Operator]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,13 +98,11 @@ def _network(wanted: Pattern, actual: str) -> bool:
         return False
 
 
-def _binary(wanted: Pattern, actual: str) -> bool:
-    """Compare the bytes of two base64 texts."""
+def _bytes(text: str) -> bytes | None:
     try:
-        expected = base64.b64decode(wanted.text, validate=True)
-        return expected == base64.b64decode(actual, validate=True)
-    except (binascii.Error, ValueError):
-        return False
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
 
 
 def _number(text: str) -> Decimal | None:
@@ -148,10 +149,6 @@ def _is_boolean(text: str) -> bool:
     return text.lower() in ("true", "false")
 
 
-def _is_binary(text: str) -> bool:
-    return _binary(Pattern.of(text), text)
-
-
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -160,36 +157,30 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _ordered(
-    read: Callable[[str], _Comparable | None], holds: Callable[[_Comparable, _Comparable], bool]
-) -> Comparison:
-    def compare(wanted: Pattern, actual: str) -> bool:
-        right, left = read(wanted.text), read(actual)
+def _reading(
+    read: Callable[[str], _Read | None], holds: Callable[[_Read, _Read], bool], words: str = "is"
+) -> Operator:
+    """Return an operator that reads both values before it compares them."""
+
+    def compares(wanted: Pattern, actual: str) -> bool:
+        left, right = read(actual), read(wanted.text)
         return left is not None and right is not None and holds(left, right)
 
-    return compare
+    return Operator(compares=compares, reads=lambda text: read(text) is not None, words=words)
 
 
-def _orders(
-    prefix: str, read: Callable[[str], _Comparable | None], *words: str
-) -> dict[str, Operator]:
-    def reads(text: str) -> bool:
-        return read(text) is not None
-
-    orders = {
-        "LessThan": operator.lt,
-        "LessThanEquals": operator.le,
-        "GreaterThan": operator.gt,
-        "GreaterThanEquals": operator.ge,
-    }
-    equals = Operator(compares=_ordered(read, operator.eq), reads=reads)
-    return _pair(f"{prefix}Equals", f"{prefix}NotEquals", equals) | {
-        f"{prefix}{name}": Operator(compares=_ordered(read, holds), reads=reads, words=said)
-        for (name, holds), said in zip(orders.items(), words, strict=True)
+def _orders(prefix: str, read: Callable[[str], _Comparable | None], *words: str) -> Operators:
+    less, at_most, more, at_least = words
+    return {
+        **_pair(f"{prefix}Equals", f"{prefix}NotEquals", _reading(read, operator.eq)),
+        f"{prefix}LessThan": _reading(read, operator.lt, less),
+        f"{prefix}LessThanEquals": _reading(read, operator.le, at_most),
+        f"{prefix}GreaterThan": _reading(read, operator.gt, more),
+        f"{prefix}GreaterThanEquals": _reading(read, operator.ge, at_least),
     }
 
 
-def _pair(positive: str, negative: str, one: Operator) -> dict[str, Operator]:
+def _pair(positive: str, negative: str, one: Operator) -> Operators:
     other = replace(one, negated=True, words=one.words.replace("is", "is not", 1))
     return {positive: one, negative: other}
 
@@ -198,7 +189,7 @@ _ARN: Final = Operator(compares=_arn, reads=_is_arn, has_variables=True, words="
 _LIKE: Final = Operator(compares=Pattern.matches, has_variables=True, words="is like")
 _IGNORING_CASE: Final = Operator(compares=_string_ignoring_case, has_variables=True)
 
-OPERATORS: Final[dict[str, Operator]] = {
+OPERATORS: Final[Operators] = {
     **_pair("StringEquals", "StringNotEquals", Operator(compares=_string, has_variables=True)),
     **_pair(
         "StringEqualsIgnoreCase",
@@ -211,7 +202,7 @@ OPERATORS: Final[dict[str, Operator]] = {
     **_orders("Numeric", _number, "is less than", "is at most", "is more than", "is at least"),
     **_orders("Date", _date, "is before", "is not after", "is after", "is not before"),
     "Bool": replace(_IGNORING_CASE, reads=_is_boolean),
-    "BinaryEquals": Operator(compares=_binary, reads=_is_binary),
+    "BinaryEquals": _reading(_bytes, operator.eq),
     **_pair(
         "IpAddress", "NotIpAddress", Operator(compares=_network, reads=_is_network, words="is in")
     ),
@@ -253,12 +244,8 @@ def is_met(
 ) -> bool:
     """Return True if a call meets one condition: one operator, one key, any of its values.
 
-    Args:
-        test: The operator.
-        key: The condition key, in any case.
-        values: What the policy has; one of them is enough, for a negated operator none may agree.
-        context: The call's keys.
-        variables: Whether the policy's version has variables.
+    One value of the policy is enough; for a negated operator none may agree. ``variables`` is True
+    if the policy's version has variables.
     """
     # An empty value counts as none: Null asks "if the key exists and its value is not null", and
     # ForAllValues is true for "context keys with empty values".

@@ -19,15 +19,7 @@ __all__ = ["Change", "diff"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One right that is given or taken.
-
-    Attributes:
-        principal: Whose.
-        action: To do what.
-        resource: On what.
-        before: What the old policy says.
-        after: What the new policy says.
-    """
+    """One right that is given or taken: what the old policy decides, and what the new one does."""
 
     principal: str
     action: str
@@ -57,16 +49,8 @@ def diff(
 ) -> tuple[Change, ...]:
     """Compare two policies call by call; what both allow or both deny is left out.
 
-    Args:
-        old: The document that is in force.
-        new: The document that would be.
-        actions: The actions to try.
-        resources: The resources to try, inference endpoints for example.
-        principals: The principals to try.
-        context: The calls' condition keys, as in ``evaluate``.
-
-    Returns:
-        The changes, ordered as the principals, then the resources, then the actions were given.
+    Every principal is tried on every resource with every action, in that order. ``context`` has
+    the condition keys of the calls, as in ``evaluate``.
 
     Raises:
         PolicyError: One of the documents cannot be read.

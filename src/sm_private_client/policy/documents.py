@@ -65,12 +65,9 @@ class Principals:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """One operator, one key, its values.
+    """One operator such as ``ForAnyValue:StringLikeIfExists``, one key, its values.
 
-    Attributes:
-        operator: As it is written, ``ForAnyValue:StringLikeIfExists``.
-        key: As it is written; case does not matter.
-        values: As text: a number or a boolean as JSON writes it.
+    All are as they are written; a number or a boolean as JSON writes it.
     """
 
     operator: str
@@ -156,9 +153,7 @@ class Built(Protocol):
 def to_json(document: PolicyDocument, *, indent: int | None = 2) -> str:
     """Return a document as JSON text; ``parse`` reads an equal one back.
 
-    Args:
-        document: The document.
-        indent: Spaces per level; ``None`` for the shortest text, since AWS counts white space.
+    ``indent`` is spaces per level; ``None`` for the shortest text, since AWS counts white space.
     """
     separators = (",", ":") if indent is None else None
     return json.dumps(document.as_dict(), indent=indent, separators=separators, ensure_ascii=False)

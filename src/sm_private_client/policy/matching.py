@@ -76,15 +76,9 @@ VARIABLE: Final = re.compile(
 
 
 def expand(text: str, context: Context, *, variables: bool = True) -> Pattern | None:
-    """Put the call's values into a text of a policy; a ``*`` in a value is no wildcard.
+    """Return the pattern of a policy's text with the call's values in place of its variables.
 
-    Args:
-        text: An element of a policy.
-        context: The call's keys.
-        variables: Whether the policy's version has variables.
-
-    Returns:
-        The pattern; ``None`` if a variable has no value: then nothing matches.
+    A ``*`` in a value is no wildcard. If a variable has no value, return ``None``: nothing matches.
     """
     if not variables or "${" not in text:
         return Pattern.of(text)

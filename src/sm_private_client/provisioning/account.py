@@ -47,15 +47,7 @@ def explain_error(error: Exception, permission: str) -> tuple[str, tuple[str, ..
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VpcSubnet:
-    """A subnet of a VPC.
-
-    Attributes:
-        subnet_id: Its id.
-        vpc_id: Its VPC.
-        availability_zone: The name of its zone.
-        free_addresses: How many IPv4 addresses are left.
-        is_public: Whether what starts in it gets a public address.
-    """
+    """A subnet of a VPC; it is public if what starts in it gets a public address."""
 
     subnet_id: str
     vpc_id: str
@@ -69,7 +61,6 @@ class ServiceOffer:
     """An endpoint service that EC2 offers in the region.
 
     Attributes:
-        name: Its name.
         kinds: ``Interface``, ``Gateway``.
         zones: The zones it is offered in.
         private_names: The names that private DNS answers for; empty if it has none.
@@ -84,11 +75,7 @@ class ServiceOffer:
 
 
 class Account:
-    """Asks EC2; each method raises DiscoveryError, which names the permission, if it is refused.
-
-    Args:
-        ec2: A boto3 client.
-    """
+    """Asks EC2; each method raises DiscoveryError, which names the permission, if it is refused."""
 
     def __init__(self, ec2: BotoClient) -> None:
         self._ec2 = ec2

@@ -126,9 +126,7 @@ def match_existing(
 ) -> VpcEndpoint | None:
     """Return the VPC endpoint that a service has already: with private DNS first, then the oldest.
 
-    Args:
-        planned: What is planned.
-        existing: Those of the VPC, the oldest first.
+    ``existing`` are those of the VPC, the oldest first.
     """
     usable = [
         one
@@ -218,10 +216,7 @@ def check_quotas(
 ) -> Iterator[str]:
     """Note the default quotas that would be exceeded; nobody can see here if one was raised.
 
-    Args:
-        in_vpc: The VPC endpoints of the VPC.
-        gateways: How many gateway VPC endpoints the region has.
-        planned: What is planned.
+    ``gateways`` is how many gateway VPC endpoints the region has.
     """
     interfaces = sum(one.kind in ("Interface", "GatewayLoadBalancer") for one in in_vpc)
     for count, kind, quota, where in (
@@ -254,10 +249,6 @@ def check_security_groups(
     groups: Sequence[Mapping[str, Any]], cidrs: Iterable[str]
 ) -> tuple[list[Problem], list[str]]:
     """Compare what security groups let in to HTTPS with the CIDRs of a VPC.
-
-    Args:
-        groups: As EC2 describes them.
-        cidrs: Those of the VPC.
 
     Returns:
         A problem if nobody at all is let in; a note if a part of the VPC is not.

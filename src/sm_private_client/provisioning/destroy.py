@@ -36,17 +36,7 @@ def destroy_plan(
 ) -> tuple[str, ...]:
     """Remove what a plan made, as ``Plan.destroy`` does, without the plan itself.
 
-    Args:
-        session: Whose account and region.
-        plan_id: The id of the plan: the value of the tag ``sm-private-client:plan``.
-        vpc_id: The VPC of the plan.
-        progress: As for ``Plan.destroy``.
-        timeout: As for ``Plan.destroy``.
-        clock: Monotonic seconds.
-        sleep: Waits seconds.
-
-    Raises:
-        ProvisioningError, DiscoveryError: As for ``Plan.destroy``.
+    ``plan_id`` is the value of the tag ``sm-private-client:plan`` of what the plan made.
     """
     ec2 = ec2_of(session)
     account = Account(ec2)

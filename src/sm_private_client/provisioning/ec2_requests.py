@@ -56,11 +56,8 @@ def vpc_endpoint_settings(
 ) -> dict[str, Any]:
     """Return the parameters of CreateVpcEndpoint that every export has too.
 
-    Args:
-        plan: The plan.
-        planned: One of its VPC endpoints.
-        security_group_ids: For an interface: ids, or what stands for them; none if they are added
-            later.
+    ``security_group_ids`` are for an interface: ids, or what stands for them; none if they are
+    added later.
     """
     settings: dict[str, Any] = {
         "VpcId": plan.vpc_id,
@@ -84,12 +81,7 @@ def vpc_endpoint_request(
     """Return the parameters of CreateVpcEndpoint.
 
     The client token follows from the other parameters, so a repeated call makes no second one.
-
-    Args:
-        plan: The plan.
-        planned: One of its VPC endpoints.
-        security_group_ids: As for ``vpc_endpoint_settings``.
-        after: The id of a VPC endpoint that had the same token and is gone.
+    ``after`` is the id of a VPC endpoint that had the same token and is gone.
     """
     request = vpc_endpoint_settings(plan, planned, security_group_ids)
     request["TagSpecifications"] = _tags(plan, "vpc-endpoint", name=planned.service)

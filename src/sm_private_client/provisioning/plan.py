@@ -43,8 +43,6 @@ class Plan:
 
     Attributes:
         plan_id: Follows from the arguments: equal arguments give equal ids.
-        region: The region.
-        vpc_id: The VPC.
         vpc_endpoints: In the order they were requested.
         session: What it is applied with.
         security_group: The group to make; ``None`` if groups were named, or none is needed.

@@ -53,8 +53,7 @@ class PolicyChange:
     """What a new policy changes on a VPC endpoint.
 
     Attributes:
-        vpc_endpoint_id: The VPC endpoint.
-        endpoint_service: Name of its service.
+        endpoint_service: Name of the VPC endpoint's service.
         old: The document that is, or was, in force; its text if it breaks the grammar that is known
             here.
         new: The document that would be in force, or is; a text only if it is restored.

@@ -42,11 +42,6 @@ def validated(
 ) -> tuple[PolicyDocument, tuple[Problem, ...]]:
     """Return a policy that can be attached to a VPC endpoint, and what is likely not meant in it.
 
-    Args:
-        policy: The policy.
-        endpoint_service: Name of the VPC endpoint's service.
-        region: Its region.
-
     Raises:
         PolicyError: AWS would refuse it, or it could never do what it says.
     """
@@ -87,13 +82,7 @@ def is_same_policy(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeptPolicy:
-    """The policy that a VPC endpoint had before a change.
-
-    Attributes:
-        vpc_endpoint_id: The VPC endpoint.
-        region: Its region.
-        policy: The document.
-    """
+    """The policy that a VPC endpoint had before a change."""
 
     vpc_endpoint_id: str
     region: str
@@ -102,11 +91,6 @@ class KeptPolicy:
 
 def write_kept(kept: KeptPolicy, path: Path, *, stamp: str) -> None:
     """Write a policy to a new file: whole or not at all, for its owner only.
-
-    Args:
-        kept: What to write.
-        path: Where; never over another file.
-        stamp: The time, as it is in the name.
 
     Raises:
         OSError: It could not be written; ``FileExistsError`` if the file exists.

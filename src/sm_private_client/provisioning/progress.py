@@ -32,7 +32,7 @@ class Progress:
     Attributes:
         state: What happens.
         what: To what, in words.
-        resource_id: Its id; empty if it has none yet.
+        resource_id: Empty if it has none yet.
         seconds: Since the run began.
     """
 
@@ -48,14 +48,7 @@ class Progress:
 
 
 class Run:
-    """The time limit of one run, and whom its progress is reported to.
-
-    Args:
-        timeout: Seconds, from now on.
-        progress: Called with what happens; nobody is, if it is ``None``.
-        clock: Monotonic seconds.
-        sleep: Waits seconds.
-    """
+    """The time limit of one run, in seconds from now on, and whom its progress is reported to."""
 
     def __init__(
         self,

@@ -19,12 +19,7 @@ Kind = Literal["Interface", "Gateway"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subnet:
-    """A subnet that gets a network interface of each VPC endpoint.
-
-    Attributes:
-        subnet_id: Its id.
-        availability_zone: Its zone's name.
-    """
+    """A subnet that gets a network interface of each VPC endpoint."""
 
     subnet_id: str
     availability_zone: str
@@ -48,7 +43,7 @@ class PlannedSecurityGroup:
     """The security group that allows HTTPS from the VPC.
 
     Attributes:
-        name: Its name, which contains the id of the plan.
+        name: It contains the id of the plan.
         cidrs: The IPv4 and IPv6 CIDRs of the VPC.
         found_id: The group of that name, if an earlier run made it; else empty.
     """
@@ -86,12 +81,11 @@ class PlannedVpcEndpoint:
     Attributes:
         service: The word it was requested with.
         endpoint_service: Name of the endpoint service.
-        kind: ``Interface`` or ``Gateway``.
         service_name: boto3's name of the service; empty if no client calls it.
         subnets: One per zone; none for a gateway.
         private_dns: Whether the default host name leads to it inside the VPC.
         policy: The endpoint policy, JSON without white space; empty for AWS's "allow all".
-        route_table_ids: The route tables of a gateway.
+        route_table_ids: Of a gateway.
         found_id: The VPC endpoint that exists already, so that none is made; else empty.
         differences: How the existing one differs; it is not changed.
     """

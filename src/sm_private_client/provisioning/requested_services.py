@@ -44,7 +44,6 @@ class RequestedService:
     Attributes:
         service: The word it was requested with.
         names: The names that its endpoint service may have; EC2 knows one of them.
-        kind: ``Interface`` or ``Gateway``.
         service_name: boto3's name of the service; empty if no client calls it.
     """
 
@@ -57,15 +56,7 @@ class RequestedService:
 def resolve_services(
     services: Iterable[str], *, region: str, partition: Partition, fips: bool
 ) -> tuple[RequestedService, ...]:
-    """Return what each word stands for.
-
-    Args:
-        services: boto3's names (of the SageMaker family and the other services), ``notebook``,
-            ``studio``, ``s3-interface``, ``dynamodb-interface``, or full names of endpoint
-            services.
-        region: The region.
-        partition: Its partition.
-        fips: Whether the family's FIPS endpoint services are meant.
+    """Return what each word stands for; see ``plan_vpc_endpoints``.
 
     Raises:
         ConfigurationError: A word is not known, is there twice, or there is none.

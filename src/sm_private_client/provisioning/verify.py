@@ -39,12 +39,6 @@ def verify_vpc_endpoint(
     AWS documents no certificate for the own names of VPC endpoints that only browsers use, so
     these are verified without TLS.
 
-    Args:
-        planned: What was planned.
-        found: The VPC endpoint.
-        session: Its network, and its trust, are used.
-        account: Asks EC2.
-
     Returns:
         The address of the connection.
 
