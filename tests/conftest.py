@@ -31,6 +31,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Have nothing looked through for garbage while a million objects come that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 _PREFIXES = ("AWS_", "SM_PRIVATE_", "ECS_CONTAINER_METADATA_", "BOTO", "XDG_")
 _NAMES = frozenset(
     {

@@ -1,9 +1,10 @@
-"""What the engine is specified against: a scripted server, a network to it, and who calls."""
+"""The doubles of the transport tests: a scripted server, a network to it, and callers."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import os
 import socket
 import ssl
@@ -46,11 +47,11 @@ REQUEST = HttpRequest(
     body=b"top,secret,row",
 )
 REFUSES = 1
-"""A port where nothing listens."""
+"""A port on which nothing listens."""
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """One request as it came over the wire."""
 
     line: str
@@ -68,19 +69,19 @@ class Talk:
         self._sock = sock
         self._file = sock.makefile("rb")
 
-    def read(self, *, body: bool = True) -> Asked | None:
-        """Reads a request; ``None``: the other side has closed."""
+    def read(self, *, body: bool = True) -> ReceivedRequest | None:
+        """Read a request; ``None``: the other side has closed."""
         with suppress(OSError):
             line = self._file.readline().decode().rstrip("\r\n")
             if not line:
                 return None
-            asked = Asked(line, [], b"")
+            request = ReceivedRequest(line, [], b"")
             while header := self._file.readline().decode().rstrip("\r\n"):
                 name, _, value = header.partition(": ")
-                asked.headers.append((name, value))
+                request.headers.append((name, value))
             if body:
-                asked.body = self.read_bytes(int(asked.header("content-length")))
-            return asked
+                request.body = self.read_bytes(int(request.header("content-length")))
+            return request
         return None
 
     def read_bytes(self, count: int) -> bytes:
@@ -90,11 +91,11 @@ class Talk:
         self._sock.sendall(data)
 
     def reset(self) -> None:
-        """Has the connection end with a reset."""
+        """End the connection with a reset."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def end(self) -> None:
-        """Tells the end as TLS does; closing alone does not."""
+        """End TLS by its own message; closing alone does not."""
         assert isinstance(self._sock, ssl.SSLSocket)
         with suppress(OSError):  # the other side closes without a word
             self._sock.unwrap()
@@ -104,13 +105,15 @@ class Talk:
         self._sock.close()
 
 
+_certificate = functools.cache(AUTHORITY.issue_cert)
+
 Script = Callable[["Peer", Talk], None]
 
 
 def answers(peer: Peer, talk: Talk) -> None:
-    """Answers every request the same."""
-    while asked := talk.read():
-        peer.asked.append(asked)
+    """Answer every request the same."""
+    while request := talk.read():
+        peer.requests.append(request)
         talk.write(OK)
 
 
@@ -143,12 +146,12 @@ class Peer:
         self.script: Script = answers
         self.tls = True
         self.connections = 0
-        self.asked: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.stopping = False
         self.go_on = threading.Event()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.sslsocket_class = ClosedWhenReset
-        AUTHORITY.issue_cert(*names or (HOST,)).configure_cert(self.context)
+        _certificate(*names or (HOST,)).configure_cert(self.context)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
@@ -184,7 +187,7 @@ class Peer:
         raw.close()
 
     def wait(self) -> None:
-        """Waits until the test says to go on, once."""
+        """Wait until the test says to go on, once."""
         self.go_on.wait(10)
         if not self.stopping:
             self.go_on.clear()
@@ -308,7 +311,7 @@ class Calls:
         return int(repr(self.transport).rpartition("idle=")[2].rstrip(")"))
 
     def do(self, work: Callable[[], Any]) -> Any:
-        """Does what a kind does its calls in."""
+        """Run work as the kind of caller does."""
         if self.loop:
             return self.loop.run_until_complete(_awaited(work))
         return self._threads.submit(work).result() if self._threads else work()
@@ -374,7 +377,7 @@ async def _awaited(work: Callable[[], Any]) -> Any:
 
 
 def in_child(work: Callable[[], bool]) -> bool:
-    """Forks; says whether the work was done and true in the child."""
+    """Fork; return True if the work was done and true in the child."""
     pid = os.fork()
     if pid == 0:  # pragma: no cover - another process
         code = 1

@@ -25,7 +25,7 @@ LEAST_OPERATIONS = {
 
 
 def least(shape: Any) -> Any:
-    """Makes the smallest value that botocore's own validation lets through."""
+    """Return the smallest value that botocore's own validation lets through."""
     name = shape.type_name
     if name == "structure":
         wanted = shape.required_members or (list(shape.members)[:1] if _is_union(shape) else [])

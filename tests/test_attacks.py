@@ -76,9 +76,9 @@ class Machine:
 
     Attributes:
         link: The VPC.
-        answers: From a host name to what it resolves to, look-up by look-up; the last one stays.
+        answers: From a host name to its addresses, look-up by look-up; the last one stays.
         private: From an address and port to a port of loopback.
-        leaks: Where something went, or was about to, that is neither private nor this machine.
+        leaks: Places that something went to, or was about to, neither private nor this machine.
     """
 
     def __init__(self, link: LocalPrivateLink, redirector: Redirector, home: Path) -> None:
@@ -103,14 +103,14 @@ class Machine:
         return now[0] - self._before[0], now[1] - self._before[1]
 
     def now(self, host: str, *answers: tuple[str, ...]) -> None:
-        """Has a name resolve otherwise, and ends every connection that stands."""
+        """Have a name resolve otherwise, and end every connection that stands."""
         self.answers[host] = list(answers)
         for standing in self.link.vpc_endpoints:
             for interface in standing.interfaces:
                 interface.listener.reset_connections()
 
     def resolve(self, name: str) -> tuple[str, ...]:
-        """Answers as the VPC's resolver does; names that nobody knows are the attacker's.
+        """Answer as the VPC's resolver does; names that nobody knows are the attacker's.
 
         Those of EC2 are private in every region and kind, and mostly nobody is there: a session
         that is not sealed may ask EC2 for VPC endpoints by boto3's own client, which is no leak.
@@ -139,7 +139,7 @@ class Machine:
         proto: int = 0,
         flags: int = 0,
     ) -> Any:
-        """Stands in for ``socket.getaddrinfo``; reads addresses in all forms as the system does."""
+        """Replace ``socket.getaddrinfo``; read addresses in all forms as the system does."""
         with contextlib.suppress(socket.gaierror):
             return self._ask(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
         if host in (None, "localhost"):
@@ -155,7 +155,7 @@ class Machine:
         ]
 
     def led(self, sock: socket.socket, address: Any) -> Any:
-        """Gives where on loopback a socket goes that is to be connected to an address."""
+        """Return the place on loopback to which a socket for an address is connected."""
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             return address
         host, port = self.getaddrinfo(address[0], address[1])[0][4][:2]
@@ -195,7 +195,7 @@ class Redirector(http.server.ThreadingHTTPServer):
             self.socket, server_side=True, do_handshake_on_connect=False
         )
         self.status = 307
-        self.asked = 0
+        self.requests = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news."""
@@ -206,7 +206,7 @@ class _Redirects(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked += 1
+        self.server.requests += 1
         self.send_response(self.server.status)
         self.send_header("Location", f"https://{EVIL}/endpoints/m/invocations")
         self.send_header("Alt-Svc", f'h2="{EVIL}:443"')
@@ -217,7 +217,7 @@ class _Redirects(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST  # noqa: N815 - its own name
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
-        """Says nothing."""
+        """Log nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -484,7 +484,7 @@ def _set_default(config: Config) -> Callable[[botocore.session.Session], None]:
 
 
 def _nested(session: botocore.session.Session) -> None:
-    """Has a handler that adds a method make, and call, another client on the way."""
+    """Have a handler that adds a method make, and call, another client on the way."""
     nesting: list[bool] = []
 
     def make(**_: Any) -> None:
@@ -613,13 +613,13 @@ def _plant_rules(machine: Machine) -> None:
     """Writes endpoint rules for AWS_DATA_PATH that lead to the attacker."""
     data = Path(botocore.__file__).parent / "data" / "sagemaker-runtime"
     (version,) = (path.name for path in data.iterdir())
-    where = machine.home / "data" / "sagemaker-runtime" / version
-    where.mkdir(parents=True, exist_ok=True)
+    directory = machine.home / "data" / "sagemaker-runtime" / version
+    directory.mkdir(parents=True, exist_ok=True)
     for path in (data / version).iterdir():
         packed = path.suffix == ".gz"
         text = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
         text = text.replace(b"https://runtime.sagemaker", b"https://evil.example/runtime.sagemaker")
-        (where / path.name.removesuffix(".gz")).write_bytes(text)
+        (directory / path.name.removesuffix(".gz")).write_bytes(text)
 
 
 def _planted(value: Any) -> Any:
@@ -646,7 +646,7 @@ def _planted(value: Any) -> Any:
 
 
 def _plant_routes(machine: Machine) -> None:
-    """Has a session keep its routes on disk, and writes the attacker's into the files."""
+    """Have a session keep its routes on disk, and write the attacker's into the files."""
     shutil.rmtree(machine.home / "routes", ignore_errors=True)
     session: Any = smp.Session(route_cache=machine.home / "routes")
     for service in ("sagemaker", "sagemaker-runtime"):
@@ -836,7 +836,7 @@ def _session(way: str, core: Any, patch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @functools.cache
 def _loader() -> Any:
-    """Reads botocore's models once: most of what a session costs."""
+    """Read botocore's models once: most of what a session costs."""
     return botocore.loaders.create_loader()
 
 
@@ -848,7 +848,7 @@ def _core(attack: Attack | None = None) -> Any:
 
 
 def tried(attack: Attack, way: str, machine: Machine, patch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Tries every call of a way under an attack; gives how each ended, and it must have ended."""
+    """Try every call of a way under an attack; return how each ended."""
     if way == "plain":
         targets: tuple[Made, ...] = PLAIN
     else:  # a predictor of a session takes no arguments of a client
@@ -874,7 +874,7 @@ def _try_on(
     patch: pytest.MonkeyPatch,
     ended: dict[str, str],
 ) -> None:
-    """Tries calls with one session; what each object found out is forgotten before the next."""
+    """Try calls with one session; forget the routes of each object before the next."""
     ended.update({name: "not tried" for target in targets for name in target.calls})
     machine.answers = {host: list(answers) for host, answers in attack.dns.items()}
     if attack.before is not None:
@@ -903,7 +903,7 @@ def _try_on(
 
 @contextlib.contextmanager
 def _ending(ended: dict[str, str], *names: str) -> Iterator[None]:
-    """Says of calls that were not tried yet how they ended."""
+    """Note how calls ended that were not tried yet."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - a traceback is for --debug
@@ -922,7 +922,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[LocalPrivateLink]:
-    """A VPC where SageMaker, its Runtime, EC2, STS and S3 have private DNS."""
+    """A VPC in which SageMaker, its Runtime, EC2, STS and S3 have private DNS."""
     with LocalPrivateLink(private_dns=True) as running:
         for other_service in ("ec2", "sts"):
             running.create_vpc_endpoint(other_service, private_dns=True)
@@ -1004,7 +1004,7 @@ def test_without_an_attack_every_call_is_answered(
 
 
 def _rows() -> Iterator[Any]:
-    """Gives every attack in all of its ways; one of them is tried always, the others if slow ones.
+    """Yield every attack in all of its ways; one is always tried, the others with the slow tests.
 
     The ways take turns within a kind of attack, so that each kind is always tried in each way.
     """
@@ -1070,7 +1070,7 @@ OTHER_SERVICES: Final[Mapping[str, Callable[[Any], Any]]] = {
 def test_other_services_of_a_sealed_session_stay_inside(
     call: Callable[[Any], Any], kind: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sealed session reaches no service publicly, where boto3's reaches each."""
+    """A sealed session reaches no service publicly, while boto3's reaches each."""
     _set_up(Attack(name="", boto3=True), machine, monkeypatch)
     machine.answers = {"sts.us-east-1.amazonaws.com": [(PUBLIC,)]}
     with (

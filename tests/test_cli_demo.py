@@ -21,15 +21,7 @@ from rich.console import Console
 
 from sm_private_client.cli import main
 from sm_private_client.cli.commands import demo
-from sm_private_client.cli.demo.output import (
-    Check,
-    Fact,
-    Opening,
-    Progress,
-    RichRenderer,
-    Step,
-    Summary,
-)
+from sm_private_client.cli.demo.output import Output
 
 if TYPE_CHECKING:
     from sm_private_client.testing import LocalPrivateLink
@@ -134,7 +126,11 @@ def a_byte_goes_out(link: LocalPrivateLink) -> None:
 @pytest.mark.parametrize(
     ("disturb", "failed"),
     [
-        (deny_lists, ["step 4 runs to its end"]),
+        pytest.param(
+            deny_lists,
+            ["step 4 runs to its end"],
+            marks=pytest.mark.slow(reason="the whole demo"),
+        ),
         pytest.param(
             another_model,
             [
@@ -190,28 +186,60 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_terminal_gets_colours_and_a_progress_bar() -> None:
-    """On a terminal events are coloured, calls move a bar, and the end gives the cursor back."""
+    """On a terminal all is coloured, calls move a bar, and the end gives the cursor back."""
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=80, color_system="standard")
-    with contextlib.closing(RichRenderer(console)) as renderer:
-        renderer.show(Opening(text="It begins."))
-        renderer.show(Step(number=1, title="Invoke"))
+    with contextlib.closing(Output(console)) as output:
+        output.opening("It begins.")
+        assert output.step("Invoke") == 1
         for done in (1, 171):
-            renderer.show(Progress(done=done, total=171))
-        renderer.show(Fact(name="accuracy", value=0.9766, text="accuracy 97.7%"))
-        renderer.show(Check(claim="it holds", held=True))
-        renderer.show(Check(claim="it does not", held=False, found="0 of 171"))
-        renderer.show(Summary(held=1, failed=("it does not",), seconds=1.0))
+            output.progress(done, 171)
+        output.fact("accuracy", 0.9766, "accuracy 97.7%")
+        output.check("it holds", held=True)
+        output.check("it does not", held=False, found="0 of 171")
+        assert output.summary() is False
     text = shown.getvalue()
-    assert "1/171" in text
+    assert "171/171 calls" in text
+    assert "\x1b[1;36m1  Invoke\x1b[0m" in text
     assert "\x1b[1;32m✔ \x1b[0mit holds" in text
     assert "\x1b[1;31m✘ \x1b[0mit does not\x1b[2m  0 of 171\x1b[0m" in text
-    assert "1 of 2 claims failed: it does not." in text
-    assert text.count("\x1b[?25l") == text.count("\x1b[?25h")
+    assert "\x1b[1;31m1 of 2 claims failed: it does not.\x1b[0m" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
 
 
-def test_a_shell_sees_the_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    """A summary with a failure has its counts right."""
-    assert Summary(held=3, failed=("a", "b"), seconds=2).text == "2 of 5 claims failed: a; b."
-    assert Summary(held=3, failed=(), seconds=2).text == "All 3 claims held, in 2.0 s."
-    assert capsys.readouterr().out == ""
+def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is shown to people by the way is in the document for machines, with its counts."""
+    output = Output(as_json=True)
+    output.opening("It begins.")
+    output.step("Invoke")
+    output.progress(1, 2)
+    output.fact("accuracy", 0.9766, "accuracy 97.7%")
+    output.check("a", held=True)
+    output.check("b", held=False, found="0 of 171")
+    output.step("End")
+    output.check("c", held=False)
+    assert output.summary() is False
+    document = json.loads(capsys.readouterr().out)
+    assert document.pop("seconds") >= 0
+    assert document == {
+        "ok": False,
+        "held": 1,
+        "failed": ["b", "c"],
+        "steps": [
+            {
+                "number": 1,
+                "title": "Invoke",
+                "facts": {"accuracy": 0.9766},
+                "checks": [
+                    {"claim": "a", "held": True, "found": ""},
+                    {"claim": "b", "held": False, "found": "0 of 171"},
+                ],
+            },
+            {
+                "number": 2,
+                "title": "End",
+                "facts": {},
+                "checks": [{"claim": "c", "held": False, "found": ""}],
+            },
+        ],
+    }

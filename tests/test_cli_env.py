@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client.cli import main
-from sm_private_client.cli.private_variables import Shell, lines_for, shell_of
+from sm_private_client.cli.commands.env import Shell, lines_for, shell_of
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing import LocalPrivateLink
 

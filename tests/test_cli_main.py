@@ -12,8 +12,8 @@ import typer
 
 from sm_private_client import __version__
 from sm_private_client.cli import app, main
+from sm_private_client.cli.app import LazyCommands
 from sm_private_client.cli.commands import exec  # noqa: A004 - a module
-from sm_private_client.cli.lazy_commands import LazyCommands
 
 EXIT_STATUS = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 SCRIPT = Path(sys.executable).with_name("sm-private-client")
@@ -72,10 +72,10 @@ def test_a_list_of_commands_says_what_each_says_of_itself(path: list[str]) -> No
         assert isinstance(group, LazyCommands)
         group = group.load(name)
     assert isinstance(group, LazyCommands)
-    assert set(group.commands) == set(group.modules)
+    assert set(group.commands) >= set(group.modules)
     for name, listed in group.commands.items():
         loaded = group.load(name)
-        assert loaded.name in (name, None, "")
+        assert loaded.name in (name, None)
         assert listed.help == loaded.help.split("\n\n")[0].replace("\n", " ")
 
 

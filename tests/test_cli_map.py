@@ -264,7 +264,14 @@ def test_a_terminal_sees_how_far_it_is(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "SIGKILL",
+        pytest.param("SIGTERM", marks=pytest.mark.slow(reason="two programs for each signal")),
+        "SIGINT",
+    ],
+)
 def test_a_run_that_was_killed_goes_on(
     number: str,
     link: LocalPrivateLink,

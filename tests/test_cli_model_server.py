@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import urllib3
 
+from sm_private_client.cli.demo import setup
 from sm_private_client.errors import PrivateClientError
 
 if TYPE_CHECKING:
@@ -18,32 +18,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def setup() -> Any:
-    """Gives the module, which imports scikit-learn: for a second, and in one worker only."""
-    return importlib.import_module("sm_private_client.cli.demo.setup")
+class Served(NamedTuple):
+    """A model and the server that serves it."""
+
+    model: setup.TrainedModel
+    url: str
+    process: subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
-def served(setup: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     artifact = tmp_path_factory.mktemp("model") / "model.pkl"
     model = setup.train(artifact)
-    with setup.serve(artifact) as server:
-        yield model, server
+    with setup.serve(artifact) as (url, process):
+        yield Served(model, url, process)
 
 
 @pytest.fixture
 def pool() -> Iterator[urllib3.PoolManager]:
-    with urllib3.PoolManager(retries=False) as made:
-        yield made
+    with urllib3.PoolManager(retries=False) as pool:
+        yield pool
 
 
-Served = tuple[Any, Any]
-
-
-def test_training_is_the_same_every_time(served: Served, tmp_path: Path, setup: Any) -> None:
+def test_training_is_the_same_every_time(served: Served, tmp_path: Path) -> None:
     """569 rows, 30 % held out, and the same model whenever it is trained."""
-    model, _ = served
+    model = served.model
     again = setup.train(tmp_path / "model.pkl")
     assert (model.trained_on, len(model.rows)) == (398, 171)
     assert again == model
@@ -53,9 +52,8 @@ def test_training_is_the_same_every_time(served: Served, tmp_path: Path, setup: 
 
 def test_it_is_another_process(served: Served) -> None:
     """The server has a process of its own, which runs."""
-    _, server = served
-    assert server.is_running
-    assert server.pid != os.getpid()
+    assert served.process.poll() is None
+    assert served.process.pid != os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ def test_paths(
     method: str, path: str, status: int, served: Served, pool: urllib3.PoolManager
 ) -> None:
     """GET /ping says 200; other paths are not there."""
-    answer = pool.request(method, f"{served[1].url}{path}")
+    answer = pool.request(method, f"{served.url}{path}")
     assert (answer.status, answer.data) == (status, b"")
 
 
@@ -82,15 +80,14 @@ def test_invocations_answers_as_asked(
     accept: str, content_type: str, body: str, served: Served, pool: urllib3.PoolManager
 ) -> None:
     """POST /invocations takes lines of CSV and answers CSV, or JSON where that is accepted."""
-    model, server = served
     answer = pool.request(
         "POST",
-        f"{server.url}/invocations",
-        body=b"\n".join(model.rows[:2]),
+        f"{served.url}/invocations",
+        body=b"\n".join(served.model.rows[:2]),
         headers={"Content-Type": "text/csv; charset=utf-8", "Accept": accept},
     )
     assert (answer.status, answer.headers["Content-Type"]) == (200, content_type)
-    assert answer.data.decode() == body.format(*model.predictions[:2])
+    assert answer.data.decode() == body.format(*served.model.predictions[:2])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +106,7 @@ def test_invocations_refuses(
     """Another content type is 415, a row that is none is 400 with a reason."""
     answer = pool.request(
         "POST",
-        f"{served[1].url}/invocations",
+        f"{served.url}/invocations",
         body=body,
         headers={"Content-Type": content_type},
     )
@@ -120,22 +117,22 @@ def test_invocations_refuses(
 def test_it_keeps_connections(served: Served, pool: urllib3.PoolManager) -> None:
     """Many requests go over one connection."""
     for _ in range(5):
-        assert pool.request("GET", f"{served[1].url}/ping").status == 200
-    made = pool.connection_from_url(served[1].url)
-    assert isinstance(made, urllib3.HTTPConnectionPool)
-    assert made.num_connections == 1
+        assert pool.request("GET", f"{served.url}/ping").status == 200
+    connections = pool.connection_from_url(served.url)
+    assert isinstance(connections, urllib3.HTTPConnectionPool)
+    assert connections.num_connections == 1
 
 
-def test_it_ends_with_the_block(tmp_path: Path, setup: Any) -> None:
+def test_it_ends_with_the_block(tmp_path: Path) -> None:
     """After the block the process is gone."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
-    with setup.serve(artifact) as server:
-        pass
-    assert not server.is_running
+    with setup.serve(artifact) as (_, process):
+        assert process.poll() is None
+    assert process.poll() == 0
 
 
-def test_it_ends_with_whoever_started_it(tmp_path: Path, setup: Any) -> None:
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """When its starter is gone, however that ended, its standard input ends, and so does it."""
     artifact = tmp_path / "model.pkl"
     setup.train(artifact)
@@ -148,7 +145,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path, setup: Any) -> None:
         assert process.wait(60) == 0
 
 
-def test_one_that_does_not_start_says_why(tmp_path: Path, setup: Any) -> None:
+def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
     """A server that ends at once is an error with what it said."""
     artifact = tmp_path / "model.pkl"
     artifact.write_bytes(b"no model")
@@ -159,7 +156,7 @@ def test_one_that_does_not_start_says_why(tmp_path: Path, setup: Any) -> None:
         pytest.fail("it started")
 
 
-def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch, setup: Any) -> None:
+def test_environment_is_lent_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside the block only the given AWS variables are there; afterwards all is as before."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://192.0.2.1")
     monkeypatch.setenv("SM_PRIVATE_VPC_ID", "vpc-00000000")

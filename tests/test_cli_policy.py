@@ -293,6 +293,7 @@ def run_script(argv: list[str], text: str = "") -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow(reason="several programs")
 def test_documents_go_from_one_program_to_the_next(tmp_path: Path) -> None:
     """build, check, explain and simulate work as programs, over files and pipes."""
     out = tmp_path / "policy.json"
@@ -665,8 +666,31 @@ def test_a_missing_permission_is_named(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
 @pytest.mark.parametrize(
     ("answer", "status", "changes"),
-    [(b"y\n", 0, 1), (b"no\n", 1, 0), (b"\n", 1, 0), (b"\x04", 1, 0), (b"\x03", 130, 0)],
-    ids=["yes", "no", "enter", "ctrl-d", "ctrl-c"],
+    [
+        pytest.param(b"y\n", 0, 1, id="yes"),
+        pytest.param(
+            b"no\n",
+            1,
+            0,
+            id="no",
+            marks=pytest.mark.slow(reason="a program of its own for each key"),
+        ),
+        pytest.param(b"\n", 1, 0, id="enter"),
+        pytest.param(
+            b"\x04",
+            1,
+            0,
+            id="ctrl-d",
+            marks=pytest.mark.slow(reason="a program of its own for each key"),
+        ),
+        pytest.param(
+            b"\x03",
+            130,
+            0,
+            id="ctrl-c",
+            marks=pytest.mark.slow(reason="a program of its own for each key"),
+        ),
+    ],
 )
 def test_the_question_on_a_terminal(
     answer: bytes,

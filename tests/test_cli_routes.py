@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from sm_private_client.cli import main, route_views
-from sm_private_client.cli.route_reports import Standing, report_on
+from sm_private_client.cli import main
+from sm_private_client.cli.route_reports import RouteStatus, report_on, table
 from sm_private_client.privatelink.services import routable_service_names
 from sm_private_client.testing import LocalPrivateLink
 
@@ -53,7 +53,7 @@ def test_every_routable_service_is_shown(
     assert main(["routes", "--json"], make_session=link.session) == 0
     shown = records(capsys)
     assert tuple(shown) == routable_service_names()
-    assert {name: r["standing"] for name, r in shown.items()} == {
+    assert {name: r["status"] for name, r in shown.items()} == {
         "sagemaker": "private",
         "sagemaker-runtime": "private",
         "sagemaker-featurestore-runtime": "no private route",
@@ -64,14 +64,14 @@ def test_every_routable_service_is_shown(
     assert shown["sagemaker-geospatial"]["error"] is None
 
 
-def test_json_records_are_routes_and_verdicts(
+def test_json_records_are_routes_and_their_status(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A JSON record is ``Route.as_dict()``, ``private``, and the error, which is null."""
     assert main(["routes", "--json", "--service", "sagemaker"], make_session=link.session) == 0
     record = records(capsys)["sagemaker"]
-    verdict = {name: record.pop(name) for name in ("private", "standing", "error", "reference")}
-    assert verdict == {"private": True, "standing": "private", "error": None, "reference": None}
+    added = {name: record.pop(name) for name in ("private", "status", "error", "reference")}
+    assert added == {"private": True, "status": "private", "error": None, "reference": None}
     assert record == json.loads(json.dumps(link.session().route("sagemaker").as_dict()))
 
 
@@ -81,10 +81,10 @@ def test_plain_lines_have_the_evidence(
     """Into a pipe go a line for the service and a line for each piece of evidence."""
     assert main(["routes", "--service", "sagemaker-runtime"], make_session=link.session) == 0
     out = capsys.readouterr().out.splitlines()
-    standing = link.vpc_endpoint("sagemaker-runtime")
-    assert out[0] == f"sagemaker-runtime  private  https://{standing.name.host}  (discovery)"
-    assert f"  discovery (used): EC2 gives {standing.vpc_endpoint_id} in {link.vpc_id}" in out
-    for eni in standing.interfaces:
+    vpc_endpoint = link.vpc_endpoint("sagemaker-runtime")
+    assert out[0] == f"sagemaker-runtime  private  https://{vpc_endpoint.name.host}  (discovery)"
+    assert f"  discovery (used): EC2 gives {vpc_endpoint.vpc_endpoint_id} in {link.vpc_id}" in out
+    for eni in vpc_endpoint.interfaces:
         assert (
             f"  {eni.address} in {eni.availability_zone} is a network interface of the VPC endpoint"
             in out
@@ -145,7 +145,7 @@ def test_no_route_as_json_has_the_evidence(
 
 
 @pytest.mark.parametrize(
-    ("url", "standing", "status", "error"),
+    ("url", "route_status", "exit_status", "error"),
     [
         ("https://10.1.2.3", "private", 0, None),
         ("https://52.1.2.3", "public", 1, "is public; nothing was sent."),
@@ -167,19 +167,19 @@ def test_no_route_as_json_has_the_evidence(
 )
 def test_a_configured_url_is_looked_up_and_judged(
     url: str,
-    standing: str,
-    status: int,
+    route_status: str,
+    exit_status: int,
     error: str | None,
     link: LocalPrivateLink,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A host that only the configuration names is looked up here, so that the verdict is true."""
+    """A host that only the configuration names is looked up here, so that the report is true."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
     argv = ["routes", "--json", "--service", "sagemaker-runtime"]
-    assert main(argv, make_session=link.session) == status
+    assert main(argv, make_session=link.session) == exit_status
     record = records(capsys)["sagemaker-runtime"]
-    assert (record["standing"], record["private"]) == (standing, status == 0)
+    assert (record["status"], record["private"]) == (route_status, exit_status == 0)
     if error is None:
         assert record["error"] is None
     else:
@@ -213,8 +213,8 @@ def test_a_name_that_turned_public_is_refused(
 def test_a_session_that_only_warns_is_told_public(bare: LocalPrivateLink) -> None:
     """Where calls may go out publicly the report says public, never private."""
     report = report_on(bare.session(on_public_route="warn"), "sagemaker-runtime")
-    assert report.standing is Standing.PUBLIC
-    assert report.as_record()["private"] is False
+    assert report.status is RouteStatus.PUBLIC
+    assert report.as_dict()["private"] is False
 
 
 def test_geospatial_in_its_own_region_counts_like_any_other(
@@ -223,14 +223,14 @@ def test_geospatial_in_its_own_region_counts_like_any_other(
     """Where AWS offers a service, having no VPC endpoint for it is said as such."""
     with LocalPrivateLink(region="us-west-2") as link:
         assert main(["routes", "--json"], make_session=link.session) == 0
-        assert records(capsys)["sagemaker-geospatial"]["standing"] == "no private route"
+        assert records(capsys)["sagemaker-geospatial"]["status"] == "no private route"
 
 
 def test_the_table_on_a_terminal(link: LocalPrivateLink) -> None:
     """On a terminal the URL is never broken and the evidence stands below its row."""
     reports = [report_on(link.session(), name) for name in ("sagemaker", "sagemaker-geospatial")]
     shown = io.StringIO()
-    Console(file=shown, width=60).print(route_views.table(reports), crop=False)
+    Console(file=shown, width=60).print(table(reports), crop=False)
     lines = shown.getvalue().splitlines()
     assert lines[0].rstrip() == "sagemaker             private             discovery"
     assert lines[1].rstrip() == f"  https://{link.vpc_endpoint('sagemaker').name.host}"

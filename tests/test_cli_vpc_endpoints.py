@@ -13,7 +13,7 @@ import pytest
 
 from at_a_terminal import SCRIPT, answered
 from sm_private_client.cli import main
-from sm_private_client.cli.vpc_endpoint_views import ProgressLines
+from sm_private_client.cli.console import ProgressLines
 from sm_private_client.provisioning import plan_vpc_endpoints
 from sm_private_client.provisioning.progress import Progress
 from sm_private_client.testing import LocalPrivateLink
@@ -431,7 +431,14 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
 @pytest.mark.parametrize(
-    ("answer", "status"), [(b"yes\n", 0), (b"n\n", 1), (b"\x03", 130)], ids=["yes", "no", "ctrl-c"]
+    ("answer", "status"),
+    [
+        pytest.param(b"yes\n", 0, id="yes"),
+        pytest.param(
+            b"n\n", 1, id="no", marks=pytest.mark.slow(reason="a program of its own for each key")
+        ),
+        pytest.param(b"\x03", 130, id="ctrl-c"),
+    ],
 )
 def test_the_question_on_a_terminal(
     answer: bytes, status: int, link: LocalPrivateLink, vpc: Vpc, tmp_path: Path
@@ -538,10 +545,10 @@ def test_export_needs_a_format_and_something_to_make(
 
 def test_a_wait_is_told_of_again_after_half_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     """A wait that looks every five seconds does not fill the screen."""
-    tell = ProgressLines()
+    progress = ProgressLines()
     for seconds in (0.0, 5.0, 10.0, 30.0, 35.0):
-        tell(Progress(state="waiting", what="sagemaker is pending", seconds=seconds))
-    tell(Progress(state="available", what="sagemaker", resource_id="vpce-1", seconds=40.0))
+        progress(Progress(state="waiting", what="sagemaker is pending", seconds=seconds))
+    progress(Progress(state="available", what="sagemaker", resource_id="vpce-1", seconds=40.0))
     assert capsys.readouterr().err == (
         "  0.0 s  waiting: sagemaker is pending\n"
         " 30.0 s  waiting: sagemaker is pending\n"

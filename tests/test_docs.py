@@ -22,8 +22,8 @@ import typer
 import sm_private_client as smp
 from as_read import as_read
 from sm_private_client import PrivateClientError, api, errors
-from sm_private_client.cli import app
-from sm_private_client.cli.lazy_commands import LazyCommands
+from sm_private_client.cli import app, main
+from sm_private_client.cli.app import LazyCommands
 from sm_private_client.cli.route_reports import report_on
 from sm_private_client.inference.codecs import CODECS, encode, registry
 from sm_private_client.inference.invocation import (
@@ -642,7 +642,7 @@ def test_every_option_of_a_command_is_on_the_command_line_page(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What ``--help`` lists, the page lists; and the page lists no more."""
-    app.run([*command.split(), "--help"], make_session=None)
+    assert main([*command.split(), "--help"]) == 0
     offered = set(re.findall(r"^\s+(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     page = text_of(ROOT / "docs" / "command-line.md")
     section = page.partition(f"## sm-private-client {command}\n")[2].partition("\n## ")[0]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sm_private_client.cli.commands.doctor import drawn
+from sm_private_client.cli.commands.doctor import render
 from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopState, Path, Report
 from sm_private_client.doctor.views import fragment, page, path_svg, report_lines, verdict
 
@@ -195,7 +195,7 @@ def test_on_a_terminal() -> None:
     """The same, in colours; what is well takes one line."""
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True, color_system="truecolor")
-    console.print(drawn(report(CLOSED, FOLLOWS, WELL, through=BROKEN)))
+    console.print(render(report(CLOSED, FOLLOWS, WELL, through=BROKEN)))
     text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
     assert "✗ eni-0123456789abcdef0 10.0.1.10 (us-east-1a) → TLS" in text
     assert "remedy: aws ec2 authorize-security-group-ingress --group-id sg-1" in text

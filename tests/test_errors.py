@@ -250,6 +250,12 @@ def test_possible_causes_are_for_where_the_cause_is_not_known() -> None:
     assert str(error) == "W.\nCause: c.\nSee docs/errors.md#private-client-error"
 
 
+def test_an_error_keeps_its_parts() -> None:
+    """Who reports it otherwise need not read its text."""
+    error = ConfigurationError("W.", cause="c.", remedy=("one.", "two."))
+    assert (error.what, error.cause, error.remedies) == ("W.", "c.", ("one.", "two."))
+
+
 def test_what_alone_is_enough() -> None:
     """Without attempts, causes and remedies the message has no empty parts."""
     assert str(NoPrivateRouteError("No.")) == "No.\nSee docs/errors.md#no-private-route"
@@ -258,6 +264,7 @@ def test_what_alone_is_enough() -> None:
 def test_attempts_and_candidates_may_be_any_iterable() -> None:
     """Attempts and candidates are kept as tuples, whatever they were given as."""
     assert NoPrivateRouteError("No.", attempts=iter(TRIED)).attempts == TRIED
+    assert FipsUnavailableError("No.", attempts=iter(TRIED)).attempts == TRIED
     assert AmbiguousVpcEndpointError("A:", candidates=iter(FOUND)).candidates == FOUND
 
 

@@ -33,6 +33,7 @@ def run(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow(reason="the simulator in a process of its own")
 def test_against_the_simulator() -> None:
     """examples/against_the_simulator.py lists, invokes and explains, without any AWS setting."""
     done = run("against_the_simulator.py")

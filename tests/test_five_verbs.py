@@ -67,8 +67,8 @@ def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
         rows=[[float(cell) for cell in row.split(b",")] for row in model.rows],
         answers=[[label] for label in model.predictions],
     )
-    with setup.serve(artifact) as server:
-        yield server.url, served
+    with setup.serve(artifact) as (url, _):
+        yield url, served
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_an_error_is_the_services_whatever_its_body(
 
     def script(_: Peer, talk: Talk) -> None:
         while asked := talk.read():
-            peer.asked.append(asked)
+            peer.requests.append(asked)
             size = b"Content-Length: %d\r\n\r\n" % len(body)
             talk.write(b"HTTP/1.1 %d Failed\r\n" % status + size + body)
 
@@ -79,9 +79,11 @@ def test_an_error_is_the_services_whatever_its_body(
     if message is not None:
         assert (response["Error"]["Code"], response["Error"]["Message"]) == (code, message)
     retried = status >= 429
-    assert attempts_made(caught.value) == len(peer.asked) == (2 if retried else 1)
+    assert attempts_made(caught.value) == len(peer.requests) == (2 if retried else 1)
     path = "/gate/endpoints/m/invocations"
-    assert peer.asked[0].line.split()[1] == path + ("-response-stream" if "stream" in work else "")
+    assert peer.requests[0].line.split()[1] == path + (
+        "-response-stream" if "stream" in work else ""
+    )
 
 
 @pytest.mark.parametrize("work", WORKS)

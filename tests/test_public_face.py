@@ -71,7 +71,7 @@ def test_dir() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_there(name: str) -> None:
-    """Every public name can be imported, is the same each time, and says where it is from."""
+    """Every public name can be imported, is the same each time, and has its own module."""
     value = getattr(sm_private_client, name)
     assert getattr(sm_private_client, name) is value
     module = importlib.import_module("sm_private_client")
@@ -156,7 +156,7 @@ def test_dir_and_version_import_nothing_more() -> None:
     ],
 )
 def test_a_name_imports_its_home_only(name: str, home: str, absent: set[str]) -> None:
-    """A name brings the module it is in; no simulator and no boto3 where neither is needed."""
+    """A name brings the module it is in; no simulator and no boto3 if neither is needed."""
     loaded = loaded_by(f"from sm_private_client import {name}")
     assert f"sm_private_client.{home}" in loaded
     assert loaded & absent == set()

@@ -540,7 +540,7 @@ def test_no_file_makes_a_route_that_the_settings_would_not(
     read = site.cache.read(KEY)
     request = request_of(
         vpc_endpoint=named or None,
-        vpc_endpoint_is_argument=True,
+        vpc_endpoint_from="vpc_endpoint=",
         allowed_networks=ALLOWED,
         on_public_route="warn" if warn else "refuse",
     )

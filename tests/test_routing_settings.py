@@ -63,7 +63,6 @@ def test_defaults() -> None:
         vpc_endpoint=None,
         vpc_endpoints=(),
         vpc_endpoint_from="",
-        vpc_endpoint_is_argument=False,
         vpc_id=None,
         availability_zone=None,
         allowed_networks=(),

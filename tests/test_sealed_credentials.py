@@ -62,7 +62,7 @@ class _Metadata(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
-        """Says nothing."""
+        """Log nothing."""
 
 
 class Served(ThreadingHTTPServer):
@@ -90,17 +90,17 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def core(link: LocalPrivateLink, tmp_path: Path, profile: str) -> botocore.session.Session:
-    """Gives a botocore session without keys but what a profile says."""
+    """Return a botocore session that has a profile, and no keys."""
     config = tmp_path / "config"
     config.write_text(f"[default]\nregion = us-east-1\n{profile}", encoding="utf-8")
-    made = link.botocore_session(other_services="network")
-    made.set_config_variable("config_file", str(config))
-    made.set_config_variable("credentials_file", str(tmp_path / "credentials"))
-    return made
+    core = link.botocore_session(other_services="network")
+    core.set_config_variable("config_file", str(config))
+    core.set_config_variable("credentials_file", str(tmp_path / "credentials"))
+    return core
 
 
-def sealed(link: LocalPrivateLink, made: botocore.session.Session) -> Any:
-    return link.session(botocore_session=made, sealed=True)
+def sealed(link: LocalPrivateLink, core: botocore.session.Session) -> Any:
+    return link.session(botocore_session=core, sealed=True)
 
 
 def reached(session: Any) -> dict[str, tuple[str, str, bool]]:
@@ -139,8 +139,8 @@ def test_metadata_is_guarded_for_whoever_asks_the_botocore_session_first(
     """A profile seals when it is read: that is then, at the latest."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://52.46.128.77/")
-    made = core(link, tmp_path, "sm_private_sealed = true\n")
-    session: Any = link.session(botocore_session=made)
+    botocore_session = core(link, tmp_path, "sm_private_sealed = true\n")
+    session: Any = link.session(botocore_session=botocore_session)
     with pytest.raises(PublicAddressError, match="is not where the platform gives credentials"):
         session._session.get_credentials()
     assert [r.refused for r in session.egress().records] == [1]
@@ -175,7 +175,7 @@ def test_container_credentials_are_a_rule_of_their_own(
 def test_container_credentials_at_a_public_host_are_refused(
     link: LocalPrivateLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By us where botocore takes any https host, as newer ones do; older ones refuse it too."""
+    """By us if botocore takes any https host, as newer ones do; older ones refuse it too."""
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://52.46.128.77/credentials")
     with pytest.raises((PublicAddressError, ValueError), match=r"52\.46\.128\.77"):
         sealed(link, core(link, tmp_path, "")).get_credentials()
@@ -249,10 +249,10 @@ def test_a_silent_sts_is_named_soon(
 
     That they take 5 s and 10 s at most is seen by what is asked of urllib3; here they are short.
     """
-    asked: list[dict[str, float]] = []
+    timeouts: list[dict[str, float]] = []
 
     def shorter(**seconds: float) -> Timeout:
-        asked.append(seconds)
+        timeouts.append(seconds)
         return Timeout(connect=2, read=0.2)
 
     monkeypatch.setattr(guarded, "Timeout", shorter)
@@ -269,7 +269,7 @@ def test_a_silent_sts_is_named_soon(
     client = session.client("sagemaker", endpoint_url="https://10.0.1.7")
     with pytest.raises(RoutingError) as caught:
         client.list_endpoints()
-    assert asked[-1] == {"connect": 5, "read": 10}
+    assert timeouts[-1] == {"connect": 5, "read": 10}
     assert accepted(silent) == 2
     assert str(caught.value) == (
         f"STS at {url} did not answer in time.\n"

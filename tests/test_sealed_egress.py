@@ -17,15 +17,15 @@ PUBLIC = AddressPolicy().judge("52.46.128.77")
 
 
 def ledger() -> EgressLog:
-    made = EgressLog()
-    counters = made.counters(
+    log = EgressLog()
+    counters = log.counters(
         "sts", "sts.us-east-1.amazonaws.com", PRIVATE, availability_zone="us-east-1a"
     )
     counters.connected()
     counters.called()
     counters.called()
-    made.refused("sqs", "sqs.us-east-1.amazonaws.com", rule="no-private-route")
-    return made
+    log.refused("sqs", "sqs.us-east-1.amazonaws.com", rule="no-private-route")
+    return log
 
 
 def test_records_are_sorted_and_have_every_number() -> None:
@@ -95,9 +95,9 @@ def test_a_session_that_is_not_sealed_says_what_it_does_not_see() -> None:
 
 def test_the_notebook_table_escapes_what_it_shows() -> None:
     """A host name is data."""
-    made = EgressLog()
-    made.refused("s3", "<script>", rule="public")
-    shown = made.read(sealed=True)._repr_html_()
+    log = EgressLog()
+    log.refused("s3", "<script>", rule="public")
+    shown = log.read(sealed=True)._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
 
@@ -107,32 +107,32 @@ def test_the_notebook_table_escapes_what_it_shows() -> None:
 )
 def test_what_was_reached_publicly_is_said(verdict: object, reached_public: bool) -> None:
     """on_public_route="warn" lets it pass; a stand-in on this machine is neither."""
-    made = EgressLog()
-    made.counters("sagemaker", "host", verdict, availability_zone=None).connected()  # type: ignore[arg-type] # a row
-    assert made.read(sealed=False).reached_public is reached_public
-    assert made.read(sealed=False).records[0].private is (verdict is PRIVATE)
+    log = EgressLog()
+    log.counters("sagemaker", "host", verdict, availability_zone=None).connected()  # type: ignore[arg-type] # a row
+    assert log.read(sealed=False).reached_public is reached_public
+    assert log.read(sealed=False).records[0].private is (verdict is PRIVATE)
 
 
 def test_a_refusal_alone_reaches_nothing() -> None:
     """It is in the record, and nothing public was reached."""
-    made = EgressLog()
-    made.refused("s3", "host", address="52.46.128.77", rule="public")
-    assert not made.read(sealed=True).reached_public
+    log = EgressLog()
+    log.refused("s3", "host", address="52.46.128.77", rule="public")
+    assert not log.read(sealed=True).reached_public
 
 
 def test_no_count_is_lost_between_threads_and_readers() -> None:
     """Sixteen threads count the same ways while another one reads."""
-    made, done = EgressLog(), threading.Event()
+    log, done = EgressLog(), threading.Event()
 
     def work(_: int) -> None:
         for number in range(2_000):
-            counters = made.counters("s", f"h{number % 3}", PRIVATE, availability_zone=None)
+            counters = log.counters("s", f"h{number % 3}", PRIVATE, availability_zone=None)
             counters.connected()
             counters.called()
 
     def read() -> None:
         while not done.is_set():
-            made.read(sealed=True)
+            log.read(sealed=True)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -140,5 +140,5 @@ def test_no_count_is_lost_between_threads_and_readers() -> None:
         list(pool.map(work, range(16)))
     done.set()
     reader.join()
-    records = made.read(sealed=True).records
+    records = log.read(sealed=True).records
     assert sum(r.calls for r in records) == sum(r.connections for r in records) == 32_000

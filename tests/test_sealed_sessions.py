@@ -118,7 +118,7 @@ def call(client: Any, service_name: str) -> Any:
 def test_other_services_are_reached_through_their_interface_endpoints(
     furnished: LocalPrivateLink,
 ) -> None:
-    """By private DNS where it answers, else by the endpoint's own name, found through EC2."""
+    """By private DNS if it answers, else by the endpoint's own name, found through EC2."""
     session = sealed(furnished)
     account = session.client("sts").get_caller_identity()["Account"]
     assert account == furnished.account_id
@@ -222,9 +222,9 @@ def test_the_whole_message_of_a_refusal(bare: LocalPrivateLink) -> None:
     """What was tried, and the remedies in order."""
     with pytest.raises(NoPrivateRouteError) as caught:
         sealed(bare).client("sqs").list_queues()
-    told = str(caught.value)
-    address = told.partition("resolves to ")[2].partition(",")[0]
-    assert told == (
+    message = str(caught.value)
+    address = message.partition("resolves to ")[2].partition(",")[0]
+    assert message == (
         "No private route to sqs in us-east-1, and the session is sealed; nothing was sent. "
         "Tried, in order:\n"
         "  explicit (skipped): neither endpoint_url= nor AWS_ENDPOINT_URL* was given\n"
@@ -783,9 +783,9 @@ def test_a_gateway_without_a_way_to_it_does_not_count(
 ) -> None:
     """No entry in the route table, an unknown VPC, another VPC."""
     link.create_gateway("s3", route_table_ids=tables)
-    given = {"vpc_id": link.vpc_id} if options.get("vpc_id") is True else options
+    arguments = {"vpc_id": link.vpc_id} if options.get("vpc_id") is True else options
     with pytest.raises(NoPrivateRouteError) as caught:
-        sealed(link, **given).client("s3").list_buckets()
+        sealed(link, **arguments).client("s3").list_buckets()
     assert said in str(caught.value)
     assert "or create a gateway endpoint of com.amazonaws.us-east-1.s3" in str(caught.value)
 

@@ -195,9 +195,9 @@ def test_a_predictor_over_botocore_keeps_its_time_outs(link: LocalPrivateLink) -
         {"stream_timeout": 9},
         {"stream_timeout": None},
     ):
-        made = session.predictor("echo", transport="botocore", **options)._invoker.client
-        http = made._endpoint.http_session
-        assert made.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)
+        client = session.predictor("echo", transport="botocore", **options)._invoker.client
+        http = client._endpoint.http_session
+        assert client.meta.config.read_timeout == http.read_timeout == options.get("timeout", 70)
         assert http.stream_timeout == options.get("stream_timeout", 600)
 
 
@@ -367,9 +367,9 @@ def test_family_members_without_an_endpoint_service_are_refused(
     client = session.client(service, config=Config(parameter_validation=False))
     model = client.meta.service_model
     operation = model.operation_model(min(model.operation_names))
-    given = ArgumentGenerator(use_member_names=True).generate_skeleton(operation.input_shape)
+    arguments = ArgumentGenerator(use_member_names=True).generate_skeleton(operation.input_shape)
     with pytest.raises(NoPrivateRouteError) as caught:
-        getattr(client, xform_name(operation.name))(**given)
+        getattr(client, xform_name(operation.name))(**arguments)
     assert caught.value.what.startswith(f"{service} cannot be reached privately.")
 
 
@@ -389,8 +389,8 @@ def test_a_stand_in_on_loopback_is_reached_with_one_notice(
         for _ in range(2):
             client = session.client("sagemaker", endpoint_url=link.control_url)
             session.route("sagemaker", endpoint_url=link.control_url)
-    said = [r.getMessage() for r in caplog.records]
-    assert said == [
+    messages = [r.getMessage() for r in caplog.records]
+    assert messages == [
         f"sagemaker goes to {link.control_url}, a stand-in on this machine, not a private route."
     ]
     route = session.route("sagemaker", endpoint_url=link.control_url)
@@ -565,8 +565,8 @@ def test_connect_takes_a_session_or_its_options(link: LocalPrivateLink, options:
 
 def test_connect_decides_at_once(link: LocalPrivateLink) -> None:
     """What has no private route is said before the first call."""
-    for made in link.vpc_endpoints:
-        link.delete_vpc_endpoint(str(made.vpc_endpoint_id))
+    for vpc_endpoint in link.vpc_endpoints:
+        link.delete_vpc_endpoint(str(vpc_endpoint.vpc_endpoint_id))
     with pytest.raises(NoPrivateRouteError):
         smp.connect(session=link.session())
 
@@ -608,9 +608,9 @@ def test_client_takes_boto3s_arguments_by_position(monkeypatch: pytest.MonkeyPat
     """In boto3's order."""
     url = "https://vpce-0a1b2c3d-abcdefgh.api.sagemaker.eu-west-1.vpce.amazonaws.com"
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    made: Any = smp.client("sagemaker", "eu-west-1", None, True, None, url, "k", "s", "t")
-    assert (made.meta.region_name, made.meta.endpoint_url) == ("eu-west-1", url)
-    assert made._get_credentials().token == "t"
+    client: Any = smp.client("sagemaker", "eu-west-1", None, True, None, url, "k", "s", "t")
+    assert (client.meta.region_name, client.meta.endpoint_url) == ("eu-west-1", url)
+    assert client._get_credentials().token == "t"
 
 
 def test_a_client_made_at_import_works_inside_moto(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -620,9 +620,9 @@ def test_a_client_made_at_import_works_inside_moto(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(network.SystemNetwork, "resolve", unresolved)
-    made = smp.client("sagemaker")
+    client = smp.client("sagemaker")
     with moto.mock_aws():
-        assert made.list_endpoints()["Endpoints"] == []
+        assert client.list_endpoints()["Endpoints"] == []
         inside: Any = smp.client("sagemaker")
         assert inside.list_endpoints()["Endpoints"] == []
         assert inside._get_credentials().access_key == "FOOBARKEY"

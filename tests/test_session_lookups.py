@@ -63,14 +63,14 @@ def test_a_notebook_instance_is_in_its_subnets_vpc(
 def test_a_studio_domain_names_its_vpc(link: LocalPrivateLink, discovery: Discovery) -> None:
     """DescribeDomain gives the VPC itself."""
     client = link.session().client("sagemaker")
-    made = client.create_domain(
+    domain = client.create_domain(
         DomainName="studio",
         AuthMode="IAM",
         DefaultUserSettings={"ExecutionRole": ROLE},
         SubnetIds=[subnet_of(link)],
         VpcId=link.vpc_id,
     )
-    domain_id = made["DomainArn"].rpartition("/")[2]
+    domain_id = domain["DomainArn"].rpartition("/")[2]
     resource = SageMakerResource(kind="domain", name=domain_id)
     assert own_vpc(resource, client, discovery) == link.vpc_id
 

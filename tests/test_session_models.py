@@ -60,12 +60,12 @@ def models(tmp_path: Path) -> Path:
     latest = create_loader().determine_latest_version("sagemaker-runtime", "service-2")
     shipped = Path(Loader.BUILTIN_DATA_PATH) / "sagemaker-runtime" / latest
     for name in ("in-house", "sagemaker-runtime"):
-        made = tmp_path / "models" / name / latest
-        made.mkdir(parents=True)
+        directory = tmp_path / "models" / name / latest
+        directory.mkdir(parents=True)
         (packed,) = shipped.glob("service-2.json*")
-        (made / packed.name).write_bytes(packed.read_bytes())
+        (directory / packed.name).write_bytes(packed.read_bytes())
     extra = {"version": 1.0, "merge": {"metadata": {"serviceFullName": "Changed"}}}
-    (made / "service-2.sdk-extras.json").write_text(json.dumps(extra))
+    (directory / "service-2.sdk-extras.json").write_text(json.dumps(extra))
     return tmp_path / "models"
 
 
@@ -104,6 +104,7 @@ def test_two_sessions_read_each_file_once() -> None:
     assert names_of(again) <= {"_retry.json"}  # botocore changes it; some versions do not read it
 
 
+@pytest.mark.slow(reason="three processes, to show that its neighbour can fail")
 def test_two_sessions_of_boto3_read_every_file_twice() -> None:
     """What is counted is what boto3 would read: nothing of ours is in the way of boto3's own."""
     once = reads_of("use(boto3.Session(**keys))")
@@ -285,6 +286,6 @@ def test_a_child_that_is_forked_while_others_load_can_load() -> None:
         check=True,
         timeout=120,
     )
-    told = json.loads(done.stdout)
-    assert told["children"] > 0
-    assert told["failed"] == 0
+    counts = json.loads(done.stdout)
+    assert counts["children"] > 0
+    assert counts["failed"] == 0

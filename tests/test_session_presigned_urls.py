@@ -44,21 +44,21 @@ def test_the_answer_is_warned_about_once_a_session(
         session = link.session()
         for client in (session.client("sagemaker"), session.client("sagemaker", verify=None)):
             assert f".{service}.us-east-1.sagemaker.aws" in ask(client)["AuthorizedUrl"]
-        said = warnings(caplog)
-    assert len(said) == 1
-    assert said[0].startswith(f"The URL that {operation} returns opens over the internet: ")
-    assert said[0].endswith(
+        messages = warnings(caplog)
+    assert len(messages) == 1
+    assert messages[0].startswith(f"The URL that {operation} returns opens over the internet: ")
+    assert messages[0].endswith(
         "does not resolve to a VPC endpoint from here. Create an interface endpoint of "
         f"aws.sagemaker.REGION.{service} with private DNS to keep it private."
     )
-    assert "token" not in said[0].lower()
+    assert "token" not in messages[0].lower()
 
 
 @pytest.mark.parametrize(("ask", "service"), [(ask_notebook, "notebook"), (ask_domain, "studio")])
 def test_a_browser_vpc_endpoint_with_private_dns_silences_it(
     ask: Ask, service: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No warning where a notebook/studio VPC endpoint with private DNS is known."""
+    """No warning if a notebook or studio VPC endpoint with private DNS is known."""
     with LocalPrivateLink() as link, caplog.at_level(logging.WARNING):
         link.create_vpc_endpoint(f"aws.sagemaker.us-east-1.{service}", private_dns=True)
         ask(link.session().client("sagemaker"))
@@ -66,7 +66,7 @@ def test_a_browser_vpc_endpoint_with_private_dns_silences_it(
 
 
 def test_a_host_that_resolves_privately_silences_it(caplog: pytest.LogCaptureFixture) -> None:
-    """Where EC2 shows nothing (a shared VPC), private DNS is proof enough."""
+    """If EC2 shows nothing (a shared VPC), private DNS is proof enough."""
     with LocalPrivateLink() as link, caplog.at_level(logging.WARNING):
         client = link.session().client("sagemaker")
         host = ask_notebook(link.session().client("sagemaker"))["AuthorizedUrl"]

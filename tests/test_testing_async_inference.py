@@ -7,18 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from simulator_calls import ONCE, client_of, refused
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing import LocalPrivateLink, ModelFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 class Clock:
@@ -71,12 +67,6 @@ def wait_for(link: LocalPrivateLink, location: str) -> bytes:
     raise TimeoutError(location)
 
 
-def refused(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return dict(caught.value.response)
-
-
 def test_an_input_in_s3(link: LocalPrivateLink, runtime: Any) -> None:
     """202 with id and places; the object has what the model gave, and clients of S3 see it."""
     link.deploy("upper", lambda body, _: body.upper(), s3_output_path="s3://outputs/here/")
@@ -92,7 +82,7 @@ def test_an_input_in_s3(link: LocalPrivateLink, runtime: Any) -> None:
     assert answer["FailureLocation"].startswith("s3://outputs/here/")
     assert wait_for(link, answer["OutputLocation"]) == b"FROM S3"
     assert read(link, answer["FailureLocation"]) is None
-    s3 = boto3.Session(botocore_session=link.botocore_session()).client("s3")
+    s3 = client_of(link, "s3")
     key = answer["OutputLocation"].removeprefix("s3://outputs/")
     assert s3.get_object(Bucket="outputs", Key=key)["Body"].read() == b"FROM S3"
     (call,) = link.model("upper").calls
@@ -201,7 +191,7 @@ def test_jobs_wait_in_the_queue(link: LocalPrivateLink, runtime: Any) -> None:
     answer = runtime.invoke_endpoint_async(**call)
     assert wait_for(link, answer["OutputLocation"]) == b"from s3"
     assert len(link.model("queued").calls) == 1
-    assert all(read(link, made["OutputLocation"]) is None for made in waiting)
+    assert all(read(link, accepted["OutputLocation"]) is None for accepted in waiting)
 
 
 def test_a_call_that_waits_too_long_expires(

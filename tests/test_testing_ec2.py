@@ -6,22 +6,17 @@ import ipaddress
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from botocore.loaders import create_loader
 
+from simulator_calls import client_of, refused
 from sm_private_client.privatelink.hostnames import Partition, parse_vpce_name
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 AWS = Partition(name="aws", dns_suffix="amazonaws.com", region_regex=r"^(us|eu)\-\w+\-\d+$")
 CHINA = Partition(name="aws-cn", dns_suffix="amazonaws.com.cn", region_regex=r"^cn\-\w+\-\d+$")
-LOADER = create_loader()  # reads EC2's large model once for all tests
 API = "com.amazonaws.us-east-1.sagemaker.api"
 
 
@@ -31,21 +26,9 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
-def ec2_of(link: LocalPrivateLink) -> Any:
-    session = link.botocore_session()
-    session.register_component("data_loader", LOADER)
-    return boto3.Session(botocore_session=session).client("ec2", config=ONCE)
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, str, int]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    answer = caught.value.response
-    return (
-        answer["Error"]["Code"],
-        answer["Error"]["Message"],
-        answer["ResponseMetadata"]["HTTPStatusCode"],
-    )
+def error_of(call: Any, **arguments: Any) -> tuple[str, str]:
+    error = refused(call, **arguments)["Error"]
+    return error["Code"], error["Message"]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +38,16 @@ def refused(call: Any, **arguments: Any) -> tuple[str, str, int]:
 def test_dns_entries_are_real_names(region: str, partition: Partition, prefix: str) -> None:
     """Regional, zonal and private names, label order flipped, each with a HostedZoneId."""
     with LocalPrivateLink(region=region, private_dns=True) as link:
-        api, runtime = ec2_of(link).describe_vpc_endpoints()["VpcEndpoints"]
+        api, runtime = client_of(link, "ec2").describe_vpc_endpoints()["VpcEndpoints"]
     assert api["ServiceName"] == f"{prefix}.{region}.sagemaker.api"
     assert runtime["ServiceName"] == f"{prefix}.{region}.sagemaker.runtime"
-    for made, label in ((api, "api"), (runtime, "runtime")):
-        assert all(entry["HostedZoneId"].startswith("Z") for entry in made["DnsEntries"])
-        names = [entry["DnsName"] for entry in made["DnsEntries"]]
+    for described, label in ((api, "api"), (runtime, "runtime")):
+        assert all(entry["HostedZoneId"].startswith("Z") for entry in described["DnsEntries"])
+        names = [entry["DnsName"] for entry in described["DnsEntries"]]
         assert f"{label}.sagemaker.{region}.{partition.dns_suffix}" in names
         parsed = [found for n in names if (found := parse_vpce_name(n, [partition]))]
         assert {p.availability_zone for p in parsed} == {None, f"{region}a", f"{region}b"}
-        assert {p.vpc_endpoint_id for p in parsed} == {made["VpcEndpointId"]}
+        assert {p.vpc_endpoint_id for p in parsed} == {described["VpcEndpointId"]}
         (suffix,) = {p.id_suffix for p in parsed}
         assert len(suffix) == 8
 
@@ -72,19 +55,19 @@ def test_dns_entries_are_real_names(region: str, partition: Partition, prefix: s
 def test_fips_endpoints_have_fips_names() -> None:
     """The private name of a FIPS VPC endpoint is the FIPS default host name."""
     with LocalPrivateLink(services=["sagemaker-runtime"], private_dns=True, fips=True) as link:
-        (made,) = ec2_of(link).describe_vpc_endpoints()["VpcEndpoints"]
-    names = {entry["DnsName"] for entry in made["DnsEntries"]}
-    assert made["ServiceName"] == "com.amazonaws.us-east-1.sagemaker.runtime-fips"
+        (described,) = client_of(link, "ec2").describe_vpc_endpoints()["VpcEndpoints"]
+    names = {entry["DnsName"] for entry in described["DnsEntries"]}
+    assert described["ServiceName"] == "com.amazonaws.us-east-1.sagemaker.runtime-fips"
     assert "runtime-fips.sagemaker.us-east-1.amazonaws.com" in names
 
 
 def test_interfaces_lie_in_their_subnets(link: LocalPrivateLink) -> None:
     """One ENI a subnet; DescribeNetworkInterfaces tells address, zone, zone id, subnet and VPC."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     known = ec2.meta.service_model.shape_for("NetworkInterface")
-    for made in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
-        enis = ec2.describe_network_interfaces(NetworkInterfaceIds=made["NetworkInterfaceIds"])
-        subnets = ec2.describe_subnets(SubnetIds=made["SubnetIds"])["Subnets"]
+    for described in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
+        enis = ec2.describe_network_interfaces(NetworkInterfaceIds=described["NetworkInterfaceIds"])
+        subnets = ec2.describe_subnets(SubnetIds=described["SubnetIds"])["Subnets"]
         by_id = {subnet["SubnetId"]: subnet for subnet in subnets}
         assert len(enis["NetworkInterfaces"]) == len(by_id) == 2
         for eni in enis["NetworkInterfaces"]:
@@ -95,15 +78,15 @@ def test_interfaces_lie_in_their_subnets(link: LocalPrivateLink) -> None:
             # botocore 1.40's model of an ENI does not have the zone's id yet.
             if "AvailabilityZoneId" in known.members:
                 assert eni["AvailabilityZoneId"] == subnet["AvailabilityZoneId"]
-            assert eni["VpcId"] == made["VpcId"]
+            assert eni["VpcId"] == described["VpcId"]
             assert eni["InterfaceType"] == "vpc_endpoint"
 
 
 def test_what_ec2_s_api_makes_is_as_real(link: LocalPrivateLink) -> None:
     """CreateVpcEndpoint through boto3 gives names that resolve and ENIs that answer."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [link.vpc_id]}])
-    made = ec2.create_vpc_endpoint(
+    described = ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",
         VpcId=link.vpc_id,
         ServiceName="com.amazonaws.us-east-1.sagemaker.metrics",
@@ -113,30 +96,30 @@ def test_what_ec2_s_api_makes_is_as_real(link: LocalPrivateLink) -> None:
             {"ResourceType": "vpc-endpoint", "Tags": [{"Key": "team", "Value": "ml"}]}
         ],
     )["VpcEndpoint"]
-    assert made["Tags"] == [{"Key": "team", "Value": "ml"}]
+    assert described["Tags"] == [{"Key": "team", "Value": "ml"}]
     standing = link.vpc_endpoint("sagemaker-metrics")
-    assert standing.vpc_endpoint_id == made["VpcEndpointId"]
-    for name in [entry["DnsName"] for entry in made["DnsEntries"]]:
+    assert standing.vpc_endpoint_id == described["VpcEndpointId"]
+    for name in [entry["DnsName"] for entry in described["DnsEntries"]]:
         assert link.network.resolve(name, timeout=1)
     metrics: Any = link.session().client("sagemaker-metrics")
     metric = {"MetricName": "loss", "Timestamp": 0, "Value": 1.0}
     metrics.batch_put_metrics(TrialComponentName="trial", MetricData=[metric])
-    assert link.requests[-1].vpc_endpoint_id == made["VpcEndpointId"]
+    assert link.requests[-1].vpc_endpoint_id == described["VpcEndpointId"]
 
 
 def test_modify_adds_and_removes_subnets_and_private_dns(link: LocalPrivateLink) -> None:
     """ENIs, names and listeners follow."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     before = link.vpc_endpoint("sagemaker")
     wanted = before.vpc_endpoint_id
     kept, gone = before.interfaces
     ec2.modify_vpc_endpoint(
         VpcEndpointId=wanted, RemoveSubnetIds=[gone.subnet_id], PrivateDnsEnabled=True
     )
-    (made,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"]
-    assert made["PrivateDnsEnabled"] is True
-    assert made["NetworkInterfaceIds"] == [kept.network_interface_id]
-    names = {entry["DnsName"] for entry in made["DnsEntries"]}
+    (described,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"]
+    assert described["PrivateDnsEnabled"] is True
+    assert described["NetworkInterfaceIds"] == [kept.network_interface_id]
+    names = {entry["DnsName"] for entry in described["DnsEntries"]}
     assert names == {
         before.name.host,
         before.name.in_zone("us-east-1a").host,
@@ -153,7 +136,7 @@ def test_modify_adds_and_removes_subnets_and_private_dns(link: LocalPrivateLink)
 
 def test_modify_resets_the_policy(link: LocalPrivateLink) -> None:
     """ResetPolicy gives the default policy back."""
-    ec2, wanted = ec2_of(link), link.vpc_endpoint("sagemaker").vpc_endpoint_id
+    ec2, wanted = client_of(link, "ec2"), link.vpc_endpoint("sagemaker").vpc_endpoint_id
     statement = {"Effect": "Allow", "Principal": "*", "Action": "sagemaker:*", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     default = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"][0]
@@ -162,13 +145,13 @@ def test_modify_resets_the_policy(link: LocalPrivateLink) -> None:
         ({"ResetPolicy": True}, default["PolicyDocument"]),
     ):
         ec2.modify_vpc_endpoint(VpcEndpointId=wanted, **arguments)
-        (made,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"]
-        assert made["PolicyDocument"] == expected
+        (described,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[wanted])["VpcEndpoints"]
+        assert described["PolicyDocument"] == expected
 
 
 def test_delete_takes_names_and_interfaces_away(link: LocalPrivateLink) -> None:
     """What was deleted is not described; what is unknown is unsuccessful."""
-    ec2, standing = ec2_of(link), link.vpc_endpoint("sagemaker")
+    ec2, standing = client_of(link, "ec2"), link.vpc_endpoint("sagemaker")
     unknown = "vpce-0fe5b17a0707d6abc"
     answer = ec2.delete_vpc_endpoints(VpcEndpointIds=[standing.vpc_endpoint_id, unknown])
     (failed,) = answer["Unsuccessful"]
@@ -213,7 +196,7 @@ def test_create_validates(
         "SubnetIds": [],
         "PrivateDnsEnabled": False,
     }
-    seen = refused(ec2_of(link).create_vpc_endpoint, **{**good, **arguments})
+    seen = error_of(client_of(link, "ec2").create_vpc_endpoint, **{**good, **arguments})
     assert seen[0] == code
     assert message is None or seen[1] == message
     assert len(link.vpc_endpoints) == 2
@@ -221,11 +204,11 @@ def test_create_validates(
 
 def test_private_dns_is_given_once_a_vpc(link: LocalPrivateLink) -> None:
     """A second one for the same name is refused, in this VPC; another VPC has its own."""
-    ec2, other = ec2_of(link), link.create_vpc().vpc_id
+    ec2, other = client_of(link, "ec2"), link.create_vpc().vpc_id
     create = ec2.create_vpc_endpoint
     arguments = {"VpcEndpointType": "Interface", "ServiceName": API, "VpcId": link.vpc_id}
     create(**arguments)
-    assert refused(create, **arguments)[:2] == (
+    assert error_of(create, **arguments) == (
         "InvalidParameter",
         "private-dns-enabled cannot be set because there is already a conflicting DNS domain "
         f"for api.sagemaker.us-east-1.amazonaws.com in the VPC {link.vpc_id}",
@@ -235,11 +218,11 @@ def test_private_dns_is_given_once_a_vpc(link: LocalPrivateLink) -> None:
 
 def test_private_dns_needs_dns_in_the_vpc(link: LocalPrivateLink) -> None:
     """EnableDnsHostnames is off in a VPC that EC2 just made."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     vpc_id = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
-    assert refused(
+    assert error_of(
         ec2.create_vpc_endpoint, VpcEndpointType="Interface", ServiceName=API, VpcId=vpc_id
-    )[:2] == (
+    ) == (
         "InvalidParameter",
         "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
         f"attributes set to true for {vpc_id}",
@@ -248,21 +231,21 @@ def test_private_dns_needs_dns_in_the_vpc(link: LocalPrivateLink) -> None:
 
 def test_one_subnet_a_zone(link: LocalPrivateLink) -> None:
     """Two subnets in one zone are refused."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     one, two = (
         ec2.create_subnet(
             VpcId=link.vpc_id, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone="us-east-1c"
         )["Subnet"]["SubnetId"]
         for n in (100, 101)
     )
-    assert refused(
+    assert error_of(
         ec2.create_vpc_endpoint,
         VpcEndpointType="Interface",
         ServiceName=API,
         VpcId=link.vpc_id,
         SubnetIds=[one, two],
         PrivateDnsEnabled=False,
-    )[:2] == (
+    ) == (
         "DuplicateSubnetsInSameZone",
         f"Found another VPC endpoint subnet in the availability zone of {two}",
     )
@@ -270,7 +253,7 @@ def test_one_subnet_a_zone(link: LocalPrivateLink) -> None:
 
 def test_a_client_token_makes_one(link: LocalPrivateLink) -> None:
     """The same token gives the same VPC endpoint."""
-    create = ec2_of(link).create_vpc_endpoint
+    create = client_of(link, "ec2").create_vpc_endpoint
     ids = {
         create(
             VpcEndpointType="Interface",
@@ -310,7 +293,7 @@ def test_every_filter_works(
     link: LocalPrivateLink, name: str, values: list[str], expected: set[str]
 ) -> None:
     """A filter's values are alternatives and may have wildcards."""
-    ec2, other = ec2_of(link), link.create_vpc().vpc_id
+    ec2, other = client_of(link, "ec2"), link.create_vpc().vpc_id
     pending = link.create_vpc_endpoint("sagemaker", vpc_id=other, state="pendingAcceptance")
     gateway = ec2.create_vpc_endpoint(
         VpcId=link.vpc_id,
@@ -327,17 +310,18 @@ def test_every_filter_works(
         "own": link.vpc_id,
         "other": other,
     }
-    asked = [{"Name": name, "Values": [ids.get(value, value) for value in values]}]
-    found = ec2.describe_vpc_endpoints(Filters=asked)["VpcEndpoints"]
-    assert {made["VpcEndpointId"] for made in found} == {ids[key] for key in expected}
+    filters = [{"Name": name, "Values": [ids.get(value, value) for value in values]}]
+    found = ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+    assert {described["VpcEndpointId"] for described in found} == {ids[key] for key in expected}
 
 
-def test_an_unknown_filter_is_refused(link: LocalPrivateLink) -> None:
+def test_an_unknown_filter_is_error_of(link: LocalPrivateLink) -> None:
     """So that a misspelt one does not pass for an empty answer."""
-    seen = refused(
-        ec2_of(link).describe_vpc_endpoints, Filters=[{"Name": "vpc-name", "Values": ["x"]}]
+    seen = error_of(
+        client_of(link, "ec2").describe_vpc_endpoints,
+        Filters=[{"Name": "vpc-name", "Values": ["x"]}],
     )
-    assert seen == ("InvalidParameterValue", "The filter 'vpc-name' is invalid", 400)
+    assert seen == ("InvalidParameterValue", "The filter 'vpc-name' is invalid")
 
 
 @pytest.mark.parametrize("server_side", [False, True])
@@ -347,24 +331,24 @@ def test_pages(link: LocalPrivateLink, *, server_side: bool) -> None:
     if server_side:
         link.control.page_size = 2
     sizes = {} if server_side else {"PaginationConfig": {"PageSize": 2}}
-    pages = ec2_of(link).get_paginator("describe_vpc_endpoints").paginate(**sizes)
+    pages = client_of(link, "ec2").get_paginator("describe_vpc_endpoints").paginate(**sizes)
     assert [len(page["VpcEndpoints"]) for page in pages] == [2, 1]
 
 
 @pytest.mark.parametrize("token", ["x", "page-x", "page"])
-def test_a_wrong_page_token_is_refused(link: LocalPrivateLink, token: str) -> None:
+def test_a_wrong_page_token_is_error_of(link: LocalPrivateLink, token: str) -> None:
     """Tokens are the service's own."""
-    seen = refused(ec2_of(link).describe_vpc_endpoints, NextToken=token)
+    seen = error_of(client_of(link, "ec2").describe_vpc_endpoints, NextToken=token)
     assert seen[0] == "InvalidNextToken"
 
 
 def test_a_participant_is_told_nothing(link: LocalPrivateLink) -> None:
     """In a shared VPC the owner's VPC endpoints are used, but not described."""
     link.control.participant = True
-    ec2, standing = ec2_of(link), link.vpc_endpoint("sagemaker")
+    ec2, standing = client_of(link, "ec2"), link.vpc_endpoint("sagemaker")
     assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
     assert (
-        refused(ec2.describe_vpc_endpoints, VpcEndpointIds=[standing.vpc_endpoint_id])[0]
+        error_of(ec2.describe_vpc_endpoints, VpcEndpointIds=[standing.vpc_endpoint_id])[0]
         == "InvalidVpcEndpointId.NotFound"
     )
     assert link.network.resolve(standing.name.host, timeout=1)
@@ -375,7 +359,7 @@ def test_states_are_told_as_ec2_does(link: LocalPrivateLink, state: str) -> None
     """The names of one that is not available do not resolve."""
     standing = link.vpc_endpoint("sagemaker")
     link.set_state(standing.vpc_endpoint_id, state)
-    found = ec2_of(link).describe_vpc_endpoints(VpcEndpointIds=[standing.vpc_endpoint_id])
+    found = client_of(link, "ec2").describe_vpc_endpoints(VpcEndpointIds=[standing.vpc_endpoint_id])
     assert found["VpcEndpoints"][0]["State"] == state
     with pytest.raises(OSError, match="Name or service not known"):
         link.network.resolve(standing.name.host, timeout=1)
@@ -399,12 +383,13 @@ def test_denied_and_throttled_as_ec2_words_it(
     link: LocalPrivateLink, fault: str, code: str, status: int, message: str
 ) -> None:
     """Until it is cleared; other actions go on; every call is counted."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     arn = f"arn:aws:iam::{link.account_id}:user/private-link"
     with getattr(link.faults, fault)("ec2:DescribeVpcEndpoints"):
         for _ in range(2):
-            seen = refused(ec2.describe_vpc_endpoints)
-            assert seen == (code, message.format(arn=arn), status)
+            answer = refused(ec2.describe_vpc_endpoints)
+            assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+            assert answer["Error"] == {"Code": code, "Message": message.format(arn=arn)}
         ec2.describe_network_interfaces()
     ec2.describe_vpc_endpoints()
     assert link.calls["ec2:DescribeVpcEndpoints"] == 3
@@ -413,16 +398,16 @@ def test_denied_and_throttled_as_ec2_words_it(
 
 def test_services_are_described_from_the_catalogue(link: LocalPrivateLink) -> None:
     """Name, base names, private name and policy support are as AWS has them."""
-    details = ec2_of(link).describe_vpc_endpoint_services(
+    details = client_of(link, "ec2").describe_vpc_endpoint_services(
         ServiceNames=[API, "com.amazonaws.us-east-1.sagemaker.runtime-fips"]
     )["ServiceDetails"]
     seen = {
-        made["ServiceName"]: (
-            made["BaseEndpointDnsNames"],
-            made["PrivateDnsName"],
-            made["VpcEndpointPolicySupported"],
+        described["ServiceName"]: (
+            described["BaseEndpointDnsNames"],
+            described["PrivateDnsName"],
+            described["VpcEndpointPolicySupported"],
         )
-        for made in details
+        for described in details
     }
     assert seen == {
         API: (
@@ -437,6 +422,6 @@ def test_services_are_described_from_the_catalogue(link: LocalPrivateLink) -> No
         ),
     }
     assert (
-        refused(ec2_of(link).describe_vpc_endpoint_services, ServiceNames=["nothing"])[0]
+        error_of(client_of(link, "ec2").describe_vpc_endpoint_services, ServiceNames=["nothing"])[0]
         == "InvalidServiceName"
     )

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from simulator_calls import ONCE, client_of, refused
 from sm_private_client import ConfigurationError
 from sm_private_client.testing import LocalPrivateLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def runtime(link: LocalPrivateLink) -> Any:
 
 
 def passes(call: Any, **arguments: Any) -> bool:
-    """Says whether a call passes; other errors than a denial are raised."""
+    """Return True if a call passes; other errors than a denial are raised."""
     try:
         body = call(**arguments).get("Body")
     except ClientError as error:
@@ -69,9 +66,7 @@ def test_only_the_allowed_endpoint_is_invoked(link: LocalPrivateLink, runtime: A
     start = f"arn:aws:sagemaker:us-east-1:{link.account_id}:endpoint"
     link.set_policy(runtime_id(link), allow(resource=f"{start}/churn"))
     assert passes(runtime.invoke_endpoint, EndpointName="churn", Body=b"1")
-    with pytest.raises(ClientError) as caught:
-        runtime.invoke_endpoint(EndpointName="fraud", Body=b"1")
-    answer = caught.value.response
+    answer = refused(runtime.invoke_endpoint, EndpointName="fraud", Body=b"1")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert answer["Error"] == {
         "Code": "AccessDeniedException",
@@ -169,8 +164,7 @@ def test_a_policy_judges_nothing_elsewhere(link: LocalPrivateLink, runtime: Any)
 def test_fips_runtime_endpoints_take_no_policy() -> None:
     """EC2 refuses it, at creation and afterwards; so does the simulator's own method."""
     with LocalPrivateLink(services=["sagemaker-runtime"], fips=True) as fips:
-        make: Any = boto3.Session(botocore_session=fips.botocore_session()).client
-        ec2 = make("ec2")
+        ec2 = client_of(fips, "ec2")
         wanted = fips.vpc_endpoints[0].vpc_endpoint_id
         text = json.dumps(allow())
         for call, arguments in (
@@ -196,9 +190,9 @@ def test_fips_runtime_endpoints_take_no_policy() -> None:
 )
 def test_documents_that_are_no_policies_are_refused(link: LocalPrivateLink, document: str) -> None:
     """By EC2 and by the simulator's own method; what was attached stays."""
-    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
-    with pytest.raises(ClientError, match="policy document") as caught:
-        make("ec2").modify_vpc_endpoint(VpcEndpointId=runtime_id(link), PolicyDocument=document)
-    assert caught.value.response["Error"]["Code"] == "InvalidPolicyDocument"
+    modify = client_of(link, "ec2").modify_vpc_endpoint
+    answer = refused(modify, VpcEndpointId=runtime_id(link), PolicyDocument=document)
+    assert answer["Error"]["Code"] == "InvalidPolicyDocument"
+    assert "policy document" in answer["Error"]["Message"]
     with pytest.raises(ConfigurationError, match="policy document"):
         link.set_policy(runtime_id(link), document)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError, SSLError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError, SSLError
 
+from simulator_calls import ONCE, drain, refused
 from sm_private_client.testing import LocalPrivateLink, ModelCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 CUT_OFF = (ConnectionClosedError, SSLError)
-"""botocore tells a reset as the latter where it comes while the request is sent."""
+"""botocore reports a reset as the latter if it comes while the request is sent."""
 HASTY = ONCE.merge(Config(read_timeout=0.3))
 
 
@@ -53,18 +53,6 @@ def runtime(link: LocalPrivateLink) -> Iterator[Any]:
 def invoke(runtime: Any, body: bytes = b"row", **arguments: Any) -> bytes:
     answer = runtime.invoke_endpoint(EndpointName="churn", Body=body, **arguments)
     return bytes(answer["Body"].read())
-
-
-def refused(call: Any, **arguments: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return dict(caught.value.response)
-
-
-def drain(secured: ssl.SSLSocket) -> None:
-    """Reads below TLS, because ssl before Python 3.13 tells a reset as an end of file."""
-    while socket.socket.recv(secured, 4096):
-        pass
 
 
 # Errors of the service
@@ -396,8 +384,8 @@ def test_the_service_s_clock_is_wrong(
     assert answer["Error"]["Code"] == code
     assert answer["Error"]["Message"].startswith(message)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
-    told = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    skew = (told - dt.datetime.now(dt.timezone.utc)).total_seconds()
+    date = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    skew = (date - dt.datetime.now(dt.timezone.utc)).total_seconds()
     assert abs(skew - seconds) < 60
     with link.faults.clock_skew(seconds / 2):
         assert invoke(runtime) == b"ROW"
@@ -421,9 +409,9 @@ def test_every_answer_has_a_date(link: LocalPrivateLink) -> None:
         assert answer.headers.get_all("date") == ["Tue, 06 May 2031 07:08:09 GMT"]
         connection.close()
     client: Any = link.session().client("sagemaker")
-    date = client.list_endpoints()["ResponseMetadata"]["HTTPHeaders"]["date"]
-    told = email.utils.parsedate_to_datetime(date)
-    assert abs((told - dt.datetime.now(dt.timezone.utc)).total_seconds()) < 60
+    header = client.list_endpoints()["ResponseMetadata"]["HTTPHeaders"]["date"]
+    date = email.utils.parsedate_to_datetime(header)
+    assert abs((date - dt.datetime.now(dt.timezone.utc)).total_seconds()) < 60
 
 
 # Counting

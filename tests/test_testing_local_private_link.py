@@ -224,6 +224,7 @@ def test_a_client_that_waits_is_told_to_continue(private_link: LocalPrivateLink)
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+@pytest.mark.slow(reason="the simulator in a process of its own")
 def test_a_profile_that_is_not_there_does_not_matter() -> None:
     """Neither moto, which makes sessions of its own, nor the simulator reads one; they stay."""
     named = {"AWS_PROFILE": "nowhere", "AWS_DEFAULT_PROFILE": "nowhere else"}

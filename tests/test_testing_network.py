@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator_calls import drain
 from sm_private_client.routing.network import NetworkBackend
 from sm_private_client.testing import LocalPrivateLink
 
@@ -29,7 +30,7 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def connect(link: LocalPrivateLink, address: str, port: int = 443) -> socket.socket:
-    """Connects or raises what the socket says; TimeoutError after 0.3 s."""
+    """Connect, or raise what the socket says; TimeoutError after 0.3 s."""
     opened = link.network.open(address, port)
     with selectors.DefaultSelector() as waiting:  # select() takes no descriptor above 1023
         waiting.register(opened, selectors.EVENT_WRITE)
@@ -46,12 +47,6 @@ def connect(link: LocalPrivateLink, address: str, port: int = 443) -> socket.soc
 def secure(link: LocalPrivateLink, opened: socket.socket, name: str) -> ssl.SSLSocket:
     trust = ssl.create_default_context(cafile=link.ca_bundle)
     return trust.wrap_socket(opened, server_hostname=name)
-
-
-def drain(secured: ssl.SSLSocket) -> None:
-    """Reads below TLS, because ssl before Python 3.13 tells a reset as an end of file."""
-    while socket.socket.recv(secured, 4096):
-        pass
 
 
 def test_it_is_a_network_backend(link: LocalPrivateLink) -> None:
@@ -217,11 +212,11 @@ def test_dns_is_forged(link: LocalPrivateLink, subject: str) -> None:
     host = link.vpc_endpoint("sagemaker-runtime").name.host
     if subject == "vpce":
         subject = host
-    asked = RUNTIME if subject == RUNTIME else host
+    name = RUNTIME if subject == RUNTIME else host
     with link.faults.dns(subject, "52.1.2.3"):
-        assert link.network.resolve(asked, timeout=1) == ("52.1.2.3",)
+        assert link.network.resolve(name, timeout=1) == ("52.1.2.3",)
         assert link.network.resolve(API, timeout=1) != ("52.1.2.3",)
-    assert link.network.resolve(asked, timeout=1) != ("52.1.2.3",)
+    assert link.network.resolve(name, timeout=1) != ("52.1.2.3",)
 
 
 def test_dns_fails_so_many_times(link: LocalPrivateLink) -> None:

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator_calls import client_of
 from sm_private_client import ConfigurationError
 from sm_private_client.routing.location import locate
 from sm_private_client.routing.network import connect
@@ -32,13 +32,8 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
-def ec2_of(link: LocalPrivateLink) -> Any:
-    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
-    return make("ec2")
-
-
 def answering(link: LocalPrivateLink, vpc_endpoint_id: str | None = None) -> list[str]:
-    """Gives the zones whose ENI answers on 443; what is swallowed never becomes writable."""
+    """Return the zones whose ENI answers on 443; what is swallowed never becomes writable."""
     standing = link.vpc_endpoint("sagemaker")
     if vpc_endpoint_id is not None:
         (standing,) = (v for v in link.vpc_endpoints if v.vpc_endpoint_id == vpc_endpoint_id)
@@ -59,8 +54,10 @@ def answering(link: LocalPrivateLink, vpc_endpoint_id: str | None = None) -> lis
 
 def test_the_caller_has_an_interface_of_its_own(link: LocalPrivateLink) -> None:
     """EC2 describes it: address inside the subnet, zone, group."""
-    asked = [{"Name": "private-ip-address", "Values": [link.caller.address]}]
-    (eni,) = ec2_of(link).describe_network_interfaces(Filters=asked)["NetworkInterfaces"]
+    filters = [{"Name": "private-ip-address", "Values": [link.caller.address]}]
+    (eni,) = client_of(link, "ec2").describe_network_interfaces(Filters=filters)[
+        "NetworkInterfaces"
+    ]
     assert (eni["SubnetId"], eni["VpcId"]) == (link.caller.subnet_id, link.vpc_id)
     assert eni["AvailabilityZone"] == link.caller.availability_zone == "us-east-1a"
     assert [g["GroupId"] for g in eni["Groups"]] == [link.caller.security_group_ids[0]]
@@ -76,7 +73,7 @@ def test_the_caller_moves(link: LocalPrivateLink) -> None:
         "us-east-1b",
         group,
     )
-    listed = ec2_of(link).describe_network_interfaces()["NetworkInterfaces"]
+    listed = client_of(link, "ec2").describe_network_interfaces()["NetworkInterfaces"]
     ids = [eni["NetworkInterfaceId"] for eni in listed]
     assert before.network_interface_id not in ids
     assert link.caller.network_interface_id in ids
@@ -111,10 +108,10 @@ def test_a_closed_group_swallows(link: LocalPrivateLink) -> None:
     standing = link.vpc_endpoint("sagemaker")
     group = link.close_https(standing.vpc_endpoint_id)
     assert answering(link) == []
-    ec2 = ec2_of(link)
-    (made,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
-    assert [g["GroupId"] for g in made["Groups"]] == [group]
-    enis = ec2.describe_network_interfaces(NetworkInterfaceIds=made["NetworkInterfaceIds"])
+    ec2 = client_of(link, "ec2")
+    (described,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    assert [g["GroupId"] for g in described["Groups"]] == [group]
+    enis = ec2.describe_network_interfaces(NetworkInterfaceIds=described["NetworkInterfaceIds"])
     assert {g["GroupId"] for e in enis["NetworkInterfaces"] for g in e["Groups"]} == {group}
     ec2.authorize_security_group_ingress(
         GroupId=group,
@@ -162,7 +159,9 @@ def test_rules_are_read_as_ec2_means_them(
         own = shared.caller.security_group_ids[0]
         source = own if rule["group"] == "own" else shared.create_security_group()
         permission["UserIdGroupPairs"] = [{"GroupId": source}]
-    ec2_of(shared).authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    client_of(shared, "ec2").authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[permission]
+    )
     assert (answering(shared) == ["a", "b"]) is opens
 
 
@@ -188,7 +187,7 @@ def test_the_caller_s_own_group_must_let_out(link: LocalPrivateLink) -> None:
     """A group without egress rules stops packets before they leave."""
     group = link.create_security_group()
     everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-    ec2_of(link).revoke_security_group_egress(GroupId=group, IpPermissions=everything)
+    client_of(link, "ec2").revoke_security_group_egress(GroupId=group, IpPermissions=everything)
     link.move_to("us-east-1a", security_group_ids=[group])
     assert answering(link) == []
 
@@ -201,9 +200,9 @@ def test_a_network_acl_denies_a_subnet(link: LocalPrivateLink, *, egress: bool) 
     """Packets or answers; within one subnet ACLs have no say."""
     acl = link.deny_in_network_acl("us-east-1b", egress=egress)
     assert answering(link) == ["a"]
-    (made,) = ec2_of(link).describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
-    assert len(made["Associations"]) == 1
-    denied = [e for e in made["Entries"] if e["RuleAction"] == "deny"]
+    (described,) = client_of(link, "ec2").describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
+    assert len(described["Associations"]) == 1
+    denied = [e for e in described["Entries"] if e["RuleAction"] == "deny"]
     assert [e["Egress"] for e in denied] == [egress]
     link.deny_in_network_acl("us-east-1a", cidr="10.9.0.0/16")
     assert answering(link) == ["a"]
@@ -215,23 +214,26 @@ def test_a_network_acl_denies_a_subnet(link: LocalPrivateLink, *, egress: bool) 
 @pytest.mark.parametrize("off", ["support", "hostnames"])
 def test_private_dns_needs_both_attributes(link: LocalPrivateLink, off: str) -> None:
     """Off through EC2's API or from inside, names are public; on again, private."""
-    name = f"EnableDns{off.capitalize()}"
+    attribute = f"enableDns{off.capitalize()}"
+    name = attribute[0].upper() + attribute[1:]
     assert link.network.resolve(API, timeout=1)[0].startswith("10.")
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     for value in (False, True):
         ec2.modify_vpc_attribute(VpcId=link.vpc_id, **{name: {"Value": value}})
         assert link.network.resolve(API, timeout=1)[0].startswith("10.") is value
     link.set_dns_attributes(support=off != "support", hostnames=off != "hostnames")
     assert link.network.resolve(API, timeout=1)[0].startswith("52.")
-    told = ec2.describe_vpc_attribute(VpcId=link.vpc_id, Attribute=f"enableDns{off.capitalize()}")
-    assert told[name]["Value"] is False
+    attribute = ec2.describe_vpc_attribute(
+        VpcId=link.vpc_id, Attribute=f"enableDns{off.capitalize()}"
+    )
+    assert attribute[name]["Value"] is False
 
 
 def test_private_dns_is_refused_without_the_attributes(link: LocalPrivateLink) -> None:
     """CreateVpcEndpoint says which ones."""
     link.set_dns_attributes(support=False)
     with pytest.raises(ClientError, match="both enableDnsSupport and enableDnsHostnames"):
-        ec2_of(link).create_vpc_endpoint(
+        client_of(link, "ec2").create_vpc_endpoint(
             VpcEndpointType="Interface",
             VpcId=link.vpc_id,
             ServiceName="com.amazonaws.us-east-1.sts",
@@ -242,28 +244,28 @@ def test_private_dns_is_refused_without_the_attributes(link: LocalPrivateLink) -
 # The metadata service
 
 
-def asked(link: LocalPrivateLink, method: str, path: str, **headers: str) -> tuple[int, str]:
+def metadata(link: LocalPrivateLink, method: str, path: str, **headers: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(METADATA, timeout=3)
     connection.sock = connect(link.network, METADATA, 80, timeout=3)
     connection.request(method, f"/latest/{path}", headers=headers)
     with connection.getresponse() as answer:
-        told = answer.status, answer.read().decode()
+        response = answer.status, answer.read().decode()
     connection.close()
-    return told
+    return response
 
 
 def test_the_metadata_service_tells_the_place(link: LocalPrivateLink) -> None:
     """With a token only, as IMDSv2; it follows the caller; its credentials are good."""
     played = link.play_instance_metadata(role_name="app")
-    assert asked(link, "GET", "meta-data/mac")[0] == 401
-    status, token = asked(
+    assert metadata(link, "GET", "meta-data/mac")[0] == 401
+    status, token = metadata(
         link, "PUT", "api/token", **{"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     )
     assert status == 200
     with_token = {"X-aws-ec2-metadata-token": token}
     link.move_to("us-east-1b")
     found = {
-        name: asked(link, "GET", f"meta-data/{name}", **with_token)
+        name: metadata(link, "GET", f"meta-data/{name}", **with_token)
         for name in ("local-ipv4", "placement/availability-zone", "no/such/thing")
     }
     assert found == {
@@ -273,14 +275,14 @@ def test_the_metadata_service_tells_the_place(link: LocalPrivateLink) -> None:
     }
     groups = f"network/interfaces/macs/{link.caller.mac}/security-group-ids"
     assert (
-        asked(link, "GET", f"meta-data/{groups}", **with_token)[1]
+        metadata(link, "GET", f"meta-data/{groups}", **with_token)[1]
         == link.caller.security_group_ids[0]
     )
     path = "meta-data/iam/security-credentials/"
-    assert asked(link, "GET", path, **with_token) == (200, "app")
-    keys = json.loads(asked(link, "GET", f"{path}app", **with_token)[1])
-    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
-    sts = make(
+    assert metadata(link, "GET", path, **with_token) == (200, "app")
+    keys = json.loads(metadata(link, "GET", f"{path}app", **with_token)[1])
+    sts = client_of(
+        link,
         "sts",
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
@@ -313,11 +315,11 @@ def test_sessions_know_where_they_are(shared: LocalPrivateLink) -> None:
 def test_a_service_is_withheld_from_a_zone(link: LocalPrivateLink) -> None:
     """DescribeVpcEndpointServices leaves the zone out, and subnets there are refused."""
     link.stop_offering("sts", "us-east-1b")
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     name = "com.amazonaws.us-east-1.sts"
-    (told,) = ec2.describe_vpc_endpoint_services(ServiceNames=[name])["ServiceDetails"]
-    assert "us-east-1a" in told["AvailabilityZones"]
-    assert "us-east-1b" not in told["AvailabilityZones"]
+    (described,) = ec2.describe_vpc_endpoint_services(ServiceNames=[name])["ServiceDetails"]
+    assert "us-east-1a" in described["AvailabilityZones"]
+    assert "us-east-1b" not in described["AvailabilityZones"]
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [link.vpc_id]}])["Subnets"]
     by_zone = {s["AvailabilityZone"]: s["SubnetId"] for s in subnets}
     create: Callable[..., Any] = ec2.create_vpc_endpoint
@@ -329,7 +331,7 @@ def test_a_service_is_withheld_from_a_zone(link: LocalPrivateLink) -> None:
 
 def test_dry_runs_change_nothing(link: LocalPrivateLink) -> None:
     """Create, modify and delete answer DryRunOperation; what stands stays."""
-    ec2 = ec2_of(link)
+    ec2 = client_of(link, "ec2")
     (before,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
     wanted = before["VpcEndpointId"]
     for call, arguments in (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectTimeoutError, SSLError
+from botocore.exceptions import ConnectTimeoutError, SSLError
 
+from simulator_calls import ONCE, client_of, refused
 from sm_private_client.privatelink.other_services import OTHER_SERVICES
 from sm_private_client.privatelink.records import Route
 from sm_private_client.testing import LocalPrivateLink
@@ -19,9 +20,7 @@ from sm_private_client.transport.guarded import guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONCE = Config(
-    retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=0.5, read_timeout=5
-)
+QUICK = ONCE.merge(Config(connect_timeout=0.5, read_timeout=5))
 STS = "sts.us-east-1.amazonaws.com"
 S3 = "s3.us-east-1.amazonaws.com"
 
@@ -47,10 +46,10 @@ def over_network(
     *,
     url: str | None = None,
     verify: str | None = None,
-    config: Config = ONCE,
+    config: Config = QUICK,
     **arguments: Any,
 ) -> Any:
-    """Makes a client that dials through the simulated network, public addresses included."""
+    """Return a client that dials through the simulated network, public addresses included."""
     session = boto3.Session(botocore_session=link.botocore_session(other_services="network"))
     make: Any = session.client
     client = make(service_name, endpoint_url=url, config=config, **arguments)
@@ -64,12 +63,6 @@ def over_network(
     dialer = Dialer(route, network=link.network, health=ZoneHealth(), warn_only=True)
     guard(client, lambda _: dialer, verify=verify or link.ca_bundle)
     return client
-
-
-def code_of(call: Any, **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return str(caught.value.response["Error"]["Code"])
 
 
 @pytest.mark.parametrize(
@@ -122,8 +115,10 @@ def test_names_are_those_of_the_service(
     """The vpce names carry the service's DNS label, the private ones are botocore's own hosts."""
     ec2 = over_network(shared, "ec2")
     standing = shared.vpc_endpoint(service_name)
-    (made,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[standing.vpc_endpoint_id])["VpcEndpoints"]
-    names = {entry["DnsName"] for entry in made["DnsEntries"]}
+    (described,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[standing.vpc_endpoint_id])[
+        "VpcEndpoints"
+    ]
+    names = {entry["DnsName"] for entry in described["DnsEntries"]}
     stem = "*." if service_name == "s3" else ""
     host = f".{label}.us-east-1.vpce.amazonaws.com"
     assert set(private) <= names
@@ -160,7 +155,7 @@ def test_objects_come_back_from_s3(link: LocalPrivateLink, how: str, style: str)
         url = f"https://{S3}" if how == "private-dns" else f"https://bucket.{standing.name.host}"
     gateway = link.create_gateway("s3") if how == "gateway" else None
     s3_options: Any = {"addressing_style": style}
-    addressed = Config(s3=s3_options).merge(ONCE)
+    addressed = Config(s3=s3_options).merge(QUICK)
     s3 = over_network(link, "s3", url=url, config=addressed)
     s3.create_bucket(Bucket="my.rows" if style == "path" else f"rows-{how}")
     (bucket,) = (b["Name"] for b in s3.list_buckets()["Buckets"])
@@ -175,13 +170,12 @@ def test_objects_come_back_from_s3(link: LocalPrivateLink, how: str, style: str)
 def test_a_gateway_has_a_prefix_list_and_routes(link: LocalPrivateLink) -> None:
     """EC2 tells the prefix list, its CIDRs and the entries; S3's public address is inside."""
     gateway = link.create_gateway("s3")
-    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
-    ec2 = make("ec2")
-    (made,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway])["VpcEndpoints"]
-    assert (made["VpcEndpointType"], made["State"]) == ("Gateway", "available")
-    asked = [{"Name": "prefix-list-name", "Values": [made["ServiceName"]]}]
-    (managed,) = ec2.describe_managed_prefix_lists(Filters=asked)["PrefixLists"]
-    listed = ec2.describe_prefix_lists(Filters=asked)["PrefixLists"]
+    ec2 = client_of(link, "ec2")
+    (described,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway])["VpcEndpoints"]
+    assert (described["VpcEndpointType"], described["State"]) == ("Gateway", "available")
+    filters = [{"Name": "prefix-list-name", "Values": [described["ServiceName"]]}]
+    (managed,) = ec2.describe_managed_prefix_lists(Filters=filters)["PrefixLists"]
+    listed = ec2.describe_prefix_lists(Filters=filters)["PrefixLists"]
     assert [p["PrefixListId"] for p in listed] == [managed["PrefixListId"]]
     entries = ec2.get_managed_prefix_list_entries(PrefixListId=managed["PrefixListId"])["Entries"]
     assert listed[0]["Cidrs"] == [e["Cidr"] for e in entries]
@@ -198,8 +192,7 @@ def test_a_gateway_has_a_prefix_list_and_routes(link: LocalPrivateLink) -> None:
 def test_without_its_route_a_gateway_is_not_on_the_way(link: LocalPrivateLink) -> None:
     """Where the subnet's route table lacks the entry, S3 is reached over the internet."""
     gateway = link.create_gateway("s3", route_table_ids=[])
-    make: Any = boto3.Session(botocore_session=link.botocore_session()).client
-    ec2 = make("ec2")
+    ec2 = client_of(link, "ec2")
     over_network(link, "s3").list_buckets()
     assert link.internet.connections == 1
     (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [link.vpc_id]}])[
@@ -218,8 +211,8 @@ def test_a_signature_for_another_service_or_key_is_refused(shared: LocalPrivateL
     """As each service words it."""
     other: dict[str, Any] = {"aws_access_key_id": "AKIAOTHER", "aws_secret_access_key": "s"}
     wrong = {**other, "aws_access_key_id": shared.access_key_id}
-    refused = {
-        (name, kind): code_of(getattr(over_network(shared, name, **keys), call))
+    codes = {
+        (name, kind): refused(getattr(over_network(shared, name, **keys), call))["Error"]["Code"]
         for name, call in (
             ("sts", "get_caller_identity"),
             ("ec2", "describe_vpcs"),
@@ -228,7 +221,7 @@ def test_a_signature_for_another_service_or_key_is_refused(shared: LocalPrivateL
         )
         for kind, keys in (("key", other), ("secret", wrong))
     }
-    assert refused == {
+    assert codes == {
         ("sts", "key"): "InvalidClientTokenId",
         ("sts", "secret"): "SignatureDoesNotMatch",
         ("ec2", "key"): "AuthFailure",
@@ -240,7 +233,7 @@ def test_a_signature_for_another_service_or_key_is_refused(shared: LocalPrivateL
     }
     host = shared.vpc_endpoint("logs").name.host
     sts = over_network(shared, "sts", url=f"https://{host}")
-    assert code_of(sts.get_caller_identity) == "SignatureDoesNotMatch"
+    assert refused(sts.get_caller_identity)["Error"]["Code"] == "SignatureDoesNotMatch"
 
 
 def test_s3_s_own_name_does_not_resolve(shared: LocalPrivateLink) -> None:

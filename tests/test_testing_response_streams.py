@@ -1,4 +1,4 @@
-"""The simulator's response streams: how they are cut up, delayed, broken and ended."""
+"""The simulator's response streams: frames, and how they are cut up, delayed, broken, ended."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
+from botocore.eventstream import EventStreamBuffer
 from botocore.exceptions import EventStreamError
 from botocore.exceptions import ReadTimeoutError as AnswerTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from simulator_calls import ONCE
 from sm_private_client.testing import LocalPrivateLink
-from sm_private_client.testing.response_streams import encode_event
+from sm_private_client.testing.response_streams import encode_event, encode_exception, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 HASTY = ONCE.merge(Config(read_timeout=0.3))
 PARTS = [b"one", b"two", b"three"]
 FRAMES = [encode_event("PayloadPart", part) for part in PARTS]
@@ -63,7 +64,7 @@ def start(runtime: Any, name: str = "chat") -> Any:
 
 
 def read(stream: Any) -> tuple[list[bytes], Exception | None]:
-    """Reads to the end, or to the error that it ends with."""
+    """Read to the end, or to the error that it ends with."""
     seen: list[bytes] = []
     try:
         seen.extend(event["PayloadPart"]["Bytes"] for event in stream)
@@ -75,7 +76,7 @@ def read(stream: Any) -> tuple[list[bytes], Exception | None]:
 
 
 def pieces(stream: Any) -> list[bytes]:
-    """Gives the chunks as they came over the wire."""
+    """Return the chunks as they came over the wire."""
     return list(stream._raw_stream.stream())
 
 
@@ -237,8 +238,6 @@ def test_an_error_event_is_written_as_the_service_does(
     link: LocalPrivateLink, runtime: Any
 ) -> None:
     """Headers and JSON document, read by botocore's own frame decoder."""
-    from botocore.eventstream import EventStreamBuffer  # noqa: PLC0415 - only this test needs it
-
     link.faults.stream_error("ModelStreamError", error_code="ModelInvocationTimeExceeded")
     buffer = EventStreamBuffer()
     buffer.add_data(b"".join(pieces(start(runtime))))
@@ -297,3 +296,48 @@ def test_a_thousand_parts(link: LocalPrivateLink, runtime: Any) -> None:
     """Each is a part of its own, in order."""
     link.deploy("long", lambda _b, _t: (str(number).encode() for number in range(1000)))
     assert read(start(runtime, "long")) == ([str(number).encode() for number in range(1000)], None)
+
+
+# Frames, read back by botocore's own decoder
+
+HEADERS = st.dictionaries(st.text(min_size=1, max_size=40), st.text(max_size=200), max_size=6)
+
+
+@given(headers=HEADERS, payload=st.binary(max_size=2000))
+def test_botocore_reads_what_is_written(headers: dict[str, str], payload: bytes) -> None:
+    """Headers and payload come back; both checksums hold."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(encode_frame(headers, payload))
+    frame: Any
+    (frame,) = list(buffer)
+    assert (frame.headers, frame.payload) == (headers, payload)
+
+
+@given(payloads=st.lists(st.binary(max_size=50), max_size=5), cut=st.integers(1, 40))
+def test_frames_may_be_cut_anywhere(payloads: list[bytes], cut: int) -> None:
+    """A stream of events is the same however its bytes arrive."""
+    data = b"".join(encode_event("PayloadPart", payload) for payload in payloads)
+    buffer, seen = EventStreamBuffer(), []
+    for start in range(0, len(data), cut):
+        buffer.add_data(data[start : start + cut])
+        seen += [frame.payload for frame in buffer]
+    assert seen == payloads
+
+
+def test_events_and_exceptions_name_their_types() -> None:
+    """As the service's headers do."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(encode_event("PayloadPart", b"x") + encode_exception("ModelStreamError", b"{}"))
+    event: Any  # the stubs have the type of headers wrong
+    exception: Any
+    event, exception = list(buffer)
+    assert event.headers == {
+        ":event-type": "PayloadPart",
+        ":content-type": "application/octet-stream",
+        ":message-type": "event",
+    }
+    assert exception.headers == {
+        ":exception-type": "ModelStreamError",
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }

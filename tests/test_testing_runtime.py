@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.exceptions import EventStreamError
 
+from simulator_calls import ONCE, refused
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.testing import LocalPrivateLink, ModelFailure
 
@@ -25,7 +26,6 @@ INPUT: Any = (
     .operation_model("InvokeEndpoint")
     .input_shape
 )
-ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,6 @@ def runtime(link: LocalPrivateLink) -> Any:
 def most(name: str) -> int:
     """The largest length that botocore's model allows a member of InvokeEndpoint."""
     return int(INPUT.members[name].metadata["max"])
-
-
-def refused(call: Any, **arguments: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return dict(caught.value.response)
 
 
 def parts(body: bytes, _content_type: str) -> Iterator[bytes]:
@@ -92,7 +86,7 @@ def test_the_control_plane_shows_what_is_deployed(link: LocalPrivateLink) -> Non
     """The inference endpoint is InService at once, and waiters pass."""
     client: Any = link.session().client("sagemaker")
     link.deploy("shown", lambda body, _: body, variant="Blue")
-    names = [made["EndpointName"] for made in client.list_endpoints()["Endpoints"]]
+    names = [shown["EndpointName"] for shown in client.list_endpoints()["Endpoints"]]
     assert "shown" in names
     client.get_waiter("endpoint_in_service").wait(EndpointName="shown")
     described = client.describe_endpoint(EndpointName="shown")
@@ -257,14 +251,14 @@ class Container(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        told = {
+        received = {
             "body": body.decode(),
             "type": self.headers["Content-Type"],
             "accept": self.headers["Accept"],
             "attributes": self.headers["X-Amzn-SageMaker-Custom-Attributes"],
             "path": self.path,
         }
-        self._answer(400 if body == b"bad" else 200, json.dumps(told).encode())
+        self._answer(400 if body == b"bad" else 200, json.dumps(received).encode())
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

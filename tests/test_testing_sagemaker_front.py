@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from as_read import operations_read
-from sm_private_client.testing import LocalPrivateLink
+from sm_private_client.testing import LocalPrivateLink, RequestRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
-class Caller:
+class RawClient:
     """Sends single requests through the simulated network, signed by botocore."""
 
     def __init__(self, link: LocalPrivateLink, host: str, *, address: str | None = None) -> None:
@@ -92,13 +92,13 @@ class Caller:
 
 
 @pytest.fixture
-def api(link: LocalPrivateLink) -> Caller:
-    return Caller(link, link.vpc_endpoint("sagemaker").name.host)
+def api(link: LocalPrivateLink) -> RawClient:
+    return RawClient(link, link.vpc_endpoint("sagemaker").name.host)
 
 
 @pytest.fixture
-def runtime(link: LocalPrivateLink) -> Caller:
-    return Caller(link, link.vpc_endpoint("sagemaker-runtime").name.host)
+def runtime(link: LocalPrivateLink) -> RawClient:
+    return RawClient(link, link.vpc_endpoint("sagemaker-runtime").name.host)
 
 
 def test_a_good_signature_is_answered_on_every_name_of_the_vpc_endpoint(
@@ -107,8 +107,8 @@ def test_a_good_signature_is_answered_on_every_name_of_the_vpc_endpoint(
     """Regional and zonal names, and the default one, are covered by certificate and front."""
     standing = link.vpc_endpoint("sagemaker")
     for name in (*standing.public_names, "api.sagemaker.us-west-2.amazonaws.com"):
-        caller = Caller(link, name, address=standing.interfaces[0].address)
-        status, _, body = caller.send()
+        client = RawClient(link, name, address=standing.interfaces[0].address)
+        status, _, body = client.send()
         assert (status, b'"churn"' in body) == (200, True), name
 
 
@@ -132,29 +132,31 @@ def test_a_connection_is_kept_alive(link: LocalPrivateLink) -> None:
         "",
     ],
 )
-def test_a_host_that_is_not_the_vpc_endpoints_is_unknown(api: Caller, host: str) -> None:
+def test_a_host_that_is_not_the_vpc_endpoints_is_unknown(api: RawClient, host: str) -> None:
     """Another VPC endpoint's, service's or region's name is refused, whoever signed for it."""
     status, _, body = api.send(host=host, change={"Host": host})
     assert (status, body) == (404, b"<UnknownOperationException/>\n")
 
 
-def test_a_server_name_of_another_service_is_unknown(link: LocalPrivateLink, api: Caller) -> None:
+def test_a_server_name_of_another_service_is_unknown(
+    link: LocalPrivateLink, api: RawClient
+) -> None:
     """The certificate shown does not fit it, so that an honest client never gets that far."""
-    caller = Caller(link, link.vpc_endpoint("sagemaker-runtime").name.host, address=api.address)
+    client = RawClient(link, link.vpc_endpoint("sagemaker-runtime").name.host, address=api.address)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        caller.send()
+        client.send()
 
 
 @pytest.mark.parametrize(
     ("target", "status"),
     [("SageMaker.ListEndpoints", 200), ("SageMaker.Nonsense", 404), ("EC2.ListEndpoints", 404)],
 )
-def test_only_operations_of_the_model_are_known(api: Caller, target: str, status: int) -> None:
+def test_only_operations_of_the_model_are_known(api: RawClient, target: str, status: int) -> None:
     """The operation is found in botocore's model."""
     assert api.send(headers={**LIST, "X-Amz-Target": target})[0] == status
 
 
-def test_a_rest_path_that_is_no_operation_is_unknown(runtime: Caller) -> None:
+def test_a_rest_path_that_is_no_operation_is_unknown(runtime: RawClient) -> None:
     """A GET on /ping is the container's, not the service's."""
     assert runtime.send("GET", "/ping", body=b"")[0] == 404
 
@@ -172,7 +174,7 @@ def test_a_rest_path_that_is_no_operation_is_unknown(runtime: Caller) -> None:
     ],
 )
 def test_what_is_changed_after_signing_is_refused(
-    api: Caller, change: dict[str, str | None], code: str, message: str
+    api: RawClient, change: dict[str, str | None], code: str, message: str
 ) -> None:
     """The JSON protocol answers 400 with the code in ``__type``."""
     status, _, body = api.send(change=change)
@@ -180,7 +182,7 @@ def test_what_is_changed_after_signing_is_refused(
     assert f'"__type": "{code}", "message": "{message}' in body.decode()
 
 
-def test_rest_services_answer_403_with_the_code_in_a_header(runtime: Caller) -> None:
+def test_rest_services_answer_403_with_the_code_in_a_header(runtime: RawClient) -> None:
     """sagemaker-runtime words a wrong signature as REST services do."""
     runtime.credentials.secret_key = "wrong"
     status, headers, body = runtime.send(
@@ -190,7 +192,7 @@ def test_rest_services_answer_403_with_the_code_in_a_header(runtime: Caller) -> 
     assert body.decode() == '{"Message": "' + SIGNATURE_MISMATCH + '"}'
 
 
-def test_a_changed_body_is_refused(api: Caller) -> None:
+def test_a_changed_body_is_refused(api: RawClient) -> None:
     """The payload is part of the signature though no header states its hash."""
     api.credentials.secret_key = "wrong"
     assert b"InvalidSignatureException" in api.send(body=b'{"MaxResults": 1}')[2]
@@ -204,20 +206,20 @@ def test_a_changed_body_is_refused(api: Caller) -> None:
     ],
 )
 def test_a_signature_for_elsewhere_is_refused(
-    api: Caller, attribute: str, value: str, message: str
+    api: RawClient, attribute: str, value: str, message: str
 ) -> None:
     """Region and service stand in the scope."""
     setattr(api, attribute, value)
     assert f'"message": "{message}"' in api.send()[2].decode()
 
 
-def test_an_unknown_key_is_refused(api: Caller) -> None:
+def test_an_unknown_key_is_refused(api: RawClient) -> None:
     """So are keys of other accounts."""
     api.credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "secret")
     assert b'"__type": "UnrecognizedClientException"' in api.send()[2]
 
 
-def test_a_role_s_credentials_need_their_token(link: LocalPrivateLink, api: Caller) -> None:
+def test_a_role_s_credentials_need_their_token(link: LocalPrivateLink, api: RawClient) -> None:
     """What STS gave out is good with its session token and only with that."""
     sts = boto3.Session(botocore_session=link.botocore_session()).client("sts")
     role = f"arn:aws:iam::{link.account_id}:role/tester"
@@ -245,8 +247,8 @@ def test_a_signature_is_good_for_five_minutes(seconds: int, message: str | None)
         return now + dt.timedelta(seconds=seconds)
 
     with LocalPrivateLink(services=["sagemaker"], clock=clock) as link:
-        caller = Caller(link, link.vpc_endpoint("sagemaker").name.host)
-        status, _, body = caller.send()
+        client = RawClient(link, link.vpc_endpoint("sagemaker").name.host)
+        status, _, body = client.send()
     assert (status == 200) is (message is None)
     if message:
         assert f'"__type": "InvalidSignatureException", "message": "{message}' in body.decode()
@@ -256,37 +258,23 @@ def test_records_tell_who_asked_for_what_where(link: LocalPrivateLink) -> None:
     """A record has the dialled address, names, scope and status; no payload, no secret."""
     standing = link.vpc_endpoint("sagemaker-runtime")
     zonal = standing.name.in_zone("us-west-2b").host
-    caller = Caller(link, zonal)
-    caller.send(path="/endpoints/churn/invocations", body=b"SECRET-PAYLOAD", headers={"A": "b"})
+    client = RawClient(link, zonal)
+    client.send(path="/endpoints/churn/invocations", body=b"SECRET-PAYLOAD", headers={"A": "b"})
     record = link.requests[-1]
-    assert (
-        record.service_name,
-        record.operation,
-        record.method,
-        record.path,
-        record.address,
-        record.availability_zone,
-        record.vpc_endpoint_id,
-        record.sni,
-        record.host,
-        record.signing_region,
-        record.signing_service,
-        record.access_key_id,
-        record.status,
-    ) == (
-        "sagemaker-runtime",
-        "InvokeEndpoint",
-        "POST",
-        "/endpoints/churn/invocations",
-        standing.interfaces[1].address,
-        "us-west-2b",
-        standing.vpc_endpoint_id,
-        zonal,
-        zonal,
-        "us-west-2",
-        "sagemaker",
-        link.access_key_id,
-        200,
+    assert record == RequestRecord(
+        service_name="sagemaker-runtime",
+        operation="InvokeEndpoint",
+        method="POST",
+        path="/endpoints/churn/invocations",
+        address=standing.interfaces[1].address,
+        availability_zone="us-west-2b",
+        vpc_endpoint_id=standing.vpc_endpoint_id,
+        sni=zonal,
+        host=zonal,
+        signing_region="us-west-2",
+        signing_service="sagemaker",
+        access_key_id=link.access_key_id,
+        status=200,
     )
     assert "SECRET" not in repr(link.requests)
     assert link.secret_access_key not in repr(link.requests)
@@ -363,16 +351,16 @@ def test_every_operation_of_the_model_is_answered(link: LocalPrivateLink, servic
 
 def _minimal(shape: Shape) -> Any:
     limits: Any = shape.metadata
-    made: Any = shape
+    untyped: Any = shape
     if shape.type_name == "structure":
-        names = made.required_members or list(made.members)[: int(made.is_tagged_union)]
-        return {name: _minimal(made.members[name]) for name in names}
+        names = untyped.required_members or list(untyped.members)[: int(untyped.is_tagged_union)]
+        return {name: _minimal(untyped.members[name]) for name in names}
     if shape.type_name == "list":
-        return [_minimal(made.member)] * max(1, limits.get("min", 1))
+        return [_minimal(untyped.member)] * max(1, limits.get("min", 1))
     if shape.type_name == "map":
-        return {"key": _minimal(made.value)}
+        return {"key": _minimal(untyped.value)}
     if shape.type_name == "string":
-        return made.enum[0] if made.enum else "a" * max(1, limits.get("min", 1))
+        return untyped.enum[0] if untyped.enum else "a" * max(1, limits.get("min", 1))
     simple = {
         "integer": max(1, limits.get("min", 1)),
         "long": max(1, limits.get("min", 1)),
@@ -414,9 +402,9 @@ def test_presigned_urls_have_the_real_form(
 def test_signing_does_not_depend_on_the_version_of_the_signer(link: LocalPrivateLink) -> None:
     """Paths and queries that need encoding verify too."""
     host = link.vpc_endpoint("sagemaker-geospatial").name.host
-    caller = Caller(link, host)
-    caller.service = "sagemaker-geospatial"
-    status, headers, _ = caller.send(
+    client = RawClient(link, host)
+    client.service = "sagemaker-geospatial"
+    status, headers, _ = client.send(
         "DELETE",
         "/tags/arn%3Aaws%3Asagemaker%2Fx?tagKeys=a%20b&tagKeys=c",
         body=b"",
@@ -428,13 +416,13 @@ def test_signing_does_not_depend_on_the_version_of_the_signer(link: LocalPrivate
 def test_the_public_front_takes_calls_and_counts_them(link: LocalPrivateLink) -> None:
     """On the internet listener the default names are answered; the record has no ENI."""
     before = (link.internet.connections, link.internet.bytes_received)
-    caller = Caller(link, "api.sagemaker.us-west-2.amazonaws.com")
-    assert caller.address.startswith("52.46.128.")
-    assert caller.send()[0] == 200
+    client = RawClient(link, "api.sagemaker.us-west-2.amazonaws.com")
+    assert client.address.startswith("52.46.128.")
+    assert client.send()[0] == 200
     assert link.internet.connections == before[0] + 1
     assert link.internet.bytes_received > before[1] + 500
     record = link.requests[-1]
-    assert (record.address, record.vpc_endpoint_id) == (caller.address, None)
+    assert (record.address, record.vpc_endpoint_id) == (client.address, None)
 
 
 def test_botocore_knows_the_models_the_simulator_reads() -> None:

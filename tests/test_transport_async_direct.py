@@ -1,4 +1,4 @@
-"""Specification of transport/async_direct.py where a loop is special: cancelling, loops, forks."""
+"""Specification of transport/async_direct.py for what only loops have: cancelling, loops, forks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bundle(tmp_path: Path) -> str:
 
 
 class Echo(Peer):
-    """Answers with the request's body, and knows which connections are open."""
+    """A peer that answers with the request's body, and knows which connections are open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,16 +56,16 @@ class Echo(Peer):
             self.open -= 1
 
     def _echo(self, _: Peer, talk: Talk) -> None:
-        while asked := talk.read():
-            size = b"Content-Length: %d\r\n\r\n" % len(asked.body)
-            talk.write(b"HTTP/1.1 200 OK\r\n" + size + asked.body)
+        while received := talk.read():
+            size = b"Content-Length: %d\r\n\r\n" % len(received.body)
+            talk.write(b"HTTP/1.1 200 OK\r\n" + size + received.body)
 
 
 @pytest.fixture
 def peer() -> Iterator[Echo]:
-    made = Echo()
-    yield made
-    made.stop()
+    echo = Echo()
+    yield echo
+    echo.stop()
 
 
 @pytest.fixture(params=LOOPS)
@@ -86,17 +86,17 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 def transport(net: Net, bundle: str, **options: Any) -> AsyncDirectTransport:
     dialer = Dialer(route(), network=net, health=ZoneHealth())
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "service": "sagemaker",
         "credentials": lambda: KEYS,
         "bundle": lambda: bundle,
         "user_agent": "lib/test",
     }
-    return AsyncDirectTransport(options.pop("routes", Decided(dialer)), **(given | options))
+    return AsyncDirectTransport(options.pop("routes", Decided(dialer)), **(defaults | options))
 
 
-def idle(made: AsyncDirectTransport) -> int:
-    return int(repr(made).rpartition("idle=")[2].rstrip(")"))
+def idle(direct: AsyncDirectTransport) -> int:
+    return int(repr(direct).rpartition("idle=")[2].rstrip(")"))
 
 
 def request(body: bytes) -> HttpRequest:
@@ -104,7 +104,7 @@ def request(body: bytes) -> HttpRequest:
 
 
 def settles(peer: Echo, count: int) -> bool:
-    """Waits until so many connections are open."""
+    """Wait until so many connections are open."""
     for _ in range(2000):
         if peer.open == count:
             return True
@@ -112,10 +112,10 @@ def settles(peer: Echo, count: int) -> bool:
     return False
 
 
-async def call(made: AsyncDirectTransport, body: bytes, *, streamed: bool) -> bytes:
+async def call(direct: AsyncDirectTransport, body: bytes, *, streamed: bool) -> bytes:
     if not streamed:
-        return (await made.send(request(body), timeout=20)).body
-    stream = await made.stream(request(body), timeout=20)
+        return (await direct.send(request(body), timeout=20)).body
+    stream = await direct.stream(request(body), timeout=20)
     try:
         return b"".join([chunk async for chunk in stream.chunks()])
     finally:
@@ -128,7 +128,7 @@ def test_a_call_can_be_cancelled_at_any_step(
     peer: Echo, bundle: str, run: Callable[[Any], Any], size: int, *, streamed: bool
 ) -> None:
     """No later call has its answer, and its connection is closed; at each turn of the loop."""
-    made = transport(Net(peer.port), bundle)
+    direct = transport(Net(peer.port), bundle)
 
     async def main() -> None:
         finished = 0
@@ -137,8 +137,8 @@ def test_a_call_can_be_cancelled_at_any_step(
             body = b"%d-" % turns * (size // 4)
             fresh = turns % 2 == 0
             if fresh:
-                await made.close()
-            cancelled = asyncio.ensure_future(call(made, body, streamed=streamed))
+                await direct.close()
+            cancelled = asyncio.ensure_future(call(direct, body, streamed=streamed))
             for _ in range(turns // 2):
                 await asyncio.sleep(0)
             cancelled.cancel()
@@ -146,9 +146,9 @@ def test_a_call_can_be_cancelled_at_any_step(
             finished += fresh and outcome == body
             assert outcome == body or isinstance(outcome, asyncio.CancelledError)
             mine = b"mine %d" % turns
-            assert await call(made, mine, streamed=streamed) == mine
+            assert await call(direct, mine, streamed=streamed) == mine
             turns += 1
-        assert idle(made) == 1
+        assert idle(direct) == 1
         assert await asyncio.to_thread(settles, peer, 1)
 
     run(main())
@@ -159,11 +159,11 @@ def test_many_calls_that_are_cancelled_leave_nothing(
     peer: Echo, bundle: str, run: Callable[[Any], Any]
 ) -> None:
     """Fifty at once, each some time later than the one before."""
-    made = transport(Net(peer.port), bundle)
+    direct = transport(Net(peer.port), bundle)
 
     async def late(number: int) -> bytes:
         return await asyncio.wait_for(
-            call(made, b"%d" % number * 50_000, streamed=number % 2 == 0), number * 0.002
+            call(direct, b"%d" % number * 50_000, streamed=number % 2 == 0), number * 0.002
         )
 
     async def main() -> None:
@@ -173,7 +173,7 @@ def test_many_calls_that_are_cancelled_leave_nothing(
                 assert isinstance(outcome, asyncio.TimeoutError) or (
                     outcome == b"%d" % number * 50_000
                 )
-        assert await asyncio.to_thread(settles, peer, idle(made))
+        assert await asyncio.to_thread(settles, peer, idle(direct))
 
     run(main())
     assert settles(peer, 0)
@@ -183,11 +183,11 @@ def test_many_streams_are_in_flight_in_one_loop(
     peer: Echo, bundle: str, run: Callable[[Any], Any]
 ) -> None:
     """A hundred at once; each has its own answer."""
-    made = transport(Net(peer.port), bundle, connect_timeout=60)
+    direct = transport(Net(peer.port), bundle, connect_timeout=60)
 
     async def main() -> list[bytes]:
         return await asyncio.gather(
-            *(call(made, b"%d" % number, streamed=True) for number in range(100))
+            *(call(direct, b"%d" % number, streamed=True) for number in range(100))
         )
 
     assert run(main()) == [b"%d" % number for number in range(100)]
@@ -198,17 +198,17 @@ def test_each_loop_has_connections_of_its_own(
     peer: Echo, bundle: str, run: Callable[[Any], Any]
 ) -> None:
     """One after the other over one transport: no warning, and nothing is left open."""
-    made = transport(Net(peer.port), bundle)
+    direct = transport(Net(peer.port), bundle)
 
     async def main() -> None:
         for _ in range(2):
-            got = await asyncio.gather(*(call(made, b"%d" % n, streamed=False) for n in range(3)))
+            got = await asyncio.gather(*(call(direct, b"%d" % n, streamed=False) for n in range(3)))
             assert got == [b"0", b"1", b"2"]
-        assert idle(made) == 3
+        assert idle(direct) == 3
 
     for turn in range(1, 4):
         run(main())
-        assert idle(made) == 0
+        assert idle(direct) == 0
         assert peer.connections == 3 * turn
     assert settles(peer, 0)
 
@@ -217,7 +217,7 @@ def test_a_loop_in_each_thread_can_share_a_transport(
     peer: Echo, bundle: str, run: Callable[[Any], Any]
 ) -> None:
     """Eight at the same time; each has its own answers."""
-    made = transport(Net(peer.port), bundle, connect_timeout=60)
+    direct = transport(Net(peer.port), bundle, connect_timeout=60)
     wrong: list[object] = []
     start = threading.Barrier(8)
 
@@ -225,7 +225,7 @@ def test_a_loop_in_each_thread_can_share_a_transport(
         async def main() -> None:
             for turn in range(20):
                 body = b"%d-%d" % (number, turn)
-                if await call(made, body, streamed=turn % 3 == 0) != body:
+                if await call(direct, body, streamed=turn % 3 == 0) != body:
                     wrong.append(body)
 
         start.wait(20)
@@ -240,7 +240,7 @@ def test_a_loop_in_each_thread_can_share_a_transport(
     for thread in threads:
         thread.join(60)
     assert wrong == []
-    assert idle(made) == 0
+    assert idle(direct) == 0
     assert settles(peer, 0)
 
 
@@ -268,11 +268,11 @@ def test_deciding_the_route_does_not_block_the_loop(
 ) -> None:
     """One thread decides for all who wait; who gives up leaves it to the others."""
     routes = Slow(Dialer(route(), network=Net(peer.port), health=ZoneHealth()))
-    made = transport(Net(peer.port), bundle, routes=routes)
+    direct = transport(Net(peer.port), bundle, routes=routes)
 
     async def main() -> None:
         before = threading.active_count()
-        waiting = [asyncio.ensure_future(call(made, b"x", streamed=False)) for _ in range(20)]
+        waiting = [asyncio.ensure_future(call(direct, b"x", streamed=False)) for _ in range(20)]
         await asyncio.sleep(0.05)
         assert threading.active_count() - before <= 1
         waiting[0].cancel()
@@ -296,13 +296,13 @@ def test_a_resolver_that_hangs_holds_one_thread(
             go_on.wait(20)
             return super().resolve(host, timeout=timeout)
 
-    made = transport(Hanging(peer.port), bundle, connect_timeout=0.2)
+    direct = transport(Hanging(peer.port), bundle, connect_timeout=0.2)
 
     async def main() -> None:
         before = threading.active_count()
         for _ in range(3):
             outcomes = await asyncio.gather(
-                *(call(made, b"x", streamed=False) for _ in range(20)), return_exceptions=True
+                *(call(direct, b"x", streamed=False) for _ in range(20)), return_exceptions=True
             )
             assert all(isinstance(outcome, ConnectTimeoutError) for outcome in outcomes)
             assert threading.active_count() - before <= 1
@@ -325,10 +325,10 @@ def test_a_stream_that_is_dropped_closes_its_connection(
             talk.read_bytes(1)  # until the end
 
     peer.script = script
-    made = transport(Net(peer.port), bundle)
+    direct = transport(Net(peer.port), bundle)
 
     async def main() -> None:
-        stream = await made.stream(request(b"x"), timeout=20)
+        stream = await direct.stream(request(b"x"), timeout=20)
         if begun:
             chunks = stream.chunks()
             assert await chunks.__anext__() == b"abc"
@@ -343,10 +343,10 @@ def test_a_stream_that_is_dropped_closes_its_connection(
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork with threads: meant
 def test_a_forked_child_makes_its_own_connections(peer: Echo, bundle: str) -> None:
     """In a loop of its own; the parent's go on working."""
-    made = transport(Net(peer.port), bundle)
+    direct = transport(Net(peer.port), bundle)
 
     async def main() -> bytes:
-        return await call(made, b"x", streamed=False) + await call(made, b"y", streamed=True)
+        return await call(direct, b"x", streamed=False) + await call(direct, b"y", streamed=True)
 
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(main()) == b"xy"
@@ -363,21 +363,21 @@ def test_refreshing_credentials_does_not_block_the_loop(
 ) -> None:
     """One thread refreshes for all who wait."""
     go_on = threading.Event()
-    asked: list[str] = []
+    threads: list[str] = []
 
     def credentials() -> Any:
-        asked.append(threading.current_thread().name)
+        threads.append(threading.current_thread().name)
         assert go_on.wait(20), "the loop stood still"
         return KEYS
 
-    made = transport(
+    direct = transport(
         Net(peer.port), bundle, credentials=credentials, refresh_is_due=lambda: not go_on.is_set()
     )
 
     async def main() -> None:
-        waiting = asyncio.gather(*(call(made, b"x", streamed=False) for _ in range(5)))
+        waiting = asyncio.gather(*(call(direct, b"x", streamed=False) for _ in range(5)))
         await asyncio.sleep(0.05)
-        assert asked == ["refreshing credentials"]
+        assert threads == ["refreshing credentials"]
         go_on.set()
         assert await waiting == [b"x"] * 5
 
@@ -386,5 +386,5 @@ def test_refreshing_credentials_does_not_block_the_loop(
 
 def test_it_says_where_it_leads(bundle: str) -> None:
     """State is in the repr."""
-    made = transport(Net(1), bundle)
-    assert repr(made) == f"AsyncDirectTransport(host={HOST!r}, idle=0)"
+    direct = transport(Net(1), bundle)
+    assert repr(direct) == f"AsyncDirectTransport(host={HOST!r}, idle=0)"

@@ -62,7 +62,7 @@ def test_what_the_caller_sets_besides_is_kept() -> None:
 def test_streams_may_be_read_for_600_seconds_unless_the_caller_says_otherwise(
     caller: Config | None, expected: float | None
 ) -> None:
-    """Read 70 s, 600 s where the caller streams; an explicit read_timeout is meant for both."""
+    """Read 70 s, 600 s on streams; an explicit read_timeout is for both."""
     assert merged(caller).stream_timeout == expected
 
 
@@ -71,12 +71,12 @@ def test_configured_retries_count_as_they_do_for_boto3() -> None:
     assert merged(retries_are_configured=True).config.retries is None  # type: ignore[attr-defined] # not in the stubs
 
 
-@pytest.mark.parametrize("where", ["caller", "session_default"])
-def test_a_proxy_is_refused(where: str) -> None:
+@pytest.mark.parametrize("argument", ["caller", "session_default"])
+def test_a_proxy_is_refused(argument: str) -> None:
     """A proxy resolves the name itself, so nothing could prove that the call stays private."""
     proxied = Config(proxies={"https": "http://proxy.example:3128"})
     with pytest.raises(ConfigurationError) as caught:
-        merged(**{where: proxied})
+        merged(**{argument: proxied})
     assert str(caught.value) == (
         "Config(proxies=...) is set for a routed client.\n"
         "Cause: a proxy resolves the name itself, so nothing could prove that the call stays "
@@ -105,7 +105,7 @@ def test_a_client_made_elsewhere_gets_our_time_outs_for_botocores(
 
 
 def test_a_client_of_ours_keeps_what_it_was_given() -> None:
-    """Also where that is botocore's default."""
+    """Also if that is botocore's default."""
     made: Any = Config(connect_timeout=5, read_timeout=70)
     routed = merged(Config(connect_timeout=60, read_timeout=60))
     assert set_timeouts(made, routed) == 60

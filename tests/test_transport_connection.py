@@ -68,7 +68,7 @@ def expired(_: int, __: FrameType | None) -> None:
 
 @pytest.fixture
 def alarm() -> Iterator[Callable[..., None]]:
-    """Has a signal come after some time, or again and again, with a handler."""
+    """Send a signal after some time, or again and again, with a handler."""
 
     def begin(handler: Any, seconds: float, interval: float = 0) -> None:
         signal.signal(signal.SIGALRM, handler)
@@ -152,9 +152,18 @@ assert len(answers) == 8, answers
 """
 
 
-@pytest.mark.parametrize("verb", ["predict", "stream", "map"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "predict",
+        pytest.param(
+            "stream", marks=pytest.mark.slow(reason="gevent patches a process of its own")
+        ),
+        pytest.param("map", marks=pytest.mark.slow(reason="gevent patches a process of its own")),
+    ],
+)
 def test_greenlets_wait_for_their_models_at_the_same_time(peer: Peer, verb: str) -> None:
-    """None of eight is answered before all of them have asked."""
+    """None of eight is answered before all of them have called."""
     pytest.importorskip("gevent")
     together = threading.Barrier(8, timeout=60)
 
@@ -197,7 +206,7 @@ def closes_idle(_: Peer, talk: Talk) -> None:
 
 
 def reads_and_closes(_: Peer, talk: Talk) -> None:
-    """Has the request, and may have run it."""
+    """Read the request, which may have run."""
     talk.read()
     talk.write(OK)
     talk.read()
@@ -266,7 +275,7 @@ def test_a_loop_knows_it_too(
 
 
 class ClosedNow(Counters):
-    """Has the peer close a connection just when it is to be written to."""
+    """Close a connection at the peer just before it is written to."""
 
     def __init__(self, peer: Peer, connection: Any) -> None:
         super().__init__()
@@ -286,7 +295,7 @@ def test_a_call_that_was_not_delivered_is_sent_on_a_fresh_connection(
     """Nobody sees it, and the model has it once."""
 
     def script(peer: Peer, talk: Talk) -> None:
-        peer.asked += [asked for asked in (talk.read(),) if asked]
+        peer.requests += [request for request in (talk.read(),) if request]
         talk.write(OK)
         peer.wait()
 
@@ -294,7 +303,7 @@ def test_a_call_that_was_not_delivered_is_sent_on_a_fresh_connection(
     calls = Calls(kind, peer, bundle)
     for number in range(1, 4):
         assert calls.send().body == b"hello"
-        assert (peer.connections, len(peer.asked)) == (number, number)
+        assert (peer.connections, len(peer.requests)) == (number, number)
         upstream = calls.transport._upstream
         (pool,) = upstream.pools.values() if calls.loop else (upstream.pool,)
         (kept,) = pool._idle.connections

@@ -78,22 +78,22 @@ def bundle(tmp_path: Path) -> str:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    made = Peer()
-    yield made
-    made.stop()
+    scripted = Peer()
+    yield scripted
+    scripted.stop()
 
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, peer: Peer, bundle: str) -> Iterator[Make]:
-    """Makes a transport of each kind, to the peer or another."""
-    made: list[Calls] = []
+    """Make a transport of each kind, to the peer or another."""
+    kept: list[Calls] = []
 
     def make(to: Peer = peer, **arguments: Any) -> Calls:
-        made.append(Calls(request.param, to, bundle, **arguments))
-        return made[-1]
+        kept.append(Calls(request.param, to, bundle, **arguments))
+        return kept[-1]
 
     yield make
-    for calls in made:
+    for calls in kept:
         calls.close()
 
 
@@ -120,10 +120,10 @@ def test_a_call_is_answered(calls: Calls) -> None:
 def test_what_goes_on_the_wire(calls: Calls, peer: Peer) -> None:
     """One request line, every header once, and the signature that botocore makes."""
     calls.send()
-    (asked,) = peer.asked
-    assert asked.line == "POST /endpoints/churn/invocations HTTP/1.1"
-    assert asked.body == REQUEST.body
-    assert [name for name, _ in asked.headers] == [
+    (request,) = peer.requests
+    assert request.line == "POST /endpoints/churn/invocations HTTP/1.1"
+    assert request.body == REQUEST.body
+    assert [name for name, _ in request.headers] == [
         "Host",
         "Content-Type",
         "X-Amzn-SageMaker-Target-Variant",
@@ -133,13 +133,13 @@ def test_what_goes_on_the_wire(calls: Calls, peer: Peer) -> None:
         "Authorization",
         "Content-Length",
     ]
-    assert (asked.header("host"), asked.header("user-agent")) == (HOST, "lib/test")
+    assert (request.header("host"), request.header("user-agent")) == (HOST, "lib/test")
     expected = AWSRequest(method="POST", url=URL, headers=dict(REQUEST.headers), data=REQUEST.body)
-    expected.headers["X-Amz-Date"] = expected.context["timestamp"] = asked.header("x-amz-date")
+    expected.headers["X-Amz-Date"] = expected.context["timestamp"] = request.header("x-amz-date")
     expected.headers["X-Amz-Security-Token"] = KEYS.token
     signer: Any = SigV4Auth(KEYS, "sagemaker", "us-east-1")
     text = signer.string_to_sign(expected, signer.canonical_request(expected))
-    assert asked.header("authorization").endswith(signer.signature(text, expected))
+    assert request.header("authorization").endswith(signer.signature(text, expected))
 
 
 def test_the_service_takes_the_signature_and_odd_values(make: Make) -> None:
@@ -179,17 +179,19 @@ def test_a_path_in_the_endpoint_url_stands_before_every_path(make: Make, peer: P
     peer.tls = False
     for path in ("/gateway/ml", "/gateway/ml/"):
         assert make(routes=to_peer(peer, path)).send().body == b"hello"
-        asked = peer.asked.pop()
-        assert asked.line == "POST /gateway/ml/endpoints/churn/invocations HTTP/1.1"
+        request = peer.requests.pop()
+        assert request.line == "POST /gateway/ml/endpoints/churn/invocations HTTP/1.1"
         url = f"http://127.0.0.1:{peer.port}/gateway/ml/endpoints/churn/invocations"
         expected = AWSRequest(
             method="POST", url=url, headers=dict(REQUEST.headers), data=REQUEST.body
         )
-        expected.headers["X-Amz-Date"] = expected.context["timestamp"] = asked.header("x-amz-date")
+        expected.headers["X-Amz-Date"] = expected.context["timestamp"] = request.header(
+            "x-amz-date"
+        )
         expected.headers["X-Amz-Security-Token"] = KEYS.token
         signer: Any = SigV4Auth(KEYS, "sagemaker", "us-east-1")
         text = signer.string_to_sign(expected, signer.canonical_request(expected))
-        assert asked.header("authorization").endswith(signer.signature(text, expected))
+        assert request.header("authorization").endswith(signer.signature(text, expected))
 
 
 def test_a_public_address_is_refused_before_a_byte(calls: Calls, peer: Peer) -> None:
@@ -396,9 +398,9 @@ def test_an_answer_that_does_not_come_whole_is_botocores_error(
     assert caught.value.kwargs["endpoint_url"] == URL  # type: ignore[attr-defined] # botocore's
     held: BaseException | None = caught.value
     while held is not None:
-        told = repr((held, held.__dict__, held.args))
+        text = repr((held, held.__dict__, held.args))
         for secret in (PART.decode(), "top,secret", KEYS.secret_key, KEYS.token):
-            assert secret not in told
+            assert secret not in text
         held = held.__cause__ or held.__context__
     assert calls.idle == 0
     assert peer.connections == 1
@@ -493,7 +495,7 @@ def test_a_certificate_for_other_names_is_explained(make: Make) -> None:
     finally:
         other.stop()
     assert "Cause: the certificate is for other names than the host" in str(caught.value)
-    assert other.asked == []
+    assert other.requests == []
 
 
 def test_an_unknown_authority_is_explained(
@@ -508,7 +510,7 @@ def test_an_unknown_authority_is_explained(
     assert f"{path} lacks the CA. Remedy: set AWS_CA_BUNDLE or verify=" in str(caught.value)
     with pytest.raises(SSLError, match="botocore's own CA bundle lacks the CA"):
         make(bundle=lambda: True).send()
-    assert peer.asked == []
+    assert peer.requests == []
 
 
 def test_proxies_of_the_environment_are_not_used(
@@ -525,24 +527,24 @@ def test_proxies_of_the_environment_are_not_used(
 
 
 def refuses_large(_: Peer, talk: Talk) -> None:
-    """Answers at the head and closes, as a front does that never takes so much."""
-    asked = talk.read(body=False)
-    assert asked is not None
+    """Answer at the head and close, as a front does that never takes so much."""
+    request = talk.read(body=False)
+    assert request is not None
     talk.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
 
 
 def refuses_and_waits(peer: Peer, talk: Talk) -> None:
-    """Answers at the head, reads no more, and closes only later."""
+    """Answer at the head, read no more, and close only later."""
     refuses_large(peer, talk)
     peer.go_on.wait(10)
 
 
 def refuses_then_reads(peer: Peer, talk: Talk) -> None:
-    """Answers at the head but takes the body all the same."""
-    asked = talk.read(body=False)
-    assert asked is not None
+    """Answer at the head but take the body all the same."""
+    request = talk.read(body=False)
+    assert request is not None
     talk.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
-    talk.read_bytes(int(asked.header("content-length")))
+    talk.read_bytes(int(request.header("content-length")))
     answers(peer, talk)
 
 
@@ -584,8 +586,8 @@ def test_a_large_body_arrives_whole(calls: Calls, peer: Peer, pause: float) -> N
     arrived = []
 
     def script(peer: Peer, talk: Talk) -> None:
-        while asked := talk.read(body=False):
-            left, body = int(asked.header("content-length")), b""
+        while request := talk.read(body=False):
+            left, body = int(request.header("content-length")), b""
             while left:
                 body += talk.read_bytes(min(left, MB))
                 left -= min(left, MB)
@@ -626,9 +628,9 @@ def test_credentials_are_asked_for_each_call(make: Make, peer: Peer) -> None:
     calls = make(credentials=lambda: next(given))
     for _ in pairs:
         calls.send()
-    used = [a.header("authorization").partition("/")[0].partition("=")[2] for a in peer.asked]
+    used = [a.header("authorization").partition("/")[0].partition("=")[2] for a in peer.requests]
     assert used == ["AKID0", "AKID1", "AKID2"]
-    assert all("x-amz-security-token" not in dict(a.headers) for a in peer.asked)
+    assert all("x-amz-security-token" not in dict(a.headers) for a in peer.requests)
 
 
 def test_without_credentials_nothing_is_dialled(make: Make) -> None:
@@ -644,9 +646,9 @@ def skewed(seconds: float, code: bytes = b"InvalidSignatureException", times: in
 
     def script(peer: Peer, talk: Talk) -> None:
         date = format_datetime(NOON + dt.timedelta(seconds=seconds), usegmt=True).encode()
-        while asked := talk.read():
-            peer.asked.append(asked)
-            if len(peer.asked) > times:
+        while request := talk.read():
+            peer.requests.append(request)
+            if len(peer.requests) > times:
                 talk.write(OK)
             else:
                 talk.write(
@@ -666,7 +668,7 @@ def test_a_clock_that_is_off_is_corrected_and_the_call_sent_once_more(
     calls = make(now=NOON.timestamp)
     assert calls.read(streamed=streamed) == b"hello"
     calls.send()
-    dates = [asked.header("x-amz-date") for asked in peer.asked]
+    dates = [request.header("x-amz-date") for request in peer.requests]
     assert dates == ["20261123T120000Z", "20261123T130000Z", "20261123T130000Z"]
     assert peer.connections == 1
 
@@ -676,7 +678,7 @@ def test_other_refusals_are_not_sent_again(make: Make, peer: Peer, script: Scrip
     """The answer is the caller's, once."""
     peer.script = script
     assert make(now=NOON.timestamp).send().status == 403
-    assert len(peer.asked) == 1
+    assert len(peer.requests) == 1
 
 
 def test_a_correction_that_does_not_help_is_not_repeated(make: Make, peer: Peer) -> None:
@@ -684,10 +686,10 @@ def test_a_correction_that_does_not_help_is_not_repeated(make: Make, peer: Peer)
     peer.script = skewed(-900, times=99)
     calls = make(now=NOON.timestamp)
     assert calls.send().status == 403
-    assert len(peer.asked) == 2
+    assert len(peer.requests) == 2
     stream = calls.stream()
     assert (stream.status, b"".join(calls.chunks(stream))) == (403, b"{}")
-    assert len(peer.asked) == 3
+    assert len(peer.requests) == 3
 
 
 def in_pieces(*pieces: bytes) -> Script:
@@ -906,11 +908,10 @@ def test_a_header_that_cannot_be_sent_is_refused(calls: Calls) -> None:
 def test_the_origin_of_a_url(
     url: str, host: str, port: int, authority: str, *, local: bool
 ) -> None:
-    """Host has a port only where it is not the scheme's own."""
+    """Host has a port only if it is not the scheme's own."""
     origin = Origin.of(url, is_local=local)
     assert (origin.host, origin.port, origin.authority) == (host, port, authority)
     assert origin.path == ("/x" if url.endswith("/x") else "")
-    assert origin.url("/p") == f"{url.partition(':')[0]}://{authority}/p"
 
 
 @pytest.mark.parametrize(
@@ -946,7 +947,7 @@ def test_a_stand_in_on_this_machine_is_called_over_http(make: Make, peer: Peer) 
     peer.tls = False
     answer = make(routes=to_peer(peer)).send()
     assert (answer.body, answer.availability_zone) == (b"hello", None)
-    assert peer.asked[0].header("host") == f"127.0.0.1:{peer.port}"
+    assert peer.requests[0].header("host") == f"127.0.0.1:{peer.port}"
 
 
 @pytest.mark.parametrize(

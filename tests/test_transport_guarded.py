@@ -285,7 +285,7 @@ def test_a_proxy_that_is_set_later_is_passed_over(link: LocalPrivateLink) -> Non
 
 
 def read_slowly(server: socket.socket, total: int) -> None:
-    """Answers one request once its body has come, 64 KiB at a time."""
+    """Answer one request once its body has come, 64 KiB at a time."""
     peer, _ = server.accept()
     with peer, peer.makefile("rb") as file:
         while file.readline() not in (b"\r\n", b""):

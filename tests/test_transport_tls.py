@@ -47,7 +47,7 @@ def directory(authority: trustme.CA, tmp_path: Path) -> Path:
 
 
 def shake_hands(context: ssl.SSLContext, authority: trustme.CA) -> None:
-    """Takes a client through a handshake with a server of the authority, in memory."""
+    """Take a client through a handshake with a server of the authority, in memory."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST).configure_cert(serving)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

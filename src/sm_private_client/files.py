@@ -114,19 +114,11 @@ class OwnedDirectory:
         return os.listdir(self.path if self._handle is None else self._handle)  # noqa: PTH208 - a handle
 
     def read(self, name: str, *, limit: int) -> bytes:
-        """Return the content of a file; see ``read_owned``.
-
-        Raises:
-            OSError: As for ``read_owned``, or it is a link.
-        """
+        """Return the content of a file, which may be no link; see ``read_owned``."""
         return _read(self._open(name, os.O_RDONLY), limit)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all, over one that may be there.
-
-        Raises:
-            OSError: It could not be written; nothing of it is left.
-        """
+        """Write a file, whole or not at all, over one that may be there."""
         temporary = f".new-{secrets.token_hex(8)}"
         handle = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
@@ -144,19 +136,11 @@ class OwnedDirectory:
             raise
 
     def lock_file(self, name: str) -> int:
-        """Return the descriptor of a file for ``try_lock``; the file is made if it is not there.
-
-        Raises:
-            OSError: As for ``read``.
-        """
+        """Return the descriptor of a file for ``try_lock``; make the file if it is not there."""
         return self._open(name, os.O_RDWR | os.O_CREAT)
 
     def unlink(self, name: str) -> None:
-        """Delete a file.
-
-        Raises:
-            OSError: It could not be deleted.
-        """
+        """Delete a file."""
         os.unlink(self._where(name), dir_fd=self._handle)
 
     def _where(self, name: str) -> str:
@@ -171,9 +155,7 @@ class OwnedDirectory:
 def read_owned(path: Path, *, limit: int) -> bytes:
     """Return the content of a file that the user named; a link is followed, and its file checked.
 
-    Args:
-        path: The file.
-        limit: Bytes; of a longer file one more is read, so that it can be told.
+    Of a file that is longer than ``limit`` bytes one byte more is read.
 
     Raises:
         NotOursError: It belongs to another user, can be written by others, or is no ordinary file.
@@ -266,11 +248,7 @@ class AtomicFile:
         self._over = over
 
     def write(self, data: bytes) -> None:
-        """Add bytes.
-
-        Raises:
-            OSError: The disk did not take them.
-        """
+        """Add bytes."""
         self._file.write(data)
 
     def flush(self) -> None:

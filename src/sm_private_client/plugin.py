@@ -32,11 +32,7 @@ ENTRY: Final = "sm-private-client=sm_private_client.plugin"
 
 
 def initialize_client_plugin(client: BotoClient) -> None:
-    """Guard a client of the SageMaker family, or block its calls; never raise.
-
-    Args:
-        client: A client that botocore or aiobotocore has just made.
-    """
+    """Guard a client that botocore has just made, or block its calls; never raise."""
     try:
         _guard(client)
     except PrivateClientError as error:
@@ -78,13 +74,9 @@ def _failed(error: Exception) -> RoutingError:
 
 
 def with_entry(value: str | None) -> str:
-    """Return the variable's value with our entry in it once, after those of other plugins.
-
-    Args:
-        value: The variable's value, ``None`` if it is not set. ``DISABLED`` is botocore's word
-            for no plugins.
-    """
-    entries = [] if value in (None, "DISABLED") else str(value).split(",")
+    """Return a value of the variable with our entry in it once, after those of other plugins."""
+    is_empty = value in (None, "DISABLED")  # botocore's word for no plugins
+    entries = [] if is_empty else str(value).split(",")
     others = [entry.strip() for entry in entries if entry.strip() and not _is_ours(entry)]
     return ",".join([*others, ENTRY])
 

@@ -1,6 +1,6 @@
 """The command line, ``sm-private-client``: commands, each a thin shell over a floor below.
 
-Importing this package costs nothing; typer and rich (extra ``cli``) are imported by ``main``.
+Importing this package costs nothing. typer and rich (extra ``cli``) are imported when needed.
 """
 
 from __future__ import annotations
@@ -11,57 +11,45 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sm_private_client.cli.context import MakeSession
+    from sm_private_client.session import Session
 
 __all__ = ["main"]
 
 _INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells give it and as typer does."""
+"""128 + SIGINT, as shells and typer have it."""
 
 
-def main(argv: Sequence[str] | None = None, *, make_session: MakeSession | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, make_session: Callable[..., Session] | None = None
+) -> int:
     """Run one command and return its exit status: 0 ok, 1 it failed, 2 wrong usage.
 
     Args:
         argv: The arguments after the program's name; the process's own if not given.
-        make_session: What commands make their session with; ``Session`` if not given.
+        make_session: Creates the session of the command; ``Session`` if not given.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments == ["--version"]:  # scripts ask for it, and typer takes ten times as long
-        print(f"sm-private-client {__version__}")  # noqa: T201 - no rich here
+        print(f"sm-private-client {__version__}")
         return 0
-    if arguments[:2] == ["exec", "--"] and arguments[2:]:
-        return _execute(arguments[2:], make_session)
+    from sm_private_client.cli.context import CliContext
+
+    cli = CliContext(make_session=make_session)
     try:
-        from sm_private_client.cli.app import run  # noqa: PLC0415 - needs the extra
-    except ModuleNotFoundError as error:
-        from sm_private_client.cli.error_texts import missing_extra  # noqa: PLC0415 - seldom
+        if arguments[:2] == ["exec", "--"] and arguments[2:]:
+            # It starts before every run of another program. Loading typer would double the time.
+            from sm_private_client.cli.execution import execute
 
-        missing = missing_extra(error)
-        if missing is None:
-            raise
-        print(missing, file=sys.stderr)  # noqa: T201 - as above
-        return 1
-    return run(arguments, make_session=make_session)
+            return execute(cli, arguments[2:])
+        from sm_private_client.cli.app import run
 
-
-def _execute(words: Sequence[str], make_session: MakeSession | None) -> int:
-    """Run ``exec`` without options: it stands before every run of another program.
-
-    typer and what it reads arguments with take as long to load as all that is needed here.
-    """
-    from sm_private_client.cli.context import CliContext  # noqa: PLC0415
-
-    invocation = CliContext(make_session=make_session)
-    try:
-        from sm_private_client.cli.execution import execute  # noqa: PLC0415 - as above
-
-        return execute(invocation, words)
+        run(arguments, cli)
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
-    except KeyboardInterrupt:  # while the routes are found
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a traceback is for --debug
-        return invocation.failed(error)
+        return cli.fail(error)
+    return 0

@@ -1,9 +1,10 @@
-"""Writes the private routes into a profile of the AWS config file, whole or not at all."""
+"""The AWS config file: its text, and private routes written into a profile of it."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 import re
 import shlex
@@ -16,14 +17,246 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.configloader
 from botocore.exceptions import ConfigNotFound, ConfigParseError
 
-from sm_private_client.cli.private_variables import service_key
+from sm_private_client.cli.private_variables import IGNORE_URLS, service_key
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.files import OWNER_ONLY, AtomicFile, real_path, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ConfigText", "ProfileChange", "write_profile"]
+__all__ = ["ProfileChange", "write_profile"]
+
+_URL: Final = "endpoint_url"
+_NOT_IN_HEADERS: Final = frozenset("[]\r\n\0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileChange:
+    """What was done to a config file.
+
+    Attributes:
+        path: The file, links followed.
+        section: The ``services`` section of the profile.
+        changed: The file had to be changed.
+        backup: The copy of the old file; ``None`` if there was none, or nothing changed.
+    """
+
+    path: Path
+    section: str
+    changed: bool
+    backup: Path | None = None
+
+
+def write_profile(
+    path: str,
+    profile: str,
+    *,
+    region: str,
+    urls: Mapping[str, str],
+    served: Mapping[str, str],
+    fips: bool,
+    merge: bool,
+) -> ProfileChange:
+    """Write the URLs of services into a profile; running it again changes nothing.
+
+    Args:
+        path: The config file; it and its directory are created if they are not there.
+        profile: The profile's name; one that is not there is created, with its region.
+        region: The region of the URLs.
+        urls: By boto3's name of the service.
+        served: URLs of what private DNS serves: they only replace URLs that are there.
+        fips: The URLs are FIPS ones.
+        merge: Write into the ``services`` section that the profile has, if that is another one.
+
+    Raises:
+        ConfigurationError: The file cannot be read or written, or contradicts this. It is left as
+            it was.
+    """
+    if not profile or _NOT_IN_HEADERS & set(profile):
+        raise ConfigurationError(
+            f"{profile!r} cannot be the name of a profile.",
+            remedy="pass --write-profile a name without brackets and line ends.",
+        )
+    target = real_path(Path(os.path.expandvars(path)).expanduser())
+    try:
+        before = _content(target)
+        parsed = _parsed(target)
+        section = _section_for(
+            parsed, profile, target, region=region, fips=fips or not urls, merge=merge
+        )
+        present = parsed["services"].get(section, {})
+        replaced = {
+            name: url
+            for name, url in served.items()
+            if isinstance(nested := present.get(service_key(name)), dict) and _URL in nested
+        }
+        new_urls = {**replaced, **urls}
+        text = _ConfigText((before or b"").decode("utf-8", "surrogateescape"))
+        expected = _edit(text, parsed, profile, section, region, new_urls)
+        after = str(text).encode("utf-8", "surrogateescape")
+        if not new_urls or after == before:
+            return ProfileChange(path=target, section=section, changed=False)
+        backup = _write(target, before, after, expected)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The AWS config file {target} cannot be read or written; it is as it was.",
+            cause=f"{error.strerror}.",
+            remedy="set AWS_CONFIG_FILE to a file of yours, or see to its permissions.",
+        ) from error
+    return ProfileChange(path=target, section=section, changed=True, backup=backup)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = botocore.configloader.load_config(str(path))
+    except ConfigNotFound:
+        found = botocore.configloader.build_profile_map({})
+    except ConfigParseError as error:
+        raise ConfigurationError(
+            f"The AWS config file {path} cannot be read; it is left as it was.",
+            cause="botocore finds a mistake in it.",
+            remedy="run `aws configure list` to see what it says, and mend the file.",
+        ) from error
+    return found
+
+
+def _section_for(
+    parsed: Mapping[str, Any],
+    profile: str,
+    path: Path,
+    *,
+    region: str,
+    fips: bool,
+    merge: bool,
+) -> str:
+    """Return the section to write to, if nothing in the profile contradicts.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    options: Mapping[str, Any] = parsed["profiles"].get(profile, {})
+    own = f"{profile}-private"
+    named = options.get("services", own)
+    if named != own and not merge:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} has services = {named} already.",
+            cause="a profile has one services section.",
+            remedy=(
+                f"pass --merge to set the URLs in [services {named}]",
+                "or write to another profile.",
+            ),
+        )
+    if options.get("region", region) != region:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} is of {options['region']}, the URLs are of "
+            f"{region}.",
+            remedy=f"pass --region {options['region']}, or write to another profile.",
+        )
+    if str(options.get("use_fips_endpoint", "")).lower() == "true" and not fips:
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} asks for FIPS, and the URLs are not FIPS ones.",
+            cause="they were found without that profile, and a custom URL turns FIPS off.",
+            remedy=f"pass --profile {profile} too.",
+        )
+    if str(options.get(IGNORE_URLS, "")).lower() == "true":
+        raise ConfigurationError(
+            f"The profile {profile!r} of {path} has {IGNORE_URLS} = true.",
+            cause="no SDK would read the URLs, and calls would go out publicly.",
+            remedy="take that line out.",
+        )
+    return str(named)
+
+
+def _edit(
+    text: _ConfigText,
+    parsed: Mapping[str, Any],
+    profile: str,
+    section: str,
+    region: str,
+    urls: Mapping[str, str],
+) -> dict[str, Any]:
+    """Change the text, and return what botocore must read in it then."""
+    expected = copy.deepcopy(dict(parsed))
+    header: tuple[str, ...] = ("profile", profile)
+    if profile == "default" and not text.has(header):
+        header = ("default",)
+    if profile not in parsed["profiles"]:
+        text.set_option(header, "region", region)
+        expected["profiles"][profile] = {"region": region}
+    text.set_option(header, "services", section)
+    expected["profiles"][profile]["services"] = section
+    services = expected["services"].setdefault(section, {})
+    for name, url in urls.items():
+        key = service_key(name)
+        text.set_nested(("services", section), key, _URL, url)
+        nested = services.get(key)
+        services[key] = {**(nested if isinstance(nested, dict) else {}), _URL: url}
+    return expected
+
+
+def _write(
+    path: Path, before: bytes | None, after: bytes, expected: Mapping[str, Any]
+) -> Path | None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = OWNER_ONLY if before is None else stat.S_IMODE(path.stat().st_mode)
+    with AtomicFile(path, mode=mode) as file:
+        file.write(after)
+        file.flush()
+        # botocore itself has the last word: what it reads must be the old and the change.
+        if _read_back(file.temporary) != expected and _content(path) == before:
+            raise ConfigurationError(
+                f"The AWS config file {path} is written in a way that cannot be changed safely.",
+                cause="a section or an option of it is indented, repeated or unusual.",
+                remedy="write the lines of `sm-private-client env` into it by hand.",
+            )
+        with _locked(path.parent) as is_locked:
+            if not is_locked or _content(path) != before:
+                raise ConfigurationError(
+                    f"The AWS config file {path} was changed by another program just now.",
+                    remedy="run it again.",
+                )
+            backup = None if before is None else _back_up(path, before)
+            file.commit()
+    return backup
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[bool]:
+    """Lock a directory for a ``with`` block; yield False if another run of this program has it.
+
+    The file itself cannot be locked: it is replaced, and perhaps not there yet.
+    """
+    if sys.platform == "win32":  # there directories cannot be opened
+        yield True
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        yield try_lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_back(path: Path) -> dict[str, Any] | None:
+    try:
+        return _parsed(path)
+    except ConfigurationError:
+        return None
+
+
+def _back_up(path: Path, content: bytes) -> Path:
+    """Keep the old content under the first free name: ``config.bak``, then ``config.bak1``."""
+    for number in itertools.count():
+        backup = path.with_name(f"{path.name}.bak{number or ''}")
+        with AtomicFile(backup, over=False) as file, contextlib.suppress(FileExistsError):
+            file.write(content)
+            file.commit()
+            break
+    return backup
+
 
 _HEADER: Final = re.compile(r"\[(?P<header>[^\]]+)\]")
 _OPTION: Final = re.compile(
@@ -32,26 +265,26 @@ _OPTION: Final = re.compile(
 _INDENT: Final = "  "
 
 
-class ConfigText:
-    """The lines of a config file.
+class _ConfigText:
+    """The text of a config file, changed line by line.
 
     Args:
-        text: The file's text; line ends of either kind.
+        text: The text; line ends of either kind.
     """
 
     def __init__(self, text: str) -> None:
-        self._end = "\r" if "\r\n" in text else ""  # what a line of its own ends in before \n
+        self._end = "\r" if "\r\n" in text else ""  # before each \n
         self._lines = text.split("\n")
 
     def __str__(self) -> str:
         return "\n".join(self._lines)
 
     def has(self, section: Sequence[str]) -> bool:
-        """Says whether there is a section, by the words of its header."""
+        """Return True if there is a section, by the words of its header."""
         return any(_words(header) == list(section) for _, header in self._headers())
 
     def set_option(self, section: Sequence[str], key: str, value: str) -> None:
-        """Sets an option of a section; both are made where they are not there.
+        """Set an option of a section; both are added if they are not there.
 
         Args:
             section: The words of its header, such as ``("profile", "prod")``.
@@ -66,7 +299,7 @@ class ConfigText:
             self._replace(found, value)
 
     def set_nested(self, section: Sequence[str], key: str, nested: str, value: str) -> None:
-        """Sets an option that stands, indented, below an option of a section; see above."""
+        """Set an option that is indented below an option of a section; see ``set_option``."""
         start, end = self._section(section)
         found = self._option(key, start, end)
         if found is None:
@@ -85,14 +318,14 @@ class ConfigText:
             self._replace(inner, value)
 
     def _section(self, section: Sequence[str]) -> tuple[int, int]:
-        """Gives the first line below a section's header, and the line after its last."""
+        """Return the first line below a section's header, and the line after its last."""
         headers = self._headers()
         for place, (number, header) in enumerate(headers):
             if _words(header) == list(section):
-                following = headers[place + 1][0] if place + 1 < len(headers) else len(self._lines)
-                if following == len(self._lines) and not self._lines[-1]:
-                    following -= 1  # what follows the last line end is no line
-                return number + 1, following
+                if place + 1 < len(headers):
+                    return number + 1, headers[place + 1][0]
+                # What follows the last line end is no line.
+                return number + 1, len(self._lines) - (not self._lines[-1])
         return self._append(section)
 
     def _headers(self) -> list[tuple[int, str]]:
@@ -135,242 +368,3 @@ def _words(header: str) -> list[str]:
         return shlex.split(header)
     except ValueError:  # a quotation mark without its other half
         return []
-
-
-_URL: Final = "endpoint_url"
-_IGNORED: Final = "ignore_configured_endpoint_urls"
-_NOT_IN_HEADERS: Final = frozenset("[]\r\n\0")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProfileChange:
-    """What was done to a config file.
-
-    Attributes:
-        path: The file, links followed.
-        section: The ``services`` section that the profile has.
-        changed: Whether the file had to be changed.
-        backup: The copy of what was there; ``None`` where nothing was, or nothing changed.
-    """
-
-    path: Path
-    section: str
-    changed: bool
-    backup: Path | None = None
-
-
-def write_profile(
-    path: str,
-    profile: str,
-    *,
-    region: str,
-    urls: Mapping[str, str],
-    served: Mapping[str, str],
-    fips: bool,
-    merge: bool,
-) -> ProfileChange:
-    """Has a profile lead its services to URLs; running it again changes nothing.
-
-    Args:
-        path: The config file; it and its directory are made where they are not there.
-        profile: The profile's name; one that is not there is made, with its region.
-        region: The region that the URLs are of.
-        urls: By boto3's name of the service.
-        served: What private DNS serves: these URLs only replace others that stand there.
-        fips: Whether the URLs are FIPS ones.
-        merge: Write into the ``services`` section that the profile has, if that is another one.
-
-    Raises:
-        ConfigurationError: The file cannot be read or written, or says what contradicts this. It
-            is left as it was.
-    """
-    if not profile or _NOT_IN_HEADERS & set(profile):
-        raise ConfigurationError(
-            f"{profile!r} cannot be the name of a profile.",
-            remedy="pass --write-profile a name without brackets and line ends.",
-        )
-    target = real_path(_expanded(path))
-    try:
-        before = _content(target)
-        parsed = _parsed(target)
-        section = _section_for(
-            parsed, profile, target, region=region, fips=fips or not urls, merge=merge
-        )
-        wanted = {**_standing(parsed, section, served), **urls}
-        text = ConfigText((before or b"").decode("utf-8", "surrogateescape"))
-        expected = _edit(text, parsed, profile, section, region, wanted)
-        after = str(text).encode("utf-8", "surrogateescape")
-        if not wanted or after == before:
-            return ProfileChange(path=target, section=section, changed=False)
-        backup = _write(target, before, after, expected)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The AWS config file {target} cannot be read or written; it is as it was.",
-            cause=f"{error.strerror}.",
-            remedy="set AWS_CONFIG_FILE to a file of yours, or see to its permissions.",
-        ) from error
-    return ProfileChange(path=target, section=section, changed=True, backup=backup)
-
-
-def _expanded(path: str) -> str:
-    return str(Path(os.path.expandvars(path)).expanduser())
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = botocore.configloader.load_config(str(path))
-    except ConfigNotFound:
-        found = botocore.configloader.build_profile_map({})
-    except ConfigParseError as error:
-        raise ConfigurationError(
-            f"The AWS config file {path} cannot be read; it is left as it was.",
-            cause="botocore finds a mistake in it.",
-            remedy="run `aws configure list` to see what it says, and mend the file.",
-        ) from error
-    return found
-
-
-def _section_for(
-    parsed: Mapping[str, Any],
-    profile: str,
-    path: Path,
-    *,
-    region: str,
-    fips: bool,
-    merge: bool,
-) -> str:
-    """Gives the section to write to, once nothing that stands there contradicts."""
-    there: Mapping[str, Any] = parsed["profiles"].get(profile, {})
-    own = f"{profile}-private"
-    named = there.get("services", own)
-    if named != own and not merge:
-        raise ConfigurationError(
-            f"The profile {profile!r} of {path} has services = {named} already.",
-            cause="a profile has one services section.",
-            remedy=(
-                f"pass --merge to set the URLs in [services {named}]",
-                "or write to another profile.",
-            ),
-        )
-    if there.get("region", region) != region:
-        raise ConfigurationError(
-            f"The profile {profile!r} of {path} is of {there['region']}, the URLs are of {region}.",
-            remedy=f"pass --region {there['region']}, or write to another profile.",
-        )
-    if str(there.get("use_fips_endpoint", "")).lower() == "true" and not fips:
-        raise ConfigurationError(
-            f"The profile {profile!r} of {path} asks for FIPS, and the URLs are not FIPS ones.",
-            cause="they were found without that profile, and a custom URL turns FIPS off.",
-            remedy=f"pass --profile {profile} too.",
-        )
-    if str(there.get(_IGNORED, "")).lower() == "true":
-        raise ConfigurationError(
-            f"The profile {profile!r} of {path} has {_IGNORED} = true.",
-            cause="no SDK would read the URLs, and calls would go out publicly.",
-            remedy="take that line out.",
-        )
-    return str(named)
-
-
-def _standing(parsed: Mapping[str, Any], section: str, served: Mapping[str, str]) -> dict[str, str]:
-    there = parsed["services"].get(section, {})
-    return {
-        name: url
-        for name, url in served.items()
-        if isinstance(there.get(service_key(name)), dict) and _URL in there[service_key(name)]
-    }
-
-
-def _edit(
-    text: ConfigText,
-    parsed: Mapping[str, Any],
-    profile: str,
-    section: str,
-    region: str,
-    urls: Mapping[str, str],
-) -> dict[str, Any]:
-    """Changes the text, and gives what botocore must read in it then."""
-    expected = copy.deepcopy(dict(parsed))
-    header: tuple[str, ...] = ("profile", profile)
-    if profile == "default" and not text.has(header):
-        header = ("default",)
-    if profile not in parsed["profiles"]:
-        text.set_option(header, "region", region)
-        expected["profiles"][profile] = {"region": region}
-    text.set_option(header, "services", section)
-    expected["profiles"][profile]["services"] = section
-    services = expected["services"].setdefault(section, {})
-    for name, url in urls.items():
-        key = service_key(name)
-        text.set_nested(("services", section), key, _URL, url)
-        nested = services.get(key)
-        services[key] = {**(nested if isinstance(nested, dict) else {}), _URL: url}
-    return expected
-
-
-def _write(
-    path: Path, before: bytes | None, after: bytes, expected: Mapping[str, Any]
-) -> Path | None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = OWNER_ONLY if before is None else stat.S_IMODE(path.stat().st_mode)
-    with AtomicFile(path, mode=mode) as file:
-        file.write(after)
-        file.flush()
-        # botocore itself has the last word: what it reads must be the old and the change.
-        if _read_back(file.temporary) != expected and _content(path) == before:
-            raise ConfigurationError(
-                f"The AWS config file {path} is written in a way that cannot be changed safely.",
-                cause="a section or an option of it is indented, repeated or unusual.",
-                remedy="write the lines of `sm-private-client env` into it by hand.",
-            )
-        with _alone_in(path.parent) as is_alone:
-            if not is_alone or _content(path) != before:
-                raise ConfigurationError(
-                    f"The AWS config file {path} was changed by another program just now.",
-                    remedy="run it again.",
-                )
-            backup = None if before is None else _back_up(path, before)
-            file.commit()
-    return backup
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
-
-
-@contextlib.contextmanager
-def _alone_in(directory: Path) -> Iterator[bool]:
-    """Says whether no other run of this program writes in a directory, and keeps it so.
-
-    The file itself cannot be locked for that: it is replaced, and perhaps not there yet.
-    """
-    if sys.platform == "win32":  # there directories cannot be opened
-        yield True
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        yield try_lock(handle)
-    finally:
-        os.close(handle)
-
-
-def _read_back(path: Path) -> dict[str, Any] | None:
-    try:
-        return _parsed(path)
-    except ConfigurationError:
-        return None
-
-
-def _back_up(path: Path, content: bytes) -> Path:
-    """Keeps what was there under the first free name: ``config.bak``, then ``config.bak1``."""
-    number = 0
-    while True:
-        backup = path.with_name(f"{path.name}.bak{number or ''}")
-        with AtomicFile(backup, over=False) as file:
-            file.write(content)
-            try:
-                file.commit()
-            except FileExistsError:
-                number += 1
-                continue
-        return backup

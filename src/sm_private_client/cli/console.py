@@ -1,143 +1,170 @@
-"""Where a command writes what the model answered: standard output, a file, a device."""
+"""What commands read, write and ask: files, standard streams, JSON, questions and signals."""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import typer
 
-from sm_private_client.errors import ConfigurationError
 from sm_private_client.files import AtomicFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sm_private_client.cli.context import CliContext
+    from sm_private_client.provisioning.progress import Progress
 
 __all__ = [
     "STANDARD",
-    "DryRun",
     "Output",
-    "Yes",
-    "ask",
-    "ended_in_order",
+    "ProgressLines",
+    "confirm",
+    "exit_on_sigterm",
     "open_output",
-    "refuse_where_nobody_is",
+    "print_json",
+    "read_text",
+    "require_terminal",
 ]
 
 STANDARD: Final = "-"
 """The name of standard input and output."""
 
-_PIPE_BROKEN: Final = 141
-"""128 + SIGPIPE, as shells give it."""
+_BROKEN_PIPE: Final = 141
+"""128 + SIGPIPE, as shells have it."""
+
+_TERMINATED: Final = 143
+"""128 + SIGTERM, as shells have it."""
+
+_REPEAT_INTERVAL: Final = 30.0
+"""Seconds after which a wait is shown once more."""
+
+
+def read_text(path: str) -> str:
+    """Return the text of a file in UTF-8; ``-`` is standard input.
+
+    Raises:
+        typer.BadParameter: It cannot be read.
+    """
+    try:
+        if path == STANDARD:
+            content = sys.stdin.buffer.read()
+        else:
+            content = Path(path).expanduser().read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise typer.BadParameter(f"{path!r} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{path!r} is not in UTF-8.") from error
 
 
 class Output(Protocol):
-    """Takes bytes."""
+    """Where bytes go."""
 
     def write(self, data: bytes) -> None:
-        """Takes some; on standard output they are seen at once."""
+        """Write bytes; all of them, and at once if it is no file."""
         ...
 
     def commit(self) -> None:
-        """Says that this was all; a file takes its name then."""
+        """Complete the output; a file gets its name now."""
         ...
 
 
 @contextlib.contextmanager
 def open_output(path: str | None) -> Iterator[Output]:
-    """Opens an output for the length of a ``with`` block; without ``commit`` no file stays.
+    """Open an output for a ``with`` block; without ``commit`` no file stays.
 
     Args:
-        path: A file, made whole or not at all, mode 0600; a device or pipe, written to as it is;
-            ``-`` or ``None`` for standard output.
+        path: A file, written whole or not at all, mode 0600; a device or pipe, written to as it
+            is; ``-`` or ``None`` for standard output.
 
     Raises:
         typer.BadParameter: It cannot be written.
     """
     if path is None or path == STANDARD:
-        yield _Standard()
+        yield _Stream(sys.stdout.buffer)
         return
     target = Path(path).expanduser()
     try:
         if target.is_dir():
             raise IsADirectoryError(None, "Is a directory")
-        # Replacing /dev/stdout or a pipe by a file is not what is meant.
+        # Nobody wants /dev/stdout or a pipe replaced by a file.
         is_special = target.exists() and not target.is_file()
-        opened = _Special(target) if is_special else AtomicFile(target)
+        opened: IO[bytes] | AtomicFile = target.open("wb") if is_special else AtomicFile(target)
     except OSError as error:
         raise typer.BadParameter(f"{path!r} cannot be written: {error.strerror}.") from error
-    with opened as output:
-        yield output
+    with opened as file:
+        yield file if isinstance(file, AtomicFile) else _Stream(file)
 
 
-class _Standard:
-    """Implements ``Output``; whoever reads it may leave early."""
+class _Stream:
+    """Implements ``Output`` over standard output, a device or a pipe; its reader may leave."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
 
     def write(self, data: bytes) -> None:
         try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            self._file.write(data)
+            self._file.flush()
         except BrokenPipeError:
-            _let_go(sys.stdout)
-            raise typer.Exit(_PIPE_BROKEN) from None
+            # What is buffered goes nowhere, or the last flush would fail too.
+            with contextlib.suppress(OSError, ValueError):
+                number = self._file.fileno()
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            raise typer.Exit(_BROKEN_PIPE) from None
 
     def commit(self) -> None:
         pass
 
 
-class _Special(io.FileIO):
-    """Implements ``Output`` over a device or a pipe."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "wb")
-
-    def write(self, data: bytes) -> None:  # type: ignore[override] # all of it, so no count
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[super().write(left) :]
-        except BrokenPipeError:
-            raise typer.Exit(_PIPE_BROKEN) from None
-
-    def commit(self) -> None:
-        pass
+def print_json(value: object) -> None:
+    """Print a value as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2))
 
 
-def _let_go(stream: io.TextIOBase | object) -> None:
-    """Leads a stream nowhere, so that Python's own last flush does not complain."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr] # a real stream has it
-        os.close(nowhere)
+class ProgressLines:
+    """Prints progress on stderr, a line each; a wait again after 30 s."""
+
+    def __init__(self) -> None:
+        self._printed: dict[str, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Print one line."""
+        text = str(progress)
+        if progress.state == "waiting":
+            before = self._printed.get(text)
+            if before is not None and progress.seconds - before < _REPEAT_INTERVAL:
+                return
+            self._printed[text] = progress.seconds
+        typer.echo(f"{progress.seconds:5.1f} s  {text}", err=True)
 
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking first.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")]
-
-
-def refuse_where_nobody_is(invocation: CliContext, deed: str) -> None:
-    """Ends the run where a question could not be answered, before anything is looked at.
+def require_terminal(cli: CliContext, action: str) -> None:
+    """End the run, before anything is looked at, if nobody could answer a question.
 
     Args:
-        invocation: Says why.
-        deed: What would be asked about, such as ``"change the policy"``.
+        cli: Reports it.
+        action: What would be asked about, such as ``"change the policy"``.
 
     Raises:
-        typer.Exit: Standard input or error is no terminal (status 2); stderr has said so.
+        typer.Exit: Standard input or error is no terminal (status 2); it was reported.
     """
     if sys.stdin.isatty() and sys.stderr.isatty():
         return
-    invocation.report(
+    from sm_private_client.errors import ConfigurationError
+
+    cli.report(
         ConfigurationError(
-            f"Nobody can be asked whether to {deed}; nothing was changed.",
+            f"Nobody can be asked whether to {action}; nothing was changed.",
             cause="standard input or standard error is no terminal.",
             remedy="pass --yes if that is meant, or run it on a terminal.",
         )
@@ -145,8 +172,8 @@ def refuse_where_nobody_is(invocation: CliContext, deed: str) -> None:
     raise typer.Exit(2)
 
 
-def ask(question: str) -> None:
-    """Asks on the terminal, and goes on only after ``y`` or ``yes``.
+def confirm(question: str) -> None:
+    """Ask on the terminal, and return only after ``y`` or ``yes``.
 
     Raises:
         typer.Exit: The answer was another, or none (status 1).
@@ -162,13 +189,9 @@ def ask(question: str) -> None:
     raise typer.Exit(1)
 
 
-_TERMINATED: Final = 143
-"""128 + SIGTERM, as shells give it."""
-
-
 @contextlib.contextmanager
-def ended_in_order() -> Iterator[None]:
-    """Has SIGTERM take everything away again, as Ctrl-C does."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM clean up as Ctrl-C does, for the ``with`` block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

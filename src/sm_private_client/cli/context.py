@@ -1,86 +1,122 @@
-"""CliContext: one run of the program, its session and how it speaks."""
+"""CliContext: one run of the program, its session and how it reports errors."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sm_private_client.session import Session
 
-__all__ = ["EXIT_STATUS", "CliContext", "MakeSession"]
+__all__ = ["EXIT_STATUS", "CliContext"]
 
 EXIT_STATUS: Final = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
+_EXTRA_PACKAGES: Final = ("typer", "rich", "click")
 
 
-class MakeSession(Protocol):
-    """Makes the session that a command works with; ``Session`` itself is one."""
-
-    def __call__(
-        self,
-        *,
-        region_name: str | None,
-        profile_name: str | None,
-        vpc_endpoint: str | None,
-    ) -> Session:
-        """Makes it; ``None`` stands for what was not given."""
-        ...
-
-
+# Imports are inside functions: help, completion and wrong usage need none of them.
 @dataclass
 class CliContext:
     """One run of the program.
 
     Attributes:
-        make_session: What makes sessions; ``Session`` itself if ``None``.
-        debug: Whether errors are shown with their traceback.
+        make_session: Creates sessions; ``Session`` itself if ``None``.
+        debug: Show errors with their traceback.
     """
 
-    make_session: MakeSession | None = None
+    make_session: Callable[..., Session] | None = None
     debug: bool = False
 
     def session(
-        self, *, region: str | None, profile: str | None, vpc_endpoint: str | None
+        self, *, region: str | None, profile: str | None, vpc_endpoint: str | None = None
     ) -> Session:
-        """Makes the session that the common options describe.
+        """Return the session that the common options describe.
 
         Raises:
-            SystemExit: An option's value cannot be used (status 2); stderr has said why.
-            ConfigurationError: There is no such profile, or no region anywhere.
+            SystemExit: An option's value cannot be used (status 2); it was reported.
+            ConfigurationError: No region is set.
+            ProfileNotFound: There is no such profile.
         """
-        # Here and below: help, completion and wrong usage need none of it.
-        from sm_private_client.errors import ConfigurationError  # noqa: PLC0415
-        from sm_private_client.routing.settings import missing_region  # noqa: PLC0415
-        from sm_private_client.session import Session  # noqa: PLC0415
+        from sm_private_client.errors import ConfigurationError
+        from sm_private_client.routing.settings import missing_region
+        from sm_private_client.session import Session
 
         make_session = self.make_session or Session
-        try:
+        with self.usage_errors(ConfigurationError):
             session = make_session(
                 region_name=region, profile_name=profile, vpc_endpoint=vpc_endpoint
             )
-        except ConfigurationError as error:
-            self.report(error)
-            raise SystemExit(2) from error
         if not session.region_name:
             raise missing_region(option="--region")
         return session
 
+    @contextlib.contextmanager
+    def usage_errors(self, error_class: type[Exception]) -> Iterator[None]:
+        """Report an error of this class and exit with status 2, for the ``with`` block."""
+        try:
+            yield
+        except error_class as error:
+            self.report(error)
+            raise SystemExit(2) from error
+
     def report(self, error: BaseException) -> None:
-        """Says on stderr what went wrong."""
+        """Print on stderr what went wrong."""
         if self.debug:
-            import traceback  # noqa: PLC0415
+            import traceback
 
             traceback.print_exception(error, file=sys.stderr)
-            return
-        from sm_private_client.cli.error_texts import text_of  # noqa: PLC0415
+        else:
+            print(_text_of(error), file=sys.stderr)
 
-        print(text_of(error), file=sys.stderr)  # noqa: T201 - typer is not loaded for everything
-
-    def failed(self, error: Exception) -> int:
+    def fail(self, error: Exception) -> int:
         """Report what ended the run and return its exit status."""
-        from sm_private_client.cli.error_texts import REPORTED, unforeseen  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError
 
-        is_foreseen = self.debug or isinstance(error, REPORTED)
-        self.report(error if is_foreseen else unforeseen(error))
+        is_expected = self.debug or isinstance(error, (BotoCoreError, ClientError))
+        self.report(error if is_expected else _unexpected(error))
         return 1
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what happened, the cause and the remedy."""
+    from botocore.exceptions import NoRegionError, ProfileNotFound
+
+    from sm_private_client.errors import ConfigurationError
+    from sm_private_client.routing.settings import missing_region
+
+    if isinstance(error, NoRegionError):
+        error = missing_region(option="--region")
+    elif isinstance(error, ProfileNotFound):
+        error = ConfigurationError(
+            f"There is no profile {error.kwargs.get('profile')!r}.",
+            cause="neither the AWS config file nor the credentials file has a section for it.",
+            remedy="pass --profile with the name of one of `aws configure list-profiles`.",
+        )
+    return str(error)
+
+
+def _unexpected(error: Exception) -> Exception:
+    """Return the error to report if no command expects this one: a full disk, or our mistake.
+
+    A mistake is reported by its class alone: its text may hold a payload.
+    """
+    from sm_private_client.errors import MissingExtraError, PrivateClientError
+
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in _EXTRA_PACKAGES:
+            return MissingExtraError("sm-private-client", extra="cli")
+    if isinstance(error, OSError) and error.strerror:
+        named = f" {error.filename}" if isinstance(error.filename, str) else ""
+        return PrivateClientError(
+            f"The system refused{named}: {error.strerror}.",
+            remedy="see to that and run it again; --debug shows where it happened.",
+        )
+    return PrivateClientError(
+        f"sm-private-client ended in a {type(error).__name__} that it did not foresee.",
+        remedy="run it again with --debug and report what that shows.",
+    )

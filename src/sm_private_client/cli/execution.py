@@ -1,4 +1,4 @@
-"""How ``exec`` becomes the command that it was given; without typer, which need not be loaded."""
+"""How ``exec`` becomes the command it was given; without typer, which would double its start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from sm_private_client.cli.error_texts import REPORTED
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sm_private_client.cli.private_variables import KEYS, reports_for, variables_for
 from sm_private_client.errors import PrivateClientError
 from sm_private_client.routing.settings import read_environment
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["execute"]
 
-_NO_ROUTE: Final = 125  # as env, nohup and timeout give it for a failure of their own
+_NO_ROUTE: Final = 125  # as env, nohup and timeout have it for a failure of their own
 _CANNOT_RUN: Final = 126
 _NOT_FOUND: Final = 127
 
 
 def execute(
-    invocation: CliContext,
-    words: Sequence[str],
+    cli: CliContext,
+    command: Sequence[str],
     *,
     services: Sequence[str] = (),
     region: str | None = None,
@@ -39,51 +40,51 @@ def execute(
     """Become a command that is led over the private routes; return the exit status if not.
 
     Args:
-        invocation: Makes the session, and reports.
-        words: The command and its arguments.
-        services: As ``reports_for`` has them.
+        cli: Creates the session, and reports.
+        command: The command and its arguments.
+        services: As for ``reports_for``.
         region: As for ``CliContext.session``.
         profile: As for ``CliContext.session``.
         vpc_endpoint: As for ``CliContext.session``.
         guard: Guard every boto3 client of the command.
-        as_json: Print what is set on stderr first.
+        as_json: Print the variables on stderr first.
     """
     environ = read_environment()
     try:
-        session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
+        session = cli.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
         reports = reports_for(session, services)
-        found = variables_for(session, reports, environ=environ, region=region, profile=profile)
-    except REPORTED as error:
-        invocation.report(error)
+        private = variables_for(session, reports, environ=environ, region=region, profile=profile)
+    except (BotoCoreError, ClientError) as error:
+        cli.report(error)
         return _NO_ROUTE
-    variables = dict(found.variables)
+    variables = dict(private.variables)
     if guard:
-        from sm_private_client.plugin import VARIABLE, with_entry  # noqa: PLC0415 - seldom
+        from sm_private_client.plugin import VARIABLE, with_entry
 
         variables[VARIABLE] = with_entry(environ.get(VARIABLE))
     if as_json:
-        record = {"region": found.region, "variables": variables, "notes": list(found.notes)}
-        print(json.dumps(record), file=sys.stderr)  # noqa: T201 - see the module
+        record = {"region": private.region, "variables": variables, "notes": private.notes}
+        print(json.dumps(record), file=sys.stderr)
     try:
         # As for `aws --profile`: keys in the environment do not come before the profile's.
         kept = {name: value for name, value in environ.items() if not (profile and name in KEYS)}
-        _become(words, {**kept, **variables})
+        _become(command, {**kept, **variables})
     except OSError as error:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
-        invocation.report(
+        cli.report(
             PrivateClientError(
-                f"{words[0]} cannot be run: {error.strerror}.",
+                f"{command[0]} cannot be run: {error.strerror}.",
                 remedy="give a program on PATH, or the path of one that may be executed.",
             )
         )
-        return _NOT_FOUND if missing else _CANNOT_RUN
+        is_missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        return _NOT_FOUND if is_missing else _CANNOT_RUN
 
 
-def _become(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
-    """Becomes the command.
+def _become(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    """Become the command.
 
-    On POSIX the process is replaced: it keeps its id, its terminal and its place in the process
-    group, so signals and the status need nobody to pass them on.
+    On POSIX the process is replaced. It keeps its id, its terminal and its process group, so
+    signals and the status need nobody to pass them on.
 
     Raises:
         OSError: It cannot be run.
@@ -91,19 +92,19 @@ def _become(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":
-        # There exec starts another process and ends this one at once. Ctrl-C reaches both.
-        import subprocess  # noqa: PLC0415 - there only
+        # There, exec starts another process and ends this one at once. Ctrl-C reaches both.
+        import subprocess
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ended = subprocess.run(words, env=dict(environ), check=False)  # noqa: S603 - what was asked for
+        ended = subprocess.run(command, env=dict(environ), check=False)  # noqa: S603 - the user's own command
         raise SystemExit(ended.returncode)
-    ignored = [  # Python ignores them, and exec would pass that on
+    ignored = [  # Python ignores these signals, and exec would pass that on
         (number, signal.signal(number, signal.SIG_DFL))
         for number in (getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFSZ"))
         if number is not None
     ]
     try:
-        os.execvpe(words[0], list(words), dict(environ))  # noqa: S606 - as above
+        os.execvpe(command[0], list(command), dict(environ))  # noqa: S606 - as above
     finally:  # it could not be run
         for number, before in ignored:
             signal.signal(number, before)

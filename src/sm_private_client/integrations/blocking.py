@@ -23,12 +23,7 @@ __all__ = ["ORIGIN", "block", "is_sealing_asked_for", "unsealed"]
 
 
 def block(client: BotoClient, error: PrivateClientError) -> None:
-    """Raise an error in every call of a client from now on; nothing is sent.
-
-    Args:
-        client: A client of botocore, or of a library that is built on it.
-        error: Each call raises a copy of it, with a traceback of its own.
-    """
+    """Raise a copy of an error in every call of a client from now on; nothing is sent."""
 
     def refuse(**_: object) -> NoReturn:
         raise copy.copy(error)
@@ -41,10 +36,7 @@ ORIGIN: Final = "SM_PRIVATE_SEALED, or sm_private_sealed of the profile, is set"
 
 
 def is_sealing_asked_for(session: botocore.session.Session | None = None) -> bool:
-    """Return True if the variable, or the profile of a session, asks for a sealed session.
-
-    Args:
-        session: A botocore session; a new one by default.
+    """Return True if the variable, or the profile of a botocore session, asks for a sealed one.
 
     Raises:
         ConfigurationError: The value means neither yes nor no.

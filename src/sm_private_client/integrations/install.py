@@ -36,12 +36,7 @@ _ClientHook: TypeAlias = "Callable[[botocore.session.Session, BotoClient], None]
 
 
 class Installation:
-    """One ``install``, until the end of its ``with`` block or ``uninstall``.
-
-    Args:
-        network: As for ``Session``.
-        routing: As for ``Session``.
-    """
+    """One ``install``, until the end of its ``with`` block or ``uninstall``."""
 
     def __init__(self, network: NetworkBackend | None, routing: RoutingOptions) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""AddressPolicy: is this address private *for this VPC*, and by which rule."""
+"""The judgement on addresses: private *for this VPC* or not, and by which rule."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ CREDENTIAL_ADDRESSES: Final = frozenset(
         "fd00:ec2::23",
     }
 )
-"""Where the platform gives credentials and tells where a process runs. Sources: EC2 user guide,
+"""Where a platform has credentials and the location of a process. Sources: EC2 user guide,
 "Access instance metadata"; ECS developer guide, "Task IAM role"; EKS user guide, "Pod Identity"."""
 
 
 class AddressVerdict(NamedTuple):
-    """What was decided about one address.
+    """The judgement on one address.
 
     Attributes:
         address: The address as it was given.
@@ -81,10 +81,10 @@ class AddressVerdict(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressPolicy:
-    """Judges addresses for one route.
+    """The rules that judge addresses for one route.
 
-    Where the VPC endpoint's own addresses or its VPC's CIDRs are known, only these are private
-    (and ``allowed_networks``). Where neither is known, RFC 1918, RFC 6598 and RFC 4193 ranges are.
+    If the VPC endpoint's own addresses or its VPC's CIDRs are known, only these are private (and
+    ``allowed_networks``). If neither is known, RFC 1918, RFC 6598 and RFC 4193 ranges are.
     Loopback, link-local, multicast and unspecified addresses never are. An IPv4-mapped IPv6
     address is judged as the IPv4 address it carries; the other forms that carry one (NAT64, 6to4,
     Teredo, IPv4-compatible, IPv4-translated) never are private, whatever network they are in.
@@ -92,14 +92,14 @@ class AddressPolicy:
     Attributes:
         eni_addresses: The addresses of the VPC endpoint's network interfaces.
         vpc_cidrs: The CIDRs of its VPC.
-        allowed_networks: What the user allows on top.
+        allowed_networks: More networks that the user allows.
         local: The URL itself names a loopback host (a stand-in on this machine): only loopback
             addresses are reached, and the route is local, not private.
         gateway: boto3's name of the service (``s3``) whose gateway VPC endpoint carries the calls;
-            empty where none does.
+            empty if none does.
         gateway_networks: The CIDRs of that gateway's prefix list. They are public addresses, to
             which the VPC's route tables know a way that does not leave AWS's network.
-        credentials: The route leads to what gives credentials on link-local addresses: only
+        credentials: The route leads to a source of credentials on link-local addresses: only
             ``CREDENTIAL_ADDRESSES`` are reached.
     """
 
@@ -112,7 +112,7 @@ class AddressPolicy:
     credentials: bool = False
 
     def judge(self, address: str) -> AddressVerdict:
-        """Decides about one address.
+        """Return the judgement on one address.
 
         Args:
             address: An IPv4 or IPv6 address as text; an IPv6 zone (``%eth0``) is passed over.
@@ -193,7 +193,7 @@ def _unmapped(ip: IPAddress) -> IPAddress:
 
 
 def refusal(host: str, verdict: AddressVerdict) -> PublicAddressError:
-    """Makes the error for an address that was judged not private."""
+    """Return the error for an address that was judged not private."""
     literal = host.strip("[]") == verdict.address
     reached = host if literal else f"{host} resolves to {verdict.address}, which"
     replaced = (
@@ -220,7 +220,7 @@ def refusal(host: str, verdict: AddressVerdict) -> PublicAddressError:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Says whether a host *names* this machine: localhost, 127/8, ::1 (RFC 6761, RFC 5735)."""
+    """Return True if a host *names* this machine: localhost, 127/8, ::1 (RFC 6761, RFC 5735)."""
     name = host.lower().removesuffix(".").strip("[]")
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,7 +1,7 @@
-"""Build and parse the DNS names of VPC endpoints, and the names of endpoint services.
+"""The DNS names of VPC endpoints and the names of endpoint services, built and parsed.
 
 A regional name is ``vpce-ID-SUFFIX.LABEL.REGION.vpce.DNS_SUFFIX``, a zonal one has
-``-ZONE`` after the suffix. ``SUFFIX`` is eight random characters that EC2 gives; a name
+``-ZONE`` after the suffix. ``SUFFIX`` is eight random characters of EC2's; a name
 without it is documented only as a placeholder, so a built one must be tried by DNS before
 it is used.
 """
@@ -59,15 +59,23 @@ class Partition(NamedTuple):
     regions: frozenset[str] = frozenset()
 
     @property
+    def service_prefix(self) -> str:
+        """The start of the names of its endpoint services: its DNS suffix, reversed.
+
+        CDK lists ``com.amazonaws``, ``cn.com.amazonaws``, ``gov.ic.c2s``, ``gov.sgov.sc2s``.
+        """
+        return ".".join(reversed(self.dns_suffix.split(".")))
+
+    @property
     def names_verified(self) -> bool:
-        """Whether a source states what endpoint services are called in this partition.
+        """Whether a source states the names of endpoint services in this partition.
 
         For the others the rule (the DNS suffix, reversed) is inferred from the verified ones.
         """
         return self.name in _VERIFIED_PARTITIONS
 
     def has_region(self, region: str) -> bool:
-        """Says whether a region belongs to this partition."""
+        """Return True if a region belongs to this partition."""
         if region in self.regions:
             return True
         # The pattern's own $ and \w would let a line end and accented letters through.
@@ -79,10 +87,7 @@ def partition_of(
 ) -> Partition:
     """Return the partition of a region.
 
-    Args:
-        region: The region.
-        partitions: botocore's.
-        falls_back: True to take ``aws`` for a region of none, as botocore's endpoint rules do.
+    With ``falls_back`` a region of none is in ``aws``, as in botocore's endpoint rules.
 
     Raises:
         ConfigurationError: No partition has such a region.
@@ -102,20 +107,17 @@ def partition_of(
 
 
 def endpoint_service_name(service: EndpointService, *, region: str, partition: Partition) -> str:
-    """Builds what EC2 calls the endpoint service, e.g. ``com.amazonaws.us-east-1.sagemaker.api``.
+    """Return EC2's name of the endpoint service: ``com.amazonaws.us-east-1.sagemaker.api``.
 
-    The prefix is the partition's DNS suffix reversed (CDK lists ``com.amazonaws``,
-    ``cn.com.amazonaws``, ``gov.ic.c2s``, ``gov.sgov.sc2s``); browser-only services begin with
-    ``aws.sagemaker``.
+    Browser-only services begin with ``aws.sagemaker``.
     """
     if service.is_browser_only:
         return f"aws.sagemaker.{region}.{service.name_suffix}"
-    prefix = ".".join(reversed(partition.dns_suffix.split(".")))
-    return f"{prefix}.{region}.{service.name_suffix}"
+    return f"{partition.service_prefix}.{region}.{service.name_suffix}"
 
 
 def is_vpc_endpoint_id(text: str) -> bool:
-    """Says whether a text is a bare VPC endpoint id, ``vpce-`` and 8 or 17 hex digits."""
+    """Return True for a bare VPC endpoint id, ``vpce-`` and 8 or 17 hex digits."""
     return _BARE_ID.match(text) is not None
 
 
@@ -141,30 +143,19 @@ class VpceName(NamedTuple):
     @property
     def host(self) -> str:
         """The name itself, in lower case, without a trailing dot."""
-        label = self.vpc_endpoint_id
-        if self.id_suffix:
-            label += f"-{self.id_suffix}"
-        if self.availability_zone:
-            label += f"-{self.availability_zone}"
-        middle = f"{self.service.dns_label}.{self.region}.vpce"
-        if self.service.is_browser_only:
-            return f"{label}.{middle}.{BROWSER_DNS_DOMAIN}"
-        return f"{label}.{middle}.{self.partition.dns_suffix}"
+        parts = (self.vpc_endpoint_id, self.id_suffix, self.availability_zone)
+        label = "-".join(filter(None, parts))
+        browser = self.service.is_browser_only
+        domain = BROWSER_DNS_DOMAIN if browser else self.partition.dns_suffix
+        return f"{label}.{self.service.dns_label}.{self.region}.vpce.{domain}"
 
     def in_zone(self, availability_zone: str | None) -> VpceName:
-        """Gives the zonal name of the same VPC endpoint, or the regional one for ``None``."""
-        return VpceName(
-            vpc_endpoint_id=self.vpc_endpoint_id,
-            id_suffix=self.id_suffix,
-            availability_zone=availability_zone,
-            service=self.service,
-            region=self.region,
-            partition=self.partition,
-        )
+        """Return the zonal name of the same VPC endpoint, or the regional one for ``None``."""
+        return self._replace(availability_zone=availability_zone)
 
 
 def split_vpc_endpoint_label(label: str) -> tuple[str, str] | None:
-    """Splits ``vpce-ID`` or ``vpce-ID-SUFFIX`` into id and suffix; ``None`` for anything else."""
+    """Return id and suffix of ``vpce-ID`` or ``vpce-ID-SUFFIX``; ``None`` for anything else."""
     if is_vpc_endpoint_id(label):
         return label, ""
     match = _ID_SUFFIX.match(label)
@@ -172,7 +163,7 @@ def split_vpc_endpoint_label(label: str) -> tuple[str, str] | None:
 
 
 def parse_vpc_endpoint_arn(text: str) -> tuple[str, str] | None:
-    """Return region and id of a VPC endpoint's ARN, as Terraform gives it; else ``None``."""
+    """Return region and id of a VPC endpoint's ARN, as Terraform has it; else ``None``."""
     match = _ARN.match(text)
     return (match["region"], match["id"]) if match else None
 
@@ -187,15 +178,10 @@ def without_hosted_zone(text: str) -> str:
 
 
 def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | None:
-    """Takes a host name apart.
+    """Return the parts of a host name; ``None`` if it is not one of a SageMaker VPC endpoint.
 
-    Args:
-        host: A host name, in any case, with or without a trailing dot.
-        partitions: The partitions that may occur.
-
-    Returns:
-        Its parts, or ``None`` where it is not the name of a SageMaker VPC endpoint. For every
-        name that it accepts, ``parse_vpce_name(host).host`` is the name again.
+    The name may be in any case, with or without a trailing dot. For every name that it accepts,
+    ``parse_vpce_name(host).host`` is the name again.
     """
     if not host.isascii():
         return None  # some letters become ASCII ones in lower case

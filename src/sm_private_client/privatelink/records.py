@@ -1,4 +1,4 @@
-"""What is found out about VPC endpoints and routes, as frozen records."""
+"""Records of VPC endpoints, route tables and routes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Evidence:
 
     Attributes:
         step: ``explicit``, ``configured``, ``private DNS``, ``location``, ``discovery``, …
-        outcome: ``used`` it decided, ``no`` it led nowhere, ``failed`` it could not be asked,
-            ``skipped`` it was not tried, ``noted`` it adds a fact.
+        outcome: ``used`` if it decided, ``no`` if it led nowhere, ``failed`` if it could not be
+            asked, ``skipped`` if it was not tried, ``noted`` if it adds a fact.
         detail: A sentence for people.
     """
 
@@ -40,13 +40,13 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointAddress:
-    """One address that a VPC endpoint is reached at.
+    """One address of a VPC endpoint; what is not known of it is ``None``.
 
     Attributes:
         address: IPv4 or IPv6, as text.
-        availability_zone: Name of its zone, ``None`` where it is not known.
-        availability_zone_id: Id of its zone (``use1-az1``), ``None`` where it is not known.
-        network_interface_id: Its ENI, ``None`` where it is not known.
+        availability_zone: Name of its zone.
+        availability_zone_id: Id of its zone (``use1-az1``).
+        network_interface_id: Its ENI.
     """
 
     address: str
@@ -65,7 +65,7 @@ class VpcEndpoint:
         vpc_id: The VPC it is in.
         state: In lower case; ``available`` is the only usable one.
         private_dns_enabled: Whether the default host name resolves to it inside its VPC.
-        dns_names: Regional, zonal and private names; EC2 gives them in no order.
+        dns_names: Regional, zonal and private names, in no order.
         subnet_ids: The subnets it has network interfaces in.
         network_interface_ids: These interfaces.
         security_group_ids: The security groups of the interfaces.
@@ -120,7 +120,7 @@ class RouteTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """How a service is reached from here, and why.
+    """The way to a service from here, and the reasons for it.
 
     Attributes:
         service_name: boto3's name of the service.
@@ -128,10 +128,10 @@ class Route:
         partition: The region's partition.
         endpoint_url: Scheme and host that the client talks to.
         source: The step that decided.
-        vpc_endpoint: The VPC endpoint, where it is known.
-        addresses: What the host resolved to when the route was made; empty where the guard
-            judges at connect time only. Every connection looks them up and judges them anew.
-        availability_zone: The zone that is preferred, ``None`` where ours is not known.
+        vpc_endpoint: The VPC endpoint, if it is known.
+        addresses: The host's addresses when the route was made; empty if the guard judges at
+            connect time only. Every connection looks them up and judges them anew.
+        availability_zone: The zone that is preferred, if ours is known.
         address_policy: What counts as private on this route.
         fips: Whether the host is a FIPS one.
         evidence: Every step, in order.
@@ -161,12 +161,12 @@ class Route:
 
     @property
     def is_default_host(self) -> bool:
-        """True if botocore's own rules give the host, so that its URL can stay as it is."""
+        """Whether botocore's own rules have the same host, so that its URL can stay as it is."""
         return self.source in {"private-dns", "gateway", "public"}
 
     @property
     def is_private(self) -> bool:
-        """Whether every address was judged private; ``False`` while none was looked up."""
+        """Whether every address was judged private; False while none was looked up."""
         return (
             not self.is_local
             and bool(self.addresses)
@@ -174,7 +174,7 @@ class Route:
         )
 
     def explain(self) -> str:
-        """Tells, in plain lines, how the route was decided."""
+        """Return in plain lines how the route was decided."""
         lines = [f"{self.service_name} in {self.region}: {self.endpoint_url} ({self.source})"]
         lines += [f"  {e.step} ({e.outcome}): {e.detail}" for e in self.evidence]
         for a in self.addresses:
@@ -187,6 +187,6 @@ class Route:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the route as JSON can hold it. There is no way back: a route is decided."""
-        made = asdict(self)
-        made["address_policy"]["eni_addresses"] = sorted(self.address_policy.eni_addresses)
-        return made
+        record = asdict(self)
+        record["address_policy"]["eni_addresses"] = sorted(self.address_policy.eni_addresses)
+        return record

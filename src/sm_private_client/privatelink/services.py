@@ -4,7 +4,7 @@ Sources: PLG = AWS PrivateLink guide, "AWS services that integrate with AWS Priv
 SMV = SageMaker developer guide, "Connect to SageMaker AI within your VPC";
 CDK = aws/aws-cdk ``vpc-endpoint.ts``; VPCB = aws-samples/aws-vpc-builder-cdk, raw
 DescribeVpcEndpointServices output. ``dns_verified=False`` marks a DNS label that no source
-states: it is used only after DNS has answered for it, or as EC2 itself gave it.
+states: it is used only after DNS has answered for it, or as EC2 itself shows it.
 
 The label order flips: the service name ends in ``sagemaker.api``, the DNS label is
 ``api.sagemaker``.
@@ -35,9 +35,8 @@ class EndpointService(NamedTuple):
     """One service that AWS offers through PrivateLink.
 
     Attributes:
-        service_name: boto3's name of the service; ``None`` for what only browsers use.
-        name_suffix: What the endpoint service name ends in, after the region.
-        dns_label: The labels between the endpoint's own label and the region.
+        service_name: boto3's name of the service; ``None`` for a service that only browsers use.
+        name_suffix: The end of the endpoint service name, after the region.
         source: Where the row comes from.
         fips: Whether this is the FIPS variant.
         endpoint_policy: Whether endpoint policies are supported; ``None``: not documented.
@@ -47,12 +46,16 @@ class EndpointService(NamedTuple):
 
     service_name: str | None
     name_suffix: str
-    dns_label: str
     source: str
     fips: bool = False
     endpoint_policy: bool | None = True
     dns_verified: bool = True
     regions: frozenset[str] | None = None
+
+    @property
+    def dns_label(self) -> str:
+        """The labels between the endpoint's own label and the region: ``api.sagemaker``."""
+        return ".".join(reversed(self.name_suffix.split(".")))
 
     @property
     def is_browser_only(self) -> bool:
@@ -67,80 +70,52 @@ class EndpointService(NamedTuple):
         return f"{self.service_name} (FIPS)" if self.fips else self.service_name
 
 
-def _browser(name: str, *, source: str, documented: bool) -> EndpointService:
-    return EndpointService(
-        service_name=None,
-        name_suffix=name,
-        dns_label=name,
-        endpoint_policy=True if documented else None,
-        dns_verified=documented,
-        source=source,
-    )
-
+_FEATURE_STORE: Final = "sagemaker-featurestore-runtime"
+_NOT_DOCUMENTED: Final = None
 
 CATALOGUE: Final[tuple[EndpointService, ...]] = (
+    EndpointService("sagemaker", "sagemaker.api", "PLG CDK VPCB"),
+    EndpointService("sagemaker-runtime", "sagemaker.runtime", "PLG CDK VPCB"),
+    EndpointService(_FEATURE_STORE, "sagemaker.featurestore-runtime", "PLG CDK VPCB"),
+    EndpointService("sagemaker-metrics", "sagemaker.metrics", "PLG CDK VPCB"),
     EndpointService(
-        service_name="sagemaker",
-        name_suffix="sagemaker.api",
-        dns_label="api.sagemaker",
-        source="PLG CDK VPCB",
-    ),
-    EndpointService(
-        service_name="sagemaker-runtime",
-        name_suffix="sagemaker.runtime",
-        dns_label="runtime.sagemaker",
-        source="PLG CDK VPCB",
-    ),
-    EndpointService(
-        service_name="sagemaker-featurestore-runtime",
-        name_suffix="sagemaker.featurestore-runtime",
-        dns_label="featurestore-runtime.sagemaker",
-        source="PLG CDK VPCB",
-    ),
-    EndpointService(
-        service_name="sagemaker-metrics",
-        name_suffix="sagemaker.metrics",
-        dns_label="metrics.sagemaker",
-        source="PLG CDK VPCB",
-    ),
-    EndpointService(
-        service_name="sagemaker-geospatial",
-        name_suffix="sagemaker-geospatial",
-        dns_label="sagemaker-geospatial",
+        "sagemaker-geospatial",
+        "sagemaker-geospatial",
+        "CDK VPCB",
         endpoint_policy=False,
         regions=frozenset({"us-west-2"}),
-        source="CDK VPCB",
     ),
     EndpointService(
-        service_name="sagemaker",
-        name_suffix="sagemaker.api-fips",
-        dns_label="api-fips.sagemaker",
+        "sagemaker",
+        "sagemaker.api-fips",
+        "PLG CDK",
         fips=True,
-        endpoint_policy=None,
+        endpoint_policy=_NOT_DOCUMENTED,
         dns_verified=False,
-        source="PLG CDK",
     ),
     EndpointService(
-        service_name="sagemaker-runtime",
-        name_suffix="sagemaker.runtime-fips",
-        dns_label="runtime-fips.sagemaker",
+        "sagemaker-runtime",
+        "sagemaker.runtime-fips",
+        "PLG CDK VPCB; SMV: no endpoint policies on FIPS runtime endpoints",
         fips=True,
         endpoint_policy=False,
-        source="PLG CDK VPCB; SMV: no endpoint policies on FIPS runtime endpoints",
     ),
     EndpointService(
-        service_name="sagemaker-featurestore-runtime",
-        name_suffix="sagemaker.featurestore-runtime-fips",
-        dns_label="featurestore-runtime-fips.sagemaker",
+        _FEATURE_STORE,
+        "sagemaker.featurestore-runtime-fips",
+        "PLG",
         fips=True,
-        endpoint_policy=None,
+        endpoint_policy=_NOT_DOCUMENTED,
         dns_verified=False,
-        source="PLG",
     ),
-    _browser("notebook", source="PLG CDK VPCB", documented=True),
-    _browser("studio", source="PLG CDK VPCB", documented=True),
-    _browser("experiments", source="PLG CDK", documented=False),
-    _browser("partner-app", source="PLG CDK", documented=False),
+    EndpointService(None, "notebook", "PLG CDK VPCB"),
+    EndpointService(None, "studio", "PLG CDK VPCB"),
+    EndpointService(
+        None, "experiments", "PLG CDK", endpoint_policy=_NOT_DOCUMENTED, dns_verified=False
+    ),
+    EndpointService(
+        None, "partner-app", "PLG CDK", endpoint_policy=_NOT_DOCUMENTED, dns_verified=False
+    ),
 )
 
 UNROUTABLE: Final[frozenset[str]] = frozenset(
@@ -163,12 +138,12 @@ _ALIASES: Final = {"runtime.sagemaker": "sagemaker-runtime"}  # botocore's own a
 
 
 def canonical_service_name(service_name: str) -> str:
-    """Gives boto3's own name of a service: its alias ``runtime.sagemaker`` is resolved."""
+    """Return boto3's own name of a service: its alias ``runtime.sagemaker`` is resolved."""
     return _ALIASES.get(service_name, service_name)
 
 
 def is_family(service_name: str) -> bool:
-    """Says whether a boto3 service name is one of SageMaker's, with or without a route.
+    """Return True if a boto3 service name is one of SageMaker's, with or without a route.
 
     Any name that starts with ``sagemaker`` counts, so that a client that a later botocore
     brings is refused rather than sent out publicly.
@@ -177,16 +152,13 @@ def is_family(service_name: str) -> bool:
 
 
 def routable_service_names() -> tuple[str, ...]:
-    """Gives boto3's names of the services that have an endpoint service, in catalogue order."""
+    """Return boto3's names of the services that have an endpoint service, in catalogue order."""
     names = (row.service_name for row in CATALOGUE if not row.fips)
     return tuple(name for name in names if name is not None)
 
 
 def for_service(service_name: str, *, fips: bool = False) -> EndpointService | None:
-    """Finds the row of a boto3 service.
-
-    Returns:
-        The row, or ``None`` where the service has no (FIPS) endpoint service.
+    """Return the row of a boto3 service; ``None`` if it has no (FIPS) endpoint service.
 
     Raises:
         ConfigurationError: The name is not one of the SageMaker family.
@@ -198,25 +170,19 @@ def for_service(service_name: str, *, fips: bool = False) -> EndpointService | N
             cause="only that family is routed; other services are boto3's own.",
             remedy=f"name one of {', '.join(routable_service_names())}.",
         )
-    for row in CATALOGUE:
-        if row.service_name == canonical and row.fips == fips:
-            return row
-    return None
+    rows = (row for row in CATALOGUE if (row.service_name, row.fips) == (canonical, fips))
+    return next(rows, None)
 
 
 def by_dns_label(dns_label: str, *, browser: bool = False) -> EndpointService | None:
-    """Finds the row that a DNS label such as ``api.sagemaker`` belongs to."""
-    for row in CATALOGUE:
-        if row.dns_label == dns_label and row.is_browser_only == browser:
-            return row
-    return None
+    """Return the row of a DNS label such as ``api.sagemaker``."""
+    wanted = (dns_label, browser)
+    return next((r for r in CATALOGUE if (r.dns_label, r.is_browser_only) == wanted), None)
 
 
 def by_endpoint_service_name(name: str) -> EndpointService | None:
-    """Finds the row of a full endpoint service name such as ``com.amazonaws.R.sagemaker.api``."""
+    """Return the row of a full endpoint service name such as ``com.amazonaws.R.sagemaker.api``."""
     if name.startswith("aws.sagemaker."):
         return by_dns_label(name.rpartition(".")[2], browser=True)
-    for row in sorted(CATALOGUE, key=lambda row: -len(row.name_suffix)):
-        if not row.is_browser_only and name.endswith(f".{row.name_suffix}"):
-            return row
-    return None
+    rows = (r for r in CATALOGUE if not r.is_browser_only and name.endswith(f".{r.name_suffix}"))
+    return max(rows, key=lambda row: len(row.name_suffix), default=None)

@@ -1,4 +1,4 @@
-"""Endpoint URLs as users write them: with or without a scheme."""
+"""Endpoint URLs as users write them, checked; and URLs as messages may show them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORD: Final = re.compile(r"[^\s'\"]+")
 def redacted_url(url: str) -> str:
     """Return a URL as messages may show it: without a user, a password, a query or a fragment.
 
-    Whatever may be part of a secret is taken out, in a URL that is malformed too.
+    Everything that may be part of a secret is taken out, in a malformed URL too.
     """
     scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
     if not _SCHEME.match(scheme):
@@ -47,7 +47,7 @@ def redacted_url(url: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """Return a text with every URL in it as ``redacted_url`` gives it."""
+    """Return a text with every URL in it as ``redacted_url`` returns it."""
     return _WORD.sub(lambda m: redacted_url(m[0]) if "://" in m[0] else m[0], text)
 
 
@@ -66,14 +66,9 @@ class EndpointUrl(NamedTuple):
 
 
 def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
-    """Checks a URL or a bare host name; ``https`` is added where there is no scheme.
+    """Check a URL or a bare host name; return it with its path, which is a gateway's prefix.
 
-    Args:
-        text: What was given.
-        origin: Where it was given, for errors.
-
-    Returns:
-        The URL with its path, which is a gateway's prefix.
+    Without a scheme it is ``https``. ``origin`` is its place in words, for errors.
 
     Raises:
         ConfigurationError: No host, another scheme than https (or http to this machine), a user
@@ -119,7 +114,7 @@ def without_call(url: str) -> str:
 
 
 def _not_a_url(text: str) -> tuple[str, str] | None:
-    """Return cause and remedy for what CloudFormation and Terraform give in place of a host."""
+    """Return cause and remedy for what CloudFormation and Terraform have in place of a host."""
     if parse_vpc_endpoint_arn(text) is not None:
         return "it is an ARN.", "pass the ARN of a VPC endpoint as vpc_endpoint=."
     name = without_hosted_zone(text)
@@ -163,6 +158,6 @@ def _is_host(host: str) -> bool:
     if _HOST.match(host):
         return True
     try:
-        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - IPv6
+        return isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address)
     except ValueError:
         return False

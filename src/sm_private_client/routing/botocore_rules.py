@@ -1,12 +1,12 @@
-"""What botocore itself knows about partitions, default host names and configured URLs.
+"""botocore's own partitions, default host names and configured URLs.
 
-The private surfaces of botocore that routing leans on stand here and nowhere else;
+The private surfaces of botocore that routing needs stand here and nowhere else;
 ``tests/test_botocore_surfaces.py`` names them and fails when they change.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.endpoint_provider import EndpointProvider
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import botocore.session
     from botocore.config import Config
+
+    from sm_private_client.types import Value
 
 __all__ = [
     "ConfiguredUrl",
@@ -35,7 +37,7 @@ class ConfiguredUrl(NamedTuple):
 
     Attributes:
         url: Its value.
-        origin: Where it stands, in words.
+        origin: Its place, in words.
     """
 
     url: str
@@ -46,16 +48,15 @@ class ConfiguredUrl(NamedTuple):
 
 
 def partitions(session: botocore.session.Session) -> tuple[Partition, ...]:
-    """Gives every partition of botocore's ``partitions.json``."""
-    loaded = _loader(session).load_data("partitions")
+    """Return every partition of botocore's ``partitions.json``."""
     return tuple(
         Partition(
-            name=made["id"],
-            dns_suffix=made["outputs"]["dnsSuffix"],
-            region_regex=made["regionRegex"],
-            regions=frozenset(made["regions"]),
+            name=raw["id"],
+            dns_suffix=raw["outputs"]["dnsSuffix"],
+            region_regex=raw["regionRegex"],
+            regions=frozenset(raw["regions"]),
         )
-        for made in loaded["partitions"]
+        for raw in _loader(session).load_data("partitions")["partitions"]
     )
 
 
@@ -67,11 +68,7 @@ def default_url(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> str | None:
-    """Gives the URL that botocore would use by itself, from the service's own endpoint rules.
-
-    Returns:
-        The URL, or ``None`` where the rules have none for this combination.
-    """
+    """Return the URL of the service's own endpoint rules; ``None`` if they have none."""
     loader = _loader(session)
     try:
         rules = loader.load_service_model(service_name, "endpoint-rule-set-1")
@@ -92,13 +89,9 @@ def configured_url(
     config: Config | None,
     environ: Mapping[str, str],
 ) -> ConfiguredUrl | None:
-    """Finds ``AWS_ENDPOINT_URL_*`` or the config file's ``services`` section, as botocore does.
+    """Return ``AWS_ENDPOINT_URL_*`` or the config file's ``services`` section, as botocore does.
 
-    Args:
-        session: Whose profile counts.
-        service_name: boto3's name of the service.
-        config: The caller's ``Config``; its ``ignore_configured_endpoint_urls`` comes first.
-        environ: The environment.
+    ``ignore_configured_endpoint_urls`` of the caller's ``Config`` comes first.
     """
     ignored = getattr(config, "ignore_configured_endpoint_urls", None)
     if ignored is None:
@@ -127,12 +120,12 @@ def configured_url(
 
 
 def wants_fips(session: botocore.session.Session, config: Config | None) -> bool:
-    """Says whether FIPS is asked for: ``Config``, then variable, then profile."""
+    """Return True if FIPS is set: by ``Config``, then variable, then profile."""
     return _variant(session, config, "use_fips_endpoint")
 
 
 def wants_dual_stack(session: botocore.session.Session, config: Config | None) -> bool:
-    """Says whether dual-stack is asked for: ``Config``, then variable, then profile."""
+    """Return True if dual-stack is set: by ``Config``, then variable, then profile."""
     return _variant(session, config, "use_dualstack_endpoint")
 
 
@@ -141,5 +134,5 @@ def _variant(session: botocore.session.Session, config: Config | None, name: str
     return bool(session.get_config_variable(name) if given is None else given)
 
 
-def _loader(session: botocore.session.Session) -> Any:  # noqa: ANN401 - botocore's is untyped
+def _loader(session: botocore.session.Session) -> Value:
     return session.get_component("data_loader")

@@ -22,7 +22,7 @@ import re
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sm_private_client.files import NotOursError, OwnedDirectory, try_lock
 from sm_private_client.privatelink.addresses import is_in_private_range
@@ -58,6 +58,8 @@ _TEXTS: Final = {
     "availability_zone_id": re.compile(r"[a-z0-9-]{1,40}\Z"),
     "network_interface_id": re.compile(r"eni-[0-9a-f]{1,17}\Z"),
 }
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -127,13 +129,7 @@ class KeptAnswers(NamedTuple):
     ) -> Discovery | None:
         """Return a Discovery that has these answers and asks nobody.
 
-        Args:
-            region: The region of the request.
-            partitions: botocore's.
-            subnet_ids: Where this process runs, if only its subnets are known.
-
-        Returns:
-            It, or ``None`` if a name is not one of a VPC endpoint in this region.
+        ``None`` if a name is not one of a VPC endpoint in this region.
         """
         partition = partition_of(region, partitions)
         described = []
@@ -195,8 +191,12 @@ def _members(raw: object, *names: str) -> dict[str, Any]:
 
 
 def _list(raw: object) -> list[object]:
-    if not isinstance(raw, list):
-        raise ValueError("no list")  # noqa: TRY004 - what a file holds is a value
+    return _typed(raw, list)
+
+
+def _typed(raw: object, kind: type[T]) -> T:
+    if not isinstance(raw, kind):
+        raise ValueError(f"no {kind.__name__}")  # noqa: TRY004 - what a file holds is a value
     return raw
 
 
@@ -347,9 +347,6 @@ def _parsed(content: bytes) -> dict[str, Any]:
     if len(content) > _LARGEST:
         raise ValueError("too long")
     try:
-        raw = json.loads(content)
+        return _typed(json.loads(content), dict)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(raw, dict):
-        raise ValueError("no object")  # noqa: TRY004 - what a file holds is a value
-    return raw

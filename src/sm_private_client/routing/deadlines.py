@@ -106,12 +106,7 @@ class BackgroundTask(Generic[T]):
 
 
 def run_within(timeout: float, function: Callable[[], T], *, what: str) -> T:
-    """Run a function in a thread of its own and wait for it; see ``BackgroundTask``.
-
-    Args:
-        timeout: Seconds.
-        function: What to run.
-        what: What it does, for the error and the thread's name.
+    """Run a function in a thread of its own, and wait for it ``timeout`` seconds at most.
 
     Raises:
         TimeoutError: It takes longer; it is left behind.
@@ -134,13 +129,7 @@ class SingleFlight:
         return SingleFlight, ()
 
     def begin(self, key: Hashable, function: Callable[[], T], *, what: str) -> BackgroundTask[T]:
-        """Return the run of a key; begin one if there is none.
-
-        Args:
-            key: What is asked for.
-            function: What to run; it is not run if another with the same key is running.
-            what: What it does, for errors and the thread's name.
-        """
+        """Return the run of a key that is under way; begin one if there is none."""
         if self._pid != os.getpid():
             self._begin_anew()  # the parent's threads are not here
 
@@ -160,12 +149,7 @@ class SingleFlight:
     def run_within(
         self, timeout: float, key: Hashable, function: Callable[[], T], *, what: str
     ) -> T:
-        """Wait for a shared run no longer than ``timeout`` seconds; see ``begin``.
-
-        Raises:
-            TimeoutError: It takes longer; it goes on, for those who ask later.
-            BaseException: Whatever the function raises.
-        """
+        """Wait for a shared run no longer than ``timeout`` seconds; see ``run_within``."""
         return self.begin(key, function, what=what).result_within(timeout)
 
     async def run(

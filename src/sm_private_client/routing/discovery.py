@@ -153,10 +153,7 @@ _shared: Final = _SharedAnswers()
 def shared_answer(about: str, key: Hashable, ask: Callable[[], T]) -> T:
     """Return an answer that sessions of this process share for half a minute; ask if there is none.
 
-    Args:
-        about: The subject, for ``forget_shared_answers``.
-        key: What the answer depends on.
-        ask: The function that asks.
+    It depends on ``key``; ``about`` is its subject, for ``forget_shared_answers``.
     """
     return _shared.fetch((about, key), ask, time.monotonic)[0]
 
@@ -210,11 +207,7 @@ class Discovery:
     ) -> Discovery:
         """Return a Discovery that has EC2's answers of earlier and asks nobody.
 
-        Args:
-            vpc_endpoints: With their addresses; none if EC2 could not be asked.
-            vpc_cidrs: The CIDRs of their VPC.
-            vpc_id: That VPC.
-            subnet_ids: Where this process runs, in that VPC.
+        Without VPC endpoints it is one that could not ask. The subnets are our own.
         """
 
         def nobody() -> NoReturn:

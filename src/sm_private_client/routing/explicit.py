@@ -52,14 +52,10 @@ def from_url(search: RouteSearch, text: str, *, origin: str, source: RouteSource
 def from_text(
     search: RouteSearch, text: str, *, for_this_service: bool, source: RouteSource
 ) -> Route:
-    """Return the route to what ``vpc_endpoint`` names.
+    """Return the route to an id, an id with its suffix, an ARN, a DNS name or a URL.
 
-    Args:
-        search: The search.
-        text: An id, an id with its suffix, an ARN, a DNS name or a URL.
-        for_this_service: Whether it was named for this service alone; else one of another service
-            leads to the other endpoint of the same VPC.
-        source: ``explicit`` or ``configured``.
+    If it was not named ``for_this_service`` alone, a VPC endpoint of another service leads to the
+    other endpoint of the same VPC.
 
     Raises:
         ConfigurationError: It is malformed or contradicts the request.

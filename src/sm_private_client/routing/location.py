@@ -1,8 +1,8 @@
-"""Where are we: own VPC, zone and subnets, from what the platform tells without an AWS call.
+"""Our own VPC, zone and subnets, as the platform shows them without an AWS call.
 
 Probes, in order: Lambda, ECS, SageMaker's own files, then the EC2 instance metadata service
-(only where the firmware says that this is EC2, so never by surprise elsewhere). What only an AWS
-call can tell is left as a ``SageMakerResource`` for the caller to ask about.
+(only if the firmware is EC2's, so never by surprise elsewhere). A ``SageMakerResource`` is left
+for the caller to ask SageMaker about.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LAMBDA_PATH: Final = "/2026-01-15/metadata/execution-environment"
 
 
 class SageMakerResource(NamedTuple):
-    """What this process runs in, where only SageMaker can tell its VPC.
+    """What this process runs in, if only SageMaker knows its VPC.
 
     Attributes:
         kind: The resource's kind.
@@ -49,10 +49,10 @@ class Location(NamedTuple):
     Attributes:
         vpc_id: The VPC.
         availability_zone: Its zone's name.
-        availability_zone_id: Its zone's id; Lambda gives only this.
+        availability_zone_id: Its zone's id; Lambda has only this.
         subnet_ids: Its subnets.
         resource: What SageMaker can be asked about.
-        source: Who said so, in words; ``unknown`` where nobody did.
+        source: The probe that found it, in words; ``unknown`` if none did.
     """
 
     vpc_id: str | None = None
@@ -71,14 +71,9 @@ def locate(
     timeout: float = LOCATION_TIMEOUT,
     clock: Callable[[], float] = time.monotonic,
 ) -> Location:
-    """Finds out where this process runs. Never raises; what cannot be read is not known.
+    """Return where this process runs. Never raise; what cannot be read is not known.
 
-    Args:
-        network: The network that metadata services are asked through.
-        environ: The environment.
-        root: The root of the file system.
-        timeout: Seconds for all probes together.
-        clock: Monotonic seconds.
+    ``root`` is the root of the file system, ``timeout`` the seconds for all probes together.
     """
     deadline = clock() + timeout
 
@@ -107,14 +102,14 @@ def locate(
             RecursionError,
             http.client.HTTPException,
         ):
-            continue  # a platform that does not answer as documented tells us nothing
+            continue  # a platform that does not answer as documented is not known
         if found is not None:
             return found
     return Location()
 
 
 class Fetch(Protocol):
-    """Fetches a URL within what is left of the time."""
+    """Fetch a URL within what is left of the time."""
 
     def __call__(self, url: str, method: str = "GET", **headers: str) -> str: ...
 
@@ -124,9 +119,9 @@ def _lambda(environ: Mapping[str, str], fetch: Fetch) -> Location | None:
     if not api:
         return None
     token = environ.get("AWS_LAMBDA_METADATA_TOKEN", "")
-    told = json.loads(fetch(f"http://{api}{_LAMBDA_PATH}", Authorization=f"Bearer {token}"))
+    answer = json.loads(fetch(f"http://{api}{_LAMBDA_PATH}", Authorization=f"Bearer {token}"))
     return Location(
-        availability_zone_id=told["AvailabilityZoneID"], source="Lambda's metadata endpoint"
+        availability_zone_id=answer["AvailabilityZoneID"], source="Lambda's metadata endpoint"
     )
 
 
@@ -134,10 +129,10 @@ def _ecs(environ: Mapping[str, str], fetch: Fetch) -> Location | None:
     uri = environ.get("ECS_CONTAINER_METADATA_URI_V4")
     if not uri:
         return None
-    told = json.loads(fetch(f"{uri}/task"))
+    answer = json.loads(fetch(f"{uri}/task"))
     return Location(
-        vpc_id=told.get("VPCID"),  # only on the EC2 launch type
-        availability_zone=told.get("AvailabilityZone"),
+        vpc_id=answer.get("VPCID"),  # only on the EC2 launch type
+        availability_zone=answer.get("AvailabilityZone"),
         source="the ECS task metadata",
     )
 
@@ -145,8 +140,8 @@ def _ecs(environ: Mapping[str, str], fetch: Fetch) -> Location | None:
 def _sagemaker_files(environ: Mapping[str, str], root: Path) -> Location | None:
     processing = root / "opt/ml/config/processingjobconfig.json"
     if processing.is_file():
-        told = json.loads(processing.read_text(encoding="utf-8"))
-        network_config = told.get("NetworkConfig") or {}
+        answer = json.loads(processing.read_text(encoding="utf-8"))
+        network_config = answer.get("NetworkConfig") or {}
         subnets = (network_config.get("VpcConfig") or {}).get("Subnets") or ()
         return Location(subnet_ids=tuple(subnets), source="the processing job's configuration")
     training_job = environ.get("TRAINING_JOB_NAME")
@@ -157,11 +152,11 @@ def _sagemaker_files(environ: Mapping[str, str], root: Path) -> Location | None:
         )
     metadata = root / "opt/ml/metadata/resource-metadata.json"
     if metadata.is_file():
-        told = json.loads(metadata.read_text(encoding="utf-8"))
-        if told.get("DomainId"):
-            resource = SageMakerResource(kind="domain", name=told["DomainId"])
+        answer = json.loads(metadata.read_text(encoding="utf-8"))
+        if answer.get("DomainId"):
+            resource = SageMakerResource(kind="domain", name=answer["DomainId"])
         else:
-            resource = SageMakerResource(kind="notebook-instance", name=told["ResourceName"])
+            resource = SageMakerResource(kind="notebook-instance", name=answer["ResourceName"])
         return Location(resource=resource, source="SageMaker's resource metadata")
     return None
 
@@ -191,7 +186,7 @@ def _ec2(environ: Mapping[str, str], root: Path, fetch: Fetch) -> Location | Non
 
 
 def _is_ec2(root: Path) -> bool:
-    # Nitro instances say so in the DMI table, Xen ones in the hypervisor's UUID.
+    # Nitro instances have it in the DMI table, Xen ones in the hypervisor's UUID.
     vendor = _read(root / "sys/class/dmi/id/sys_vendor")
     return vendor.startswith("amazon ec2") or _read(root / "sys/hypervisor/uuid").startswith("ec2")
 
@@ -220,9 +215,9 @@ def _fetch(
     connection.sock = connect(network, address, port, timeout=timeout)
     try:
         connection.request(method, parts.path, headers=dict(headers))
-        with connection.getresponse() as answer:  # it holds the socket beyond the connection
-            if answer.status != http.client.OK:
-                raise OSError(f"{url} answered {answer.status}")
-            return answer.read(65536).decode()
+        with connection.getresponse() as response:  # it holds the socket beyond the connection
+            if response.status != http.client.OK:
+                raise OSError(f"{url} answered {response.status}")
+            return response.read(65536).decode()
     finally:
         connection.close()

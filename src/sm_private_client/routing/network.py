@@ -1,4 +1,4 @@
-"""NetworkBackend: resolve names and open sockets. The one seam between us and the network."""
+"""The one seam between us and the network: names are resolved and sockets are opened here."""
 
 from __future__ import annotations
 
@@ -21,20 +21,17 @@ _IN_PROGRESS: Final = frozenset(
 
 
 class NetworkBackend(Protocol):
-    """What routing and transport need of a network.
+    """The network, as routing and transport need it.
 
     ``SystemNetwork`` is the real one; ``sm_private_client.testing`` has a simulated one.
     """
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        """Looks a host name up.
+        """Return the IPv4 and IPv6 addresses of a host as text, each once, in resolver's order.
 
         Args:
-            host: A host name, or an address, which is given back.
+            host: A host name, or an address, which is returned.
             timeout: Seconds to wait at the most.
-
-        Returns:
-            Its IPv4 and IPv6 addresses as text, each once, in the resolver's order.
 
         Raises:
             socket.gaierror: The name does not resolve.
@@ -45,7 +42,7 @@ class NetworkBackend(Protocol):
     def open(
         self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
     ) -> socket.socket:
-        """Starts to connect to an address and returns at once.
+        """Begin to connect to an address and return at once.
 
         Returns:
             A non-blocking socket; it is writable once the connection stands or has failed.
@@ -66,7 +63,7 @@ class SystemNetwork:
         self._lookups = SingleFlight()
 
     def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
-        """Looks a host name up through the system's resolver; see ``NetworkBackend``."""
+        """See ``NetworkBackend``."""
         try:
             return (str(ipaddress.ip_address(host)),)
         except ValueError:
@@ -86,7 +83,7 @@ class SystemNetwork:
     def open(
         self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
     ) -> socket.socket:
-        """Starts a connection with the system's sockets; see ``NetworkBackend``."""
+        """See ``NetworkBackend``."""
         family, kind, protocol, _, target = socket.getaddrinfo(
             address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )[0]
@@ -105,19 +102,15 @@ class SystemNetwork:
 
 
 def failure_of(opened: socket.socket) -> OSError | None:
-    """Gives the error that a socket's started connection ended in, ``None`` if it stands."""
+    """Return the error that a socket's connection ended in; ``None`` if it stands."""
     code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return OSError(code, os.strerror(code)) if code else None
 
 
 def connect(network: NetworkBackend, address: str, port: int, *, timeout: float) -> socket.socket:
-    """Connects to one address and waits for it.
+    """Return a socket that is connected to one address.
 
-    Args:
-        network: The network to go through.
-        address: An address, not a name.
-        port: The port.
-        timeout: Seconds for the connection, then for each read and write.
+    ``timeout`` is in seconds, for the connection and then for each read and write.
 
     Raises:
         OSError: The connection failed; ``TimeoutError`` if it took too long.

@@ -58,10 +58,6 @@ class RouteResolver:
     def resolve(self, request: RouteRequest, *, timeout: float = ROUTE_TIMEOUT) -> Route:
         """Return the route to a service, within ten seconds.
 
-        Args:
-            request: What is wanted.
-            timeout: Seconds for all steps together.
-
         Raises:
             NoPrivateRouteError: No step led there; it has them all.
             FipsUnavailableError: The same, if FIPS is set.
@@ -84,15 +80,8 @@ class RouteResolver:
     ) -> Route | None:
         """Return the route that EC2's kept answers lead to, by one DNS look-up and without EC2.
 
-        Private DNS is not tried before what was found without it.
-
-        Args:
-            request: What is wanted.
-            kept: What EC2 answered.
-            timeout: Seconds for all steps together.
-
-        Returns:
-            It, or ``None`` if they lead nowhere today, or to an address that is not private.
+        ``None`` if they lead nowhere today, or to an address that is not private. Private DNS is
+        not tried before what was found without it.
         """
         subnet_ids = self._sources.locate().subnet_ids
 
@@ -115,11 +104,7 @@ class RouteResolver:
         return route if route is not None and route.is_private else None
 
     def answers_of(self, request: RouteRequest, route: Route) -> KeptAnswers | None:
-        """Return what EC2 answered for a route, to be kept.
-
-        Returns:
-            It, or ``None`` if EC2 was not asked, or must be asked each time.
-        """
+        """Return EC2's answers for a route, to be kept; ``None`` if EC2 must be asked each time."""
         named, _ = request.settings.vpc_endpoint_for(request.service_name) or ("", False)
         chosen = route.vpc_endpoint
         if chosen is None:

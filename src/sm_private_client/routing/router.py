@@ -186,7 +186,7 @@ class Router:
             return decided
 
     def doubt(self, route: Route) -> None:
-        """Have a route decided anew by the next call, as an address was refused on it.
+        """Have the next call decide a route anew, because an address was refused on it.
 
         Its VPC endpoint may have other interfaces by now. A route of the last half minute is kept,
         so that a name that leads astray does not have EC2 asked for each call.

@@ -41,16 +41,7 @@ __all__ = ["lacking_route", "other_service_route"]
 
 
 class _OtherServiceSearch(RouteSearch):
-    """One search for a route to a service outside the family.
-
-    Args:
-        sources: What can be asked.
-        request: What is wanted.
-        can_ask_ec2: See ``other_service_route``.
-
-    Attributes:
-        row: The other service's; ``None`` if the table has none.
-    """
+    """One search for a route to a service outside the family; ``row`` is the table's, if any."""
 
     def __init__(self, *, sources: RouteSources, request: RouteRequest, can_ask_ec2: bool) -> None:
         super().__init__(sources=sources, request=request)
@@ -66,7 +57,7 @@ class _OtherServiceSearch(RouteSearch):
         return self.names_of(self.row) if self.row else ()
 
     def names_of(self, row: OtherService) -> tuple[str, ...]:
-        """Return the names that a service's endpoint service may have here."""
+        """Return the names that an endpoint service may have here."""
         return endpoint_service_names(row, region=self.request.region, partition=self.partition)
 
     def vpc_endpoints(self, kind: str, names: Iterable[str]) -> tuple[VpcEndpoint, ...]:
@@ -102,8 +93,8 @@ def other_service_route(
     """Return the private route to a service outside the family, within ten seconds.
 
     Args:
-        sources: What can be asked.
-        request: What is wanted.
+        sources: See ``RouteSearch``.
+        request: See ``RouteSearch``.
         can_ask_ec2: Whether EC2 may be asked. It must not if the answer is needed to sign the
             question: for EC2 itself, and for what fetches the session's own credentials.
         timeout: Seconds for all steps together.

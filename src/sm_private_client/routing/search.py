@@ -111,11 +111,9 @@ class RouteSources(NamedTuple):
 class RouteSearch:
     """One search for one route.
 
-    Args:
+    Attributes:
         sources: What can be asked.
         request: What is wanted.
-
-    Attributes:
         trail: The evidence so far.
         partition: The region's.
         service: The catalogue's row that serves the request, if there is one.
@@ -202,11 +200,9 @@ class RouteSearch:
         *,
         ask_vpc: Callable[[], str | None] = lambda: None,
     ) -> VpcEndpoint | None:
-        """Return the VPC endpoint to take; leave evidence if none serves the request.
+        """Return the best of the VPC endpoints that EC2 shows; leave evidence if none will do.
 
-        Args:
-            every: The VPC endpoints that EC2 shows, the oldest first.
-            ask_vpc: A function that returns our VPC; called if there are several to choose from.
+        ``ask_vpc`` returns our VPC; it is called if they are in several VPCs and ours is unknown.
 
         Raises:
             VpcEndpointUnavailableError, AmbiguousVpcEndpointError: See ``usable``.
@@ -331,11 +327,7 @@ def require_available(vpc_endpoint: VpcEndpoint) -> VpcEndpoint:
 
 
 def usable(found: tuple[VpcEndpoint, ...], *, vpc_id: str | None) -> tuple[VpcEndpoint, ...]:
-    """Return the available VPC endpoints of one VPC; none if ours has none at all.
-
-    Args:
-        found: VPC endpoints of one endpoint service, at least one, the oldest first.
-        vpc_id: Our VPC, if it is known.
+    """Return the available VPC endpoints of our VPC, or of the only one; none if ours has none.
 
     Raises:
         VpcEndpointUnavailableError: There are some, but none is available.
@@ -361,12 +353,7 @@ def usable(found: tuple[VpcEndpoint, ...], *, vpc_id: str | None) -> tuple[VpcEn
 
 
 def nearest(candidates: tuple[VpcEndpoint, ...], availability_zone: str | None) -> VpcEndpoint:
-    """Return the first with a network interface in our zone, else the oldest.
-
-    Args:
-        candidates: At least one, the oldest first, with their addresses.
-        availability_zone: Our zone, if it is known.
-    """
+    """Return the first with an address in a zone, else the first, which is the oldest."""
     for candidate in candidates if availability_zone is not None else ():
         if any(a.availability_zone == availability_zone for a in candidate.addresses):
             return candidate

@@ -14,12 +14,15 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, get_args
 
 from sm_private_client.errors import ConfigurationError, MissingRegionError
 from sm_private_client.privatelink.addresses import Network, parse_allowed_networks
 from sm_private_client.privatelink.services import canonical_service_name, routable_service_names
 from sm_private_client.privatelink.urls import parse_endpoint_url, redacted, redacted_url
+
+if TYPE_CHECKING:
+    from sm_private_client.types import Value
 
 __all__ = [
     "DiscoveryMode",
@@ -45,14 +48,14 @@ class RoutingOptions(TypedDict, total=False):
             name to one of these. A single id serves every service: the other endpoint of its VPC is
             found. Variable ``SM_PRIVATE_VPC_ENDPOINT`` (one value, or ``service=value,…``), profile
             key ``sm_private_vpc_endpoint``.
-        vpc_id: The VPC to look in, where it cannot be found out or another one is meant. Variable
+        vpc_id: The VPC to look in, if it cannot be found out or another one is meant. Variable
             ``SM_PRIVATE_VPC_ID``, profile key ``sm_private_vpc_id``.
         availability_zone: The zone to prefer, by name. Variable
             ``SM_PRIVATE_AVAILABILITY_ZONE``, profile key ``sm_private_availability_zone``.
         allowed_networks: Networks in CIDR form that count as private on top of the VPC's own.
             Profile key ``sm_private_allowed_networks`` (comma-separated); no variable.
-        on_public_route: ``"refuse"`` (default) or ``"warn"``: log a warning and go on where there
-            is no private route or an address is public. Profile key
+        on_public_route: ``"refuse"`` (default) or ``"warn"``: log a warning and go on if there is
+            no private route or an address is public. Profile key
             ``sm_private_on_public_route``; no variable.
         discovery: ``"any"`` (default) or ``"private"``: EC2 is asked at a private address only, by
             its own VPC endpoint. Profile key ``sm_private_discovery``; no variable.
@@ -61,7 +64,7 @@ class RoutingOptions(TypedDict, total=False):
             or a directory), profile key ``sm_private_route_cache``.
         sealed: ``True``: no client or resource of the session may reach a public address, whatever
             service it is of. Variable ``SM_PRIVATE_SEALED``, profile key ``sm_private_sealed``
-            (both ``true`` or ``false``); one of the three that says so is enough.
+            (both ``true`` or ``false``); one of the three is enough.
     """
 
     vpc_endpoint: str | Mapping[str, str] | None
@@ -78,24 +81,22 @@ class RoutingSettings(NamedTuple):
     """The settings in force, checked.
 
     Attributes:
-        vpc_endpoint: One VPC endpoint for whatever service is asked for, else ``None``.
+        vpc_endpoint: One VPC endpoint for every service, else ``None``.
         vpc_endpoints: Pairs of service name and VPC endpoint; these come first.
-        vpc_endpoint_from: Where these two come from, in words.
-        vpc_endpoint_is_argument: Whether they were given as an argument.
-        vpc_id: The VPC to look in, ``None`` to find it out.
-        vpc_id_from: Where it comes from, in words.
-        availability_zone: The zone to prefer, ``None`` to find it out.
+        vpc_endpoint_from: The origin of these two, in words.
+        vpc_id: The VPC to look in; ``None`` to find it out.
+        vpc_id_from: Its origin, in words.
+        availability_zone: The zone to prefer; ``None`` to find it out.
         allowed_networks: In CIDR form.
-        on_public_route: What to do where there is no private way.
-        discovery: Which addresses EC2 may be asked at.
-        route_cache: The directory for routes, ``None`` for no cache.
+        on_public_route: What to do if there is no private route.
+        discovery: The addresses that EC2 may be asked at.
+        route_cache: The directory for routes; ``None`` for no cache.
         sealed: Whether no client of the session may reach a public address.
     """
 
     vpc_endpoint: str | None = None
     vpc_endpoints: tuple[tuple[str, str], ...] = ()
     vpc_endpoint_from: str = ""
-    vpc_endpoint_is_argument: bool = False
     vpc_id: str | None = None
     vpc_id_from: str = ""
     availability_zone: str | None = None
@@ -105,21 +106,26 @@ class RoutingSettings(NamedTuple):
     route_cache: str | None = None
     sealed: bool = False
 
+    @property
+    def vpc_endpoint_is_argument(self) -> bool:
+        """Whether the VPC endpoints were given as an argument."""
+        return self.vpc_endpoint_from == "vpc_endpoint="
+
     def vpc_endpoint_for(self, service_name: str) -> tuple[str, bool] | None:
-        """Gives the VPC endpoint set for a service, and whether it was set for it alone."""
+        """Return the VPC endpoint set for a service, and True if it was set for it alone."""
         for name, value in self.vpc_endpoints:
             if name == service_name:
                 return value, True
         return (self.vpc_endpoint, False) if self.vpc_endpoint else None
 
     def only_for(self, service_name: str) -> RoutingSettings:
-        """Gives settings in which a single VPC endpoint is meant for this one service."""
+        """Return the settings with a single VPC endpoint meant for this one service."""
         if self.vpc_endpoint is None:
             return self
         return self._replace(vpc_endpoint=None, vpc_endpoints=((service_name, self.vpc_endpoint),))
 
     def cache_key(self) -> dict[str, Any]:
-        """Gives what decides about a route, for the key of the route cache."""
+        """Return what decides about a route, for the key of the route cache."""
         key = self._asdict()
         for name in ("route_cache", "sealed", "vpc_id_from"):  # the same route, however it is kept
             del key[name]
@@ -142,14 +148,14 @@ _ON: Final = frozenset({"on", "true", "1", "yes"})
 
 
 def read_environment() -> dict[str, str]:
-    """Takes a copy of the process's environment."""
+    """Return a copy of the process's environment."""
     return dict(os.environ)
 
 
 def identity_of(
     profile_name: str, environ: Mapping[str, str], access_key_id: str | None = None
 ) -> str:
-    """Names whose view of the account is meant, without holding any part of a credential.
+    """Return a name for whose view of the account is meant; it has no part of a credential.
 
     Two sets of static keys under one profile name see two accounts, so a digest of the access
     key id (an identifier, not a secret) stands beside the profile's name.
@@ -160,13 +166,10 @@ def identity_of(
 
 
 def missing_region(*, option: str = "region_name=") -> MissingRegionError:
-    """Make the error for a session without a region, which says what boto3 passes over.
+    """Return the error for a session without a region; it names what boto3 passes over.
 
     Platforms such as ECS, EKS and Lambda set ``AWS_REGION``, which other SDKs read and boto3 does
-    not (boto3 guide, "Configuration").
-
-    Args:
-        option: How the caller names a region.
+    not (boto3 guide, "Configuration"). ``option`` is how the caller names a region.
     """
     region = read_environment().get("AWS_REGION", "")
     for_example = region if _REGION.match(region) else "us-east-1"
@@ -185,36 +188,26 @@ def missing_region(*, option: str = "region_name=") -> MissingRegionError:
 def load_settings(
     options: RoutingOptions, *, environ: Mapping[str, str], profile: Mapping[str, Any]
 ) -> RoutingSettings:
-    """Merges the three sources.
-
-    Args:
-        options: The arguments; ``None`` counts as not given.
-        environ: The environment.
-        profile: The profile's section of the AWS config file.
+    """Return the settings of the arguments, the environment and the profile's section.
 
     Raises:
         TypeError: An argument that does not exist.
-        ConfigurationError: A value that cannot be used, with the place it comes from.
+        ConfigurationError: A value that cannot be used, with its origin.
     """
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
-    found: dict[str, tuple[Any, str]] = {}
-    for name in sorted(_OPTIONS - {"sealed"}):
-        variable = _VARIABLES.get(name)
-        key = f"sm_private_{name}"
-        argument = options.get(name)
-        if argument is not None:
-            found[name] = (argument, f"{name}=")
-        elif variable is not None and environ.get(variable):
-            found[name] = (environ[variable], f"the variable {variable}")
-        elif profile.get(key):
-            found[name] = (profile[key], f"the profile key {key}")
-    single, mapping = _vpc_endpoints(*found.get("vpc_endpoint", (None, "")))
-    origin = found.get("vpc_endpoint", (None, ""))[1]
+
+    def first(name: str, default: object = None) -> tuple[Any, str]:
+        found = _values(name, options, environ=environ, profile=profile)
+        return found[0] if found else (default, "")
+
+    vpc_endpoint, vpc_endpoint_from = first("vpc_endpoint")
+    single, mapping = _vpc_endpoints(vpc_endpoint, vpc_endpoint_from)
+    vpc_id, vpc_id_from = first("vpc_id")
     sealed = is_sealed(options, environ=environ, profile=profile)
     on_public_route: OnPublicRoute = _one_of(
-        get_args(OnPublicRoute), *found.get("on_public_route", ("refuse", ""))
+        get_args(OnPublicRoute), *first("on_public_route", "refuse")
     )
     if sealed and on_public_route == "warn":
         raise ConfigurationError(
@@ -222,24 +215,18 @@ def load_settings(
             cause="one refuses every public address, the other lets them pass.",
             remedy="leave one of them out.",
         )
+    zone_form = "the name of an Availability Zone such as us-east-1a"
     return RoutingSettings(
         vpc_endpoint=single,
         vpc_endpoints=mapping,
-        vpc_endpoint_from=origin,
-        vpc_endpoint_is_argument=origin == "vpc_endpoint=",
-        vpc_id=_matching(
-            _VPC_ID, "a VPC id such as vpc-0a1b2c3d", *found.get("vpc_id", (None, ""))
-        ),
-        vpc_id_from=found.get("vpc_id", (None, ""))[1],
-        availability_zone=_matching(
-            _ZONE,
-            "the name of an Availability Zone such as us-east-1a",
-            *found.get("availability_zone", (None, "")),
-        ),
-        allowed_networks=_networks(*found.get("allowed_networks", ((), ""))),
+        vpc_endpoint_from=vpc_endpoint_from,
+        vpc_id=_matching(_VPC_ID, "a VPC id such as vpc-0a1b2c3d", vpc_id, vpc_id_from),
+        vpc_id_from=vpc_id_from,
+        availability_zone=_matching(_ZONE, zone_form, *first("availability_zone")),
+        allowed_networks=_networks(*first("allowed_networks", ())),
         on_public_route=on_public_route,
-        discovery=_one_of(get_args(DiscoveryMode), *found.get("discovery", ("any", ""))),
-        route_cache=_route_cache(*found.get("route_cache", (True, "")), environ=environ),
+        discovery=_one_of(get_args(DiscoveryMode), *first("discovery", "any")),
+        route_cache=_route_cache(*first("route_cache", True), environ=environ),
         sealed=sealed,
     )
 
@@ -247,19 +234,27 @@ def load_settings(
 def is_sealed(
     options: RoutingOptions, *, environ: Mapping[str, str], profile: Mapping[str, Any]
 ) -> bool:
-    """Says whether any of the three sources seals the session.
+    """Return True if any of the three sources seals the session.
 
     Raises:
-        ConfigurationError: One of them says neither yes nor no.
+        ConfigurationError: One of them is neither yes nor no.
     """
-    variable, key = _VARIABLES["sealed"], "sm_private_sealed"
-    given = (
-        (options.get("sealed"), "sealed="),
-        (environ.get(variable), f"the variable {variable}"),
-        (profile.get(key), f"the profile key {key}"),
+    values = _values("sealed", options, environ=environ, profile=profile)
+    sealing = [_is_on(value, origin) for value, origin in values]
+    return any(sealing)  # after all were read: what is wrong in one is always reported
+
+
+def _values(
+    name: str, options: RoutingOptions, *, environ: Mapping[str, str], profile: Mapping[str, Any]
+) -> list[tuple[Any, str]]:
+    """Return the values of an option with their origins in words; the first one counts."""
+    variable, key = _VARIABLES.get(name), f"sm_private_{name}"
+    values = (
+        (options.get(name), f"{name}="),
+        ((variable and environ.get(variable)) or None, f"the variable {variable}"),
+        (profile.get(key) or None, f"the profile key {key}"),
     )
-    says = [_is_on(value, origin) for value, origin in given if value not in (None, "")]
-    return any(says)  # each was looked at: what is wrong in one is said whatever the others say
+    return [(value, origin) for value, origin in values if value is not None]
 
 
 def _is_on(value: object, origin: str) -> bool:
@@ -338,7 +333,7 @@ def _networks(given: object, origin: str) -> tuple[str, ...]:
     return parse_allowed_networks(given)
 
 
-def _one_of(words: tuple[str, str], given: object, origin: str) -> Any:  # noqa: ANN401 - a literal
+def _one_of(words: tuple[str, str], given: object, origin: str) -> Value:
     if given in words:
         return given
     raise ConfigurationError(
@@ -363,7 +358,7 @@ def _route_cache(given: object, origin: str, *, environ: Mapping[str, str]) -> s
 def default_cache_directory(
     environ: Mapping[str, str], *, platform: str = sys.platform
 ) -> str | None:
-    """Gives the platform's cache directory for routes; ``None`` where there is no home."""
+    """Return the platform's cache directory for routes; ``None`` if there is no home."""
     name = "sm-private-client"
     if platform == "win32":
         base = environ.get("LOCALAPPDATA", "")

@@ -39,12 +39,7 @@ _STATIC: Final = "explicit"  # botocore's name for keys that were passed as argu
 
 
 class ClientGuard:
-    """Puts the guard of one session on clients that boto3 made; no I/O, no locks.
-
-    Args:
-        botocore_session: Whose default config and retries count.
-        routes: Decides and dials.
-    """
+    """Puts the guard of one session on clients that boto3 made; no I/O, no locks."""
 
     def __init__(
         self, botocore_session: botocore.session.Session, *, routes: PrivateRoutes
@@ -170,12 +165,7 @@ class ClientGuard:
 
 
 def check_encrypted(service_name: str, *, use_ssl: bool | None, endpoint_url: str | None) -> None:
-    """Refuse arguments that ask for a client without TLS.
-
-    Args:
-        service_name: boto3's name of the service.
-        use_ssl: As for ``boto3.client``.
-        endpoint_url: As for ``boto3.client``; http is for a stand-in on this machine.
+    """Refuse arguments of ``boto3.client`` that ask for a client without TLS.
 
     Raises:
         ConfigurationError: They do, or the URL cannot be used.

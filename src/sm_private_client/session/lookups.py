@@ -44,9 +44,7 @@ _QUICK: Final = Config(
 class RouteLookups:
     """The ``Lookups`` of ``routing.router`` for one session.
 
-    Args:
-        boto3_client: boto3's own ``client``; that of a sealed session guards its clients.
-        routes: Return the session's routes, which are made after this.
+    ``boto3_client`` is boto3's own ``client``; that of a sealed session guards its clients.
     """
 
     def __init__(
@@ -137,15 +135,9 @@ class RouteLookups:
 
 
 def own_vpc(resource: SageMakerResource, client: BotoClient, discovery: Discovery) -> str | None:
-    """Return the VPC of the resource that this process runs in.
+    """Return the VPC of the notebook, Studio domain or training job that this process runs in.
 
-    Args:
-        resource: A notebook, Studio domain or training job.
-        client: A ``sagemaker`` client.
-        discovery: To find the VPC of a subnet.
-
-    Returns:
-        The VPC's id; ``None`` if SageMaker or EC2 does not return it.
+    ``None``: SageMaker or EC2 does not say.
     """
     try:
         if resource.kind == "domain":

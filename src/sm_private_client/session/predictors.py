@@ -35,14 +35,7 @@ class SharedInvokers:
     """Makes the invokers of predictors, one a region, so that predictors share connections.
 
     What calls models is imported when the first invoker is made: a process that only wants
-    clients need not load it.
-
-    Args:
-        botocore_session: Whose models, default config and user agent count.
-        routes: Decides and dials.
-        clients: Guards the client of ``transport="botocore"``.
-        client: The session's ``client``; called for its exceptions when the first error comes.
-        get_credentials: Return the session's credentials.
+    clients need not load it. ``client`` and ``get_credentials`` are the session's methods.
     """
 
     def __init__(
@@ -71,10 +64,7 @@ class SharedInvokers:
     def invoker(self, transport: str, region: str, options: PredictorOptions) -> Invoker:
         """Return the invoker of a ``Predictor``; no I/O.
 
-        Args:
-            transport: ``direct`` or ``botocore``.
-            region: The region.
-            options: The predictor's; its time-outs become those of a botocore client.
+        The time-outs in its options become those of a botocore client.
 
         Raises:
             ConfigurationError: There is no such transport.
@@ -108,11 +98,7 @@ class SharedInvokers:
     ) -> dict[str, Any]:
         """Return what a predictor has from its session besides the invoker.
 
-        Args:
-            session: The session, whose S3 client reads what is kept there.
-            method: The session's method that makes the predictor, here or in another process.
-            endpoint_name: The inference endpoint's name.
-            options: The other arguments of the method.
+        The method of the session makes the predictor again in another process, with the options.
         """
         from sm_private_client.inference.s3 import S3Objects
 
@@ -152,9 +138,7 @@ class SharedInvokers:
 class _Credentials:
     """The session's credentials as they are at each call.
 
-    Args:
-        load: Load them as the session does, which may take I/O.
-        get: Return what is loaded, or was set since.
+    ``load`` loads them, which may take I/O; ``get`` returns those loaded, or set since.
     """
 
     def __init__(self, load: Callable[[], Any], get: Callable[[], Any]) -> None:

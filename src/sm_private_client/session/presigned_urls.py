@@ -34,11 +34,8 @@ _logger = logging.getLogger(__name__)
 class PresignedUrlNotice:
     """Warns about presigned URLs, once an operation and session.
 
-    Args:
-        network: Resolves the URL's host as it does from here.
-        allowed_networks: Return what counts as private besides the private ranges.
-        has_private_dns: Return True if a VPC endpoint with private DNS is known for a browser
-            service (``notebook`` or ``studio``); no I/O.
+    ``has_private_dns`` returns True if a VPC endpoint with private DNS is known for a browser
+    service (``notebook`` or ``studio``), without I/O.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from sm_private_client.errors import PublicAddressError, RoutingError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrivateRoutes", "ServiceRoute", "routes_of"]
 
+_SESSIONS_OWN: Final = ClientCredentials()
+
 
 def routes_of(session: Session) -> PrivateRoutes:
     """Return the routes of a session, for rooms above that connect as it does."""
@@ -36,14 +38,9 @@ def routes_of(session: Session) -> PrivateRoutes:
 class PrivateRoutes:
     """Decides and dials the routes of one session; safe between threads.
 
-    Args:
-        botocore_session: Whose region and CA bundle count.
+    Attributes:
         network: Resolves names and opens sockets.
         router: Decides routes and keeps them.
-
-    Attributes:
-        network: As given.
-        router: As given.
         egress: Counts what was reached and refused.
         health: Which zones did not answer lately, for all clients of the session.
     """
@@ -89,34 +86,15 @@ class PrivateRoutes:
         *,
         endpoint_url: str | None = None,
         config: Config | None = None,
-    ) -> Route:
-        """Return the route to a service with the session's own credentials.
-
-        Raises:
-            RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
-        """
-        return self.decide(
-            services.canonical_service_name(service_name),
-            self.region(region_name, config),
-            endpoint_url=endpoint_url,
-            config=config,
-            credentials=ClientCredentials(),
-        )
-
-    def decide(
-        self,
-        service_name: str,
-        region: str,
-        *,
-        endpoint_url: str | None,
-        config: Config | None,
-        credentials: ClientCredentials,
+        credentials: ClientCredentials = _SESSIONS_OWN,
     ) -> Route:
         """Return the route to a service; a refusal is counted in ``egress``.
 
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
+        service_name = services.canonical_service_name(service_name)
+        region = self.region(region_name, config)
         try:
             return self.router.route(
                 service_name,
@@ -160,7 +138,7 @@ class ServiceRoute:
         routes: The session's.
         service_name: The canonical name.
         region: The region.
-        config: botocore's, for FIPS and dual-stack.
+        config: For FIPS and dual-stack.
         credentials: Return those to ask EC2 with, if they are not the session's own.
     """
 
@@ -195,9 +173,6 @@ class ServiceRoute:
     def decide(self, endpoint_url: str | None = None) -> Dialer:
         """Return the Dialer; the first time this may take up to ten seconds.
 
-        Args:
-            endpoint_url: As for ``boto3.client``; it is judged like any other.
-
         Raises:
             RoutingError, PublicAddressError, ConfigurationError: See ``Router.route``.
         """
@@ -209,7 +184,7 @@ class ServiceRoute:
             if known is not None:
                 return known
             era = self._routes.router.era
-            route = self._routes.decide(
+            route = self._routes.route(
                 self._service_name,
                 self._region,
                 endpoint_url=endpoint_url,

@@ -27,12 +27,7 @@ __all__ = ["Seal"]
 
 
 class Seal:
-    """Seals one session once a setting asks for it, which may be later; it is never undone.
-
-    Args:
-        botocore_session: The session's.
-        routes: Decides and dials.
-    """
+    """Seals one session once a setting asks for it, which may be later; it is never undone."""
 
     def __init__(
         self, botocore_session: botocore.session.Session, *, routes: PrivateRoutes
@@ -47,11 +42,8 @@ class Seal:
     def watch(self, options: RoutingOptions, clients: ClientGuard, *, family: bool) -> None:
         """Seal the session once a setting asks for it; no I/O. Without this it never is.
 
-        Args:
-            options: The routing arguments.
-            clients: Guards the session's clients.
-            family: True to guard the SageMaker family's clients also while it is not sealed,
-                however its botocore session is asked for them.
+        With ``family`` the SageMaker family's clients are guarded also while it is not sealed,
+        however its botocore session is asked for them.
         """
         self._options = options
         self._is_on = is_sealed(options, environ=read_environment(), profile={})

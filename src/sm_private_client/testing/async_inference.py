@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import HostedModel
     from sm_private_client.testing.http_connection import Request
+    from sm_private_client.testing.signatures import Clock
 
 __all__ = ["AsyncInference"]
 
@@ -57,12 +58,8 @@ class _Job:
 class AsyncInference:
     """Accepts asynchronous calls, and runs them.
 
-    Args:
-        control: Holds S3.
-        faults: ``delay_jobs``.
-        clock: The time that ages and durations are judged by, UTC without a zone.
-        invoke: Calls a model with a request, the body that belongs to it and its inference id,
-            and returns the answer's body.
+    ``invoke`` calls a model with a request, the body that belongs to it and its inference id, and
+    returns the answer's body.
     """
 
     def __init__(
@@ -70,7 +67,7 @@ class AsyncInference:
         *,
         control: ControlPlane,
         faults: Faults,
-        clock: Callable[[], dt.datetime],
+        clock: Clock,
         invoke: Callable[[HostedModel, Request, bytes, str], bytes],
     ) -> None:
         self._control = control

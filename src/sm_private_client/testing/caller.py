@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
-    from sm_private_client.testing.control_plane import MotoObject
+    from sm_private_client.testing.control_plane import ControlPlane, MotoObject
 
 __all__ = ["Caller", "CallerLocation", "is_on"]
 
@@ -46,14 +45,10 @@ class CallerLocation:
 
 
 class Caller:
-    """The caller, who can be moved.
+    """The caller, who can be moved."""
 
-    Args:
-        ec2: Gives moto's EC2 while nobody else uses it.
-    """
-
-    def __init__(self, *, ec2: Callable[[], AbstractContextManager[MotoObject]]) -> None:
-        self._ec2 = ec2
+    def __init__(self, *, control: ControlPlane) -> None:
+        self._control = control
         self._location: CallerLocation | None = None
 
     @property
@@ -70,7 +65,7 @@ class Caller:
             subnet_id: The subnet.
             security_group_ids: The groups of its ENI; the VPC's default group if empty.
         """
-        with self._ec2() as backend:
+        with self._control.ec2() as backend:
             self._leave(backend)
             subnet = backend.get_subnet(subnet_id)
             groups = list(security_group_ids) or [
@@ -95,7 +90,7 @@ class Caller:
 
     def move_into_vpc(self, vpc_id: str) -> CallerLocation:
         """Move the caller into the first subnet of a VPC."""
-        with self._ec2() as backend:
+        with self._control.ec2() as backend:
             subnets = (s.id for s in backend.describe_subnets() if s.vpc_id == vpc_id)
             return self.move_into(next(subnets))
 
@@ -107,7 +102,7 @@ class Caller:
             inbound_resolver: Whether it asks the VPC's resolver.
         """
         vpc_id = self.location.vpc_id
-        with self._ec2() as backend:
+        with self._control.ec2() as backend:
             self._leave(backend)
         self._location = CallerLocation(
             vpc_id=vpc_id, address=address, asks_vpc_resolver=inbound_resolver
@@ -121,7 +116,7 @@ class Caller:
         """
         if not self.location.asks_vpc_resolver:
             return False
-        with self._ec2() as backend:
+        with self._control.ec2() as backend:
             vpc = backend.get_vpc(self.location.vpc_id)
             return is_on(vpc.enable_dns_support) and is_on(vpc.enable_dns_hostnames)
 

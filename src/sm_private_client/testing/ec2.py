@@ -34,11 +34,8 @@ _NOT_FOUND: Final = "InvalidVpcEndpointId.NotFound"
 class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
     """Answers one EC2 request.
 
-    Args:
-        vpc_endpoints: Sets moto's VPC endpoints up.
-        page_size: The largest page, below EC2's own limit.
-        participant: Whether the account only shares the VPC of another one, so that the
-            owner's VPC endpoints are not described to it.
+    A ``participant`` only shares the VPC of another account, whose VPC endpoints are not described
+    to it.
     """
 
     def __init__(

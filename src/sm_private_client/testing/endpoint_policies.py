@@ -36,10 +36,6 @@ _S3_ACTIONS: Final = {
 class EndpointPolicies:
     """Judges requests that come through VPC endpoints.
 
-    Args:
-        control: Holds moto's VPC endpoints with their documents, and knows the principals.
-        caller: Where calls come from.
-
     Attributes:
         organization_id: What ``aws:PrincipalOrgID`` is; ``None``: the account is in none.
     """
@@ -52,13 +48,7 @@ class EndpointPolicies:
     def check_sagemaker(
         self, ingress: Ingress, operation: str, request: Request, parameters: Mapping[str, Any]
     ) -> None:
-        """Judge a call of SageMaker's services.
-
-        Args:
-            ingress: Where it came in.
-            operation: The operation's name.
-            request: The request.
-            parameters: What its resources are named by.
+        """Judge a call of SageMaker's services, whose parameters name its resources.
 
         Raises:
             AwsError: The VPC endpoint's policy does not let it pass.

@@ -62,23 +62,12 @@ _SOURCE: Final = "privatelink.other_services"
 
 
 class EndpointServices:
-    """What can be named in CreateVpcEndpoint, and the names that it then answers for.
-
-    Args:
-        region: A region of the partition.
-    """
+    """What can be named in CreateVpcEndpoint, and the names that it then answers for."""
 
     def __init__(self, region: str) -> None:
         self.partition = partition_of(region, partitions(_botocore_session()))
         self._other_services = tuple(
-            EndpointService(
-                service_name=row.service_name,
-                name_suffix=row.name_suffix,
-                # ecr.api is api.ecr in DNS
-                dns_label=".".join(reversed(row.name_suffix.split("."))),
-                source=_SOURCE,
-            )
-            for row in OTHER_SERVICES
+            EndpointService(row.service_name, row.name_suffix, _SOURCE) for row in OTHER_SERVICES
         )
         self._not_offered: set[tuple[str, str]] = set()
 
@@ -148,13 +137,9 @@ class PublicName(NamedTuple):
 
 
 class PublicNames:
-    """The host names that public DNS answers with public addresses.
+    """The host names of a region that public DNS answers with public addresses.
 
     A leading ``*.`` of a name stands for one or more labels.
-
-    Args:
-        services: The endpoint services.
-        region: The region.
     """
 
     def __init__(self, services: EndpointServices, region: str) -> None:
@@ -214,12 +199,7 @@ class PublicNames:
 
 
 def policy_problem(document: str, service: EndpointService | None) -> str | None:
-    """Return what EC2 has against an endpoint policy; ``None``: nothing.
-
-    Args:
-        document: The policy's text.
-        service: The endpoint service, if it is a known interface one.
-    """
+    """Return what EC2 has against an endpoint policy of a known service; ``None``: nothing."""
     if service is not None and service.endpoint_policy is False:
         return f"The service {service.title} does not support VPC endpoint policies."
     if len(document) > _LARGEST_POLICY:

@@ -180,11 +180,8 @@ class Faults:
     ) -> Fault:
         """Reset connections instead of answering.
 
-        Args:
-            service_name: boto3's name of the service.
-            when: ``before-body``: once a request's head came; ``before-model``: once all of it
-                came; ``after-model``: once it was executed, so that only the answer is lost.
-            times: How many requests.
+        ``before-body``: once a request's head came; ``before-model``: once all of it came;
+        ``after-model``: once it was executed, so that only the answer is lost.
         """
         return self._add(f"reset-{when}", service_name, times=times)
 
@@ -201,12 +198,10 @@ class Faults:
         return self._add("throttle", action, value=retry_after, times=times)
 
     def clock_skew(self, seconds: float, *, code: str = "InvalidSignatureException") -> Fault:
-        """Set SageMaker's clock wrong: signatures are judged by it, and ``Date`` tells it.
+        """Set SageMaker's clock ahead: signatures are judged by it, and ``Date`` tells it.
 
-        Args:
-            seconds: How much it is ahead; negative: behind.
-            code: The error of a request that is then too old or too new; other services say
-                ``RequestExpired``, ``RequestTimeTooSkewed`` or ``SignatureDoesNotMatch``.
+        ``code`` is the error of a request that is then too old or too new; other services say
+        ``RequestExpired``, ``RequestTimeTooSkewed`` or ``SignatureDoesNotMatch``.
         """
         return self._add("clock-skew", "", value=(seconds, code))
 
@@ -248,13 +243,8 @@ class Faults:
     ) -> Fault:
         """Answer 424 ``ModelError``, as if the container itself had failed.
 
-        The call counts as received by the model, whose callable does not run.
-
-        Args:
-            endpoint_name: The inference endpoint.
-            status: ``OriginalStatusCode``; 0 stands for a container that did not answer.
-            message: ``OriginalMessage``.
-            times: How many calls.
+        The call counts as received by the model, whose callable does not run. A ``status`` of 0
+        stands for a container that did not answer.
         """
         return self._add("model-error", endpoint_name, value=(status, message), times=times)
 
@@ -268,12 +258,9 @@ class Faults:
     ) -> Fault:
         """Hold answers back after the model was called.
 
-        Args:
-            seconds: How long; ``None``: until the client goes away.
-            endpoint_name: The inference endpoint.
-            after_parts: Hold a response stream back after its head and so many parts; without
-                it the whole answer is held back, head and all.
-            times: How many answers.
+        They are held for so many seconds; ``None``: until the client goes away. With
+        ``after_parts`` a response stream is held back after its head and so many parts; without
+        it the whole answer is, head and all.
         """
         if after_parts is None:
             return self._add("stall", endpoint_name, value=seconds, times=times)
@@ -291,14 +278,9 @@ class Faults:
     ) -> Fault:
         """End connections inside an answer's body, or before its end if it is shorter.
 
-        Args:
-            endpoint_name: The inference endpoint.
-            after_parts: So many parts of a response stream come before.
-            after_bytes: So many bytes of the body come before, of a stream's frames as well as
-                of a whole answer.
-            how: ``close`` without a word more; ``reset``, by which what the client has not read
-                yet may be lost.
-            times: How many answers.
+        So many parts of a response stream come before, or so many bytes of the body, of a
+        stream's frames as well as of a whole answer. After a ``reset``, what the client has not
+        read yet may be lost.
 
         Raises:
             ValueError: Not exactly one of the two is given.
@@ -321,15 +303,9 @@ class Faults:
         message: str = "the stream failed on purpose",
         times: int | None = None,
     ) -> Fault:
-        """End response streams with an exception event, as after the head has been sent.
+        """End response streams with an exception event, after so many parts.
 
-        Args:
-            code: The event's type.
-            endpoint_name: The inference endpoint.
-            after_parts: So many parts come before, or all if there are fewer.
-            error_code: ``ErrorCode``, which only ``ModelStreamError`` has.
-            message: ``Message``.
-            times: How many streams.
+        ``error_code`` is the member ``ErrorCode``, which only ``ModelStreamError`` has.
         """
         document = {"Message": message}
         if code == "ModelStreamError":
@@ -340,12 +316,7 @@ class Faults:
     # SageMaker Runtime: not wrong, but seldom tested
 
     def split(self, *sizes: int, endpoint_name: str = "", times: int | None = None) -> Fault:
-        """Send response streams in pieces of these sizes, whatever their frames are.
-
-        Args:
-            *sizes: Bytes of each piece, over and over; each piece is written by itself.
-            endpoint_name: The inference endpoint.
-            times: How many streams.
+        """Send response streams in pieces of so many bytes, over and over, across frames.
 
         Raises:
             ValueError: No size is given, or one is not positive.

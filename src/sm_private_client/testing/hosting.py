@@ -138,11 +138,7 @@ class HostedModel:
 
 
 class HostedModels:
-    """The models that are hosted, by inference endpoint.
-
-    Args:
-        control: SageMaker's API, which shows the inference endpoints.
-    """
+    """The models that are hosted, by inference endpoint."""
 
     def __init__(self, *, control: ControlPlane) -> None:
         self._control = control

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sm_private_client.testing.http_connection import ConnectionCut
+from sm_private_client.testing.server import Listener
 from sm_private_client.testing.topology import covers
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from sm_private_client.testing.http_connection import Connection, Request, Response
     from sm_private_client.testing.other_services_front import OtherServicesFront
     from sm_private_client.testing.sagemaker_front import SageMakerFront
-    from sm_private_client.testing.server import Listener, Server
+    from sm_private_client.testing.server import Server
     from sm_private_client.testing.topology import Topology
+
+    _Front: TypeAlias = SageMakerFront | OtherServicesFront
 
 __all__ = ["Ingress", "IngressListeners"]
 
@@ -61,15 +63,10 @@ class IngressListeners:
 
     Attributes:
         region: The region of public addresses and gateways.
-        server: Accepts for all of them.
         authority: Signs their certificates.
         corporate_authority: Signs them while TLS is inspected.
-        topology: Knows which names an ENI answers for.
-        services: Knows which private names a service has.
-        public_names: The names of public addresses.
         sagemaker: Answers SageMaker's services.
         others: Answers all others.
-        faults: What goes wrong.
         dialled: Returns the address that a connection was opened for.
     """
 
@@ -86,14 +83,7 @@ class IngressListeners:
     dialled: Callable[[Connection], str]
 
     def open_interface(self, name: VpceName, vpc_id: str, zone: str, address: str) -> Listener:
-        """Open the listener of an ENI.
-
-        Args:
-            name: The regional name of its VPC endpoint.
-            vpc_id: The VPC.
-            zone: The ENI's zone.
-            address: The ENI's address.
-        """
+        """Open the listener of an ENI, given the regional name of its VPC endpoint."""
         service_name = name.service.service_name
 
         def service_of(host: str) -> str | None:
@@ -115,9 +105,9 @@ class IngressListeners:
         names = self._certificate_names(name, zone)
         self.authority.context(names)  # makes the key now, not in the first handshake
         front = self.sagemaker if self.services.is_family(name.service) else self.others
-        return self.server.listen(
-            functools.partial(front.answer, ingress),
-            on_head=functools.partial(front.on_head, ingress),
+        return self._listen(
+            ingress,
+            lambda _: front,
             context=lambda: self._context(service_name or "", names),
             on_connect=on_connect,
         )
@@ -134,10 +124,8 @@ class IngressListeners:
             vpc_endpoint_id=vpc_endpoint_id,
             vpc_id=vpc_id,
         )
-        return self.server.listen(
-            functools.partial(self.others.answer, ingress),
-            on_head=functools.partial(self.others.on_head, ingress),
-            context=lambda: self._context(service_name, names),
+        return self._listen(
+            ingress, lambda _: self.others, context=lambda: self._context(service_name, names)
         )
 
     def open_internet(self) -> Listener:
@@ -147,11 +135,23 @@ class IngressListeners:
             service_of=public_names.service_of, region=self.region, address=self.dialled
         )
 
-        def front_of(request: Request) -> SageMakerFront | OtherServicesFront:
+        def front_of(request: Request) -> _Front:
             host = request.host
             is_other = not public_names.is_family(host) and public_names.service_of(host)
             return self.others if is_other else self.sagemaker
 
+        return self._listen(
+            ingress, front_of, context=lambda: self.authority.context(public_names.known_names())
+        )
+
+    def _listen(
+        self,
+        ingress: Ingress,
+        front_of: Callable[[Request], _Front],
+        *,
+        context: Callable[[], ssl.SSLContext],
+        on_connect: Callable[[], None] | None = None,
+    ) -> Listener:
         def answer(request: Request, connection: Connection) -> Response:
             return front_of(request).answer(ingress, request, connection)
 
@@ -159,9 +159,7 @@ class IngressListeners:
             front_of(request).on_head(ingress, request, connection)
 
         return self.server.listen(
-            answer,
-            on_head=on_head,
-            context=lambda: self.authority.context(public_names.known_names()),
+            Listener(answer, on_head=on_head, context=context, on_connect=on_connect)
         )
 
     def _certificate_names(self, name: VpceName, zone: str) -> tuple[str, ...]:

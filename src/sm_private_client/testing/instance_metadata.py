@@ -29,12 +29,6 @@ class InstanceMetadata:
     Attributes:
         root: A root of a file system whose firmware says that this is EC2, for ``locate``.
         environment: What the environment must say for the service to be looked for.
-
-    Args:
-        root: See above; the firmware's file is written there.
-        control: Gives out the role's credentials and knows the VPC's CIDRs.
-        caller: Where the instance is.
-        role_name: The instance profile's role; ``None``: the instance has none.
     """
 
     def __init__(

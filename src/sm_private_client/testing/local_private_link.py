@@ -19,7 +19,7 @@ from sm_private_client.testing.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from typing_extensions import Self
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing.network import SimulatedNetwork
     from sm_private_client.testing.records import Log, RequestRecord
     from sm_private_client.testing.server import Listener
+    from sm_private_client.testing.signatures import Clock
     from sm_private_client.testing.topology import StandingVpcEndpoint
 
 __all__ = ["LocalPrivateLink"]
@@ -64,7 +65,7 @@ class LocalPrivateLink(NetworkControls):
         services: Sequence[str] = ("sagemaker", "sagemaker-runtime"),
         private_dns: bool = False,
         fips: bool = False,
-        clock: Callable[[], dt.datetime] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.region = region
         self._zones = tuple(zones) if zones is not None else None

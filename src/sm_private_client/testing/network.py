@@ -13,11 +13,10 @@ from sm_private_client.testing.server import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextlib import AbstractContextManager
 
     from sm_private_client.routing.network import SocketOption
     from sm_private_client.testing.caller import Caller, CallerLocation
-    from sm_private_client.testing.control_plane import MotoObject
+    from sm_private_client.testing.control_plane import ControlPlane, MotoObject
     from sm_private_client.testing.endpoint_services import PublicNames
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.server import Listener
@@ -48,7 +47,7 @@ class SimulatedNetwork:
         self,
         *,
         caller: Caller,
-        ec2: Callable[[], AbstractContextManager[MotoObject]],
+        control: ControlPlane,
         topology: Topology,
         vpc_endpoints: VpcEndpoints,
         faults: Faults,
@@ -59,7 +58,7 @@ class SimulatedNetwork:
         self.dialled: Log[tuple[str, int]] = Log()
         self.looked_up: Log[str] = Log()
         self._caller = caller
-        self._ec2 = ec2
+        self._control = control
         self._topology = topology
         self._vpc_endpoints = vpc_endpoints
         self._faults = faults
@@ -163,7 +162,7 @@ class SimulatedNetwork:
         if interface is not None:
             if interface.vpc_id not in reachable or port != _HTTPS:
                 return None
-            with self._ec2() as backend:
+            with self._control.ec2() as backend:
                 if not _lets_through(backend, self._caller.location, interface):
                     return None
             fault = self._faults.take("zone", interface.availability_zone)

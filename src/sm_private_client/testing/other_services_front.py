@@ -13,13 +13,11 @@ from sm_private_client.testing.server import LOOPBACK
 from sm_private_client.testing.signatures import scope_of, verify
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.endpoint_policies import EndpointPolicies
     from sm_private_client.testing.http_connection import Connection, Request, Response
     from sm_private_client.testing.ingress import Ingress
+    from sm_private_client.testing.signatures import Clock
 
 __all__ = ["OtherServicesFront"]
 
@@ -53,13 +51,7 @@ class OtherServicesFront:
         requests: What came in over the network; payloads are never kept.
     """
 
-    def __init__(
-        self,
-        *,
-        control: ControlPlane,
-        policies: EndpointPolicies,
-        clock: Callable[[], dt.datetime],
-    ) -> None:
+    def __init__(self, *, control: ControlPlane, policies: EndpointPolicies, clock: Clock) -> None:
         self.requests: Log[RequestRecord] = Log()
         self._policies = policies
         self._control = control
@@ -77,15 +69,9 @@ class OtherServicesFront:
             response = self._answer(ingress, service_name, request, connection)
             status = response.status
         finally:
+            operation = operation_of(request)
             self.requests.append(
-                record_of(
-                    ingress,
-                    request,
-                    connection,
-                    service_name=service_name,
-                    operation=operation_of(request),
-                    status=status,
-                )
+                record_of(ingress, request, connection, service_name, operation, status)
             )
         return response
 

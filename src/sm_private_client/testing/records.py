@@ -96,7 +96,6 @@ def record_of(
     ingress: Ingress,
     request: Request,
     connection: Connection,
-    *,
     service_name: str | None,
     operation: str | None,
     status: int | None,

@@ -16,8 +16,7 @@ from sm_private_client.testing.operations import operations_of
 from sm_private_client.testing.response_streams import CONTENT_TYPE, cut_after_bytes, stream_body
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from botocore.model import OperationModel
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing.faults import Faults
     from sm_private_client.testing.hosting import HostedModels
     from sm_private_client.testing.http_connection import Connection
+    from sm_private_client.testing.signatures import Clock
 
 __all__ = ["Runtime"]
 
@@ -78,22 +78,10 @@ _TYPE_HEADERS: Final = {
 
 
 class Runtime:
-    """Answers the three operations of ``sagemaker-runtime``.
-
-    Args:
-        models: What is hosted.
-        control: Knows which inference endpoints there are, and holds S3.
-        faults: What goes wrong.
-        clock: The time, UTC without a zone.
-    """
+    """Answers the three operations of ``sagemaker-runtime``."""
 
     def __init__(
-        self,
-        *,
-        models: HostedModels,
-        control: ControlPlane,
-        faults: Faults,
-        clock: Callable[[], dt.datetime],
+        self, *, models: HostedModels, control: ControlPlane, faults: Faults, clock: Clock
     ) -> None:
         self._operations = operations_of("sagemaker-runtime")
         self._models = models

@@ -26,7 +26,7 @@ from sm_private_client.testing.records import Log, RequestRecord, record_of
 from sm_private_client.testing.signatures import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.endpoint_policies import EndpointPolicies
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sm_private_client.testing.ingress import Ingress
     from sm_private_client.testing.operations import ServiceOperations
     from sm_private_client.testing.runtime import Runtime
+    from sm_private_client.testing.signatures import Clock
 
 __all__ = ["SageMakerFront"]
 
@@ -53,7 +54,7 @@ class SageMakerFront:
         runtime: Runtime,
         policies: EndpointPolicies,
         faults: Faults,
-        clock: Callable[[], dt.datetime],
+        clock: Clock,
     ) -> None:
         self.requests: Log[RequestRecord] = Log()
         self._control = control
@@ -71,12 +72,12 @@ class SageMakerFront:
         if not self._faults.active:
             return
         service_name = ingress.service_called(request, connection) or ""
-        try:
-            self._faults.cut_if("reset-before-body", service_name)
-        except ConnectionCut:
+        if self._faults.take("reset-before-body", service_name):
             operation = operations_of(service_name).find(request) if service_name else None
-            self._record(ingress, request, connection, service_name, operation, None)
-            raise
+            self.requests.append(
+                record_of(ingress, request, connection, service_name, operation, None)
+            )
+            raise ConnectionCut
 
     def answer(self, ingress: Ingress, request: Request, connection: Connection) -> Response:
         """Answer one request, and keep a record of it."""
@@ -100,28 +101,10 @@ class SageMakerFront:
                 raise ConnectionCut
             status = response.status
         finally:
-            self._record(ingress, request, connection, service_name, operation, status)
-        return _dated(response, now)
-
-    def _record(
-        self,
-        ingress: Ingress,
-        request: Request,
-        connection: Connection,
-        service_name: str,
-        operation: str | None,
-        status: int | None,
-    ) -> None:
-        self.requests.append(
-            record_of(
-                ingress,
-                request,
-                connection,
-                service_name=service_name,
-                operation=operation,
-                status=status,
+            self.requests.append(
+                record_of(ingress, request, connection, service_name, operation, status)
             )
-        )
+        return _dated(response, now)
 
     def _time(self) -> tuple[dt.datetime, str]:
         """Return the time that counts, and the error of requests that are too old for it."""

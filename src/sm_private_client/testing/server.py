@@ -32,21 +32,27 @@ _STOP_TIMEOUT: Final = 5.0
 
 
 class Listener:
-    """One listening socket and what it counted.
+    """One listening socket on a free port of 127.0.0.1, and what it counted.
+
+    Args:
+        answer: Answers a request, in the connection's own thread.
+        on_head: Called with a request whose body has not been read yet; it may cut.
+        context: Returns the TLS context of a new connection; without it TLS is not spoken.
+        on_connect: Called before the first byte is read; it may wait or reset.
 
     Attributes:
-        port: Its port on 127.0.0.1.
+        port: Its port.
         connections: How many connections were accepted.
         bytes_received: How many bytes came in, before decryption.
     """
 
     def __init__(
         self,
-        *,
         answer: Callable[[Request, Connection], Response],
-        on_head: Callable[[Request, Connection], None] | None,
-        context: Callable[[], ssl.SSLContext] | None,
-        on_connect: Callable[[], None] | None,
+        *,
+        on_head: Callable[[Request, Connection], None] | None = None,
+        context: Callable[[], ssl.SSLContext] | None = None,
+        on_connect: Callable[[], None] | None = None,
     ) -> None:
         self.answer = answer
         self.on_head = on_head
@@ -111,23 +117,8 @@ class Server:
         self._thread = threading.Thread(target=self._accept, name="private-link", daemon=True)
         self._thread.start()
 
-    def listen(
-        self,
-        answer: Callable[[Request, Connection], Response],
-        *,
-        on_head: Callable[[Request, Connection], None] | None = None,
-        context: Callable[[], ssl.SSLContext] | None = None,
-        on_connect: Callable[[], None] | None = None,
-    ) -> Listener:
-        """Open a listener on a free port of 127.0.0.1.
-
-        Args:
-            answer: Answers a request, in the connection's own thread.
-            on_head: Called with a request whose body has not been read yet; it may cut.
-            context: Returns the TLS context of a new connection; without it TLS is not spoken.
-            on_connect: Called before the first byte is read; it may wait or reset.
-        """
-        listener = Listener(answer=answer, on_head=on_head, context=context, on_connect=on_connect)
+    def listen(self, listener: Listener) -> Listener:
+        """Accept connections of a listener, and return it."""
         with self._lock:
             self._listeners.add(listener)
         self._selector.register(listener.socket, selectors.EVENT_READ, listener)

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from sm_private_client.testing.http_connection import Request
 
-__all__ = ["KnownCredentials", "Scope", "scope_of", "verify"]
+__all__ = ["Clock", "KnownCredentials", "Scope", "scope_of", "verify"]
+
+Clock: TypeAlias = "Callable[[], dt.datetime]"
+"""Returns the time, UTC without a zone."""
 
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
 """AWS, "Elements of an AWS API request signature": a request is good for five minutes."""

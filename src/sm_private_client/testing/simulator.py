@@ -21,14 +21,12 @@ from sm_private_client.testing.network import SimulatedNetwork
 from sm_private_client.testing.other_services_front import OtherServicesFront
 from sm_private_client.testing.runtime import Runtime
 from sm_private_client.testing.sagemaker_front import SageMakerFront
-from sm_private_client.testing.server import LOOPBACK, Server
+from sm_private_client.testing.server import LOOPBACK, Listener, Server
 from sm_private_client.testing.topology import Topology
 from sm_private_client.testing.vpc_endpoints import VpcEndpoints
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-
+    from sm_private_client.testing.signatures import Clock
     from sm_private_client.testing.topology import Vpc
 
 __all__ = ["AwsFiles", "Simulator"]
@@ -95,16 +93,12 @@ class AwsFiles:
 class Simulator:
     """The running parts.
 
-    Args:
-        region: The region.
-        clock: The time, UTC without a zone.
-
     Attributes:
         vpcs: The VPCs that were made with ``create_vpc``, by id.
         metadata: The metadata service, once it is played.
     """
 
-    def __init__(self, *, region: str, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, *, region: str, clock: Clock) -> None:
         self.region = region
         self.vpcs: dict[str, Vpc] = {}
         self.metadata: InstanceMetadata | None = None
@@ -125,7 +119,7 @@ class Simulator:
             partition=self.services.partition.name,
             faults=self.faults,
         )
-        self.caller = Caller(ec2=self.control.ec2)
+        self.caller = Caller(control=self.control)
         self.policies = EndpointPolicies(control=self.control, caller=self.caller)
         self.models = HostedModels(control=self.control)
         self._runtime = Runtime(
@@ -163,8 +157,8 @@ class Simulator:
         )
         self.control.vpc_endpoints = self.vpc_endpoints
         self.internet = listeners.open_internet()
-        loopback = self.server.listen(self.control.answer, on_head=self.control.on_head)
-        self.control_url = f"http://{LOOPBACK}:{loopback.port}"
+        loopback = Listener(self.control.answer, on_head=self.control.on_head)
+        self.control_url = f"http://{LOOPBACK}:{self.server.listen(loopback).port}"
         self.files.write(
             region=region,
             url=self.control_url,
@@ -184,7 +178,7 @@ class Simulator:
         self.caller.move_into(next(iter(vpc.subnet_ids.values())))
         self._network = SimulatedNetwork(
             caller=self.caller,
-            ec2=self.control.ec2,
+            control=self.control,
             topology=self.topology,
             vpc_endpoints=self.vpc_endpoints,
             faults=self.faults,
@@ -201,7 +195,7 @@ class Simulator:
             caller=self.caller,
             role_name=role_name,
         )
-        listener = self.server.listen(self.metadata.answer)
+        listener = self.server.listen(Listener(self.metadata.answer))
         self.network.map(METADATA_ADDRESS, 80, (LOOPBACK, listener.port))
         return self.metadata
 

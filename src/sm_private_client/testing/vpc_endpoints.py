@@ -31,14 +31,7 @@ _RESERVED: Final = 10
 
 
 class VpcEndpoints:
-    """Keeps topology and listeners in step with moto's VPC endpoints.
-
-    Args:
-        control: Holds moto's EC2.
-        services: The endpoint services that there are, and their names.
-        topology: The interface VPC endpoints that stand.
-        listeners: Opens listeners.
-    """
+    """Keeps topology and listeners in step with moto's VPC endpoints."""
 
     def __init__(
         self,
@@ -153,9 +146,7 @@ class VpcEndpoints:
     def gateway_towards(self, address: str, subnet_id: str) -> Listener | None:
         """Return what a public address leads to from a subnet; ``None``: no gateway is on the way.
 
-        Args:
-            address: The address that is dialled.
-            subnet_id: Whose route table counts: its own, else the VPC's main one.
+        The subnet's own route table counts, else the VPC's main one.
         """
         with self._lock:
             if not self._gateways:

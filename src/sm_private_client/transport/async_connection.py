@@ -66,11 +66,7 @@ class AsyncConnection(BaseConnection, asyncio.Protocol):
     ) -> None:
         """Begin to write a request; reading goes on with it.
 
-        Args:
-            head: The request's head.
-            body: Its payload.
-            reader: Reads the answer.
-            timeout: Seconds of silence, here and in the reads after it; ``None``: any.
+        Silence may last ``timeout`` seconds, here and in the reads after it.
         """
         self._reader = reader
         self._timeout = timeout

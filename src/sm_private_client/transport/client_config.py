@@ -41,15 +41,10 @@ USER_AGENT: Final = f"lib/sm-private-client#{__version__}"
 
 
 class RoutedConfig(NamedTuple):
-    """The configuration of a client that a session of ours makes.
-
-    Attributes:
-        config: botocore's.
-        stream_timeout: Seconds of silence on response streams; ``None`` waits for ever.
-    """
+    """The configuration of a client that a session of ours makes."""
 
     config: Config
-    stream_timeout: float | None
+    stream_timeout: float | None  # seconds of silence; None waits for ever
 
     @classmethod
     def merged(
@@ -61,11 +56,7 @@ class RoutedConfig(NamedTuple):
     ) -> RoutedConfig:
         """Merge our defaults, the session's default config and the caller's; the last one counts.
 
-        Args:
-            caller: The ``config=`` argument.
-            session_default: botocore's ``set_default_client_config``.
-            retries_are_configured: True if the environment or the profile sets retries; then those
-                count, as they do for boto3.
+        If the environment or the profile sets retries, those count, as they do for boto3.
 
         Raises:
             ConfigurationError: A proxy is asked for.
@@ -84,14 +75,9 @@ class RoutedConfig(NamedTuple):
 
 
 def set_timeouts(config: Value, routed: RoutedConfig | None = None) -> float | None:
-    """Set the time-outs of a client that exists.
+    """Set the time-outs in a client's own config; return that of response streams, in seconds.
 
-    Args:
-        config: The client's own ``Config``, which is changed.
-        routed: The time-outs; if ``None``, ours replace botocore's defaults.
-
-    Returns:
-        Seconds of silence on response streams.
+    If ``routed`` is ``None``, ours replace botocore's defaults.
 
     Raises:
         ConfigurationError: A proxy is asked for.

@@ -126,10 +126,7 @@ class Connection(BaseConnection):
         A peer may refuse a large body before it has all of it (413), and close. What it sent
         then can still be read, so a write that fails is not an error yet.
 
-        Args:
-            head: The request's head.
-            body: Its payload.
-            timeout: Seconds of silence, here and in the reads after it; ``None``: any.
+        Silence may last ``timeout`` seconds, here and in the reads after it.
 
         Raises:
             TimeoutError: The peer neither took more nor answered in time.
@@ -287,12 +284,8 @@ def ended(
     request, the request was not applied, and may be sent again whatever it does (RFC 9110,
     9.2.2). A reset acknowledges nothing.
 
-    Args:
-        reader: What came of the answer.
-        sock: The socket.
-        acknowledged_before: The count before the request was written; ``None`` for the
-            connection's first request.
-        error: How it ended.
+    ``acknowledged_before`` is the count before the request was written, ``None`` for the first
+    request of a connection.
     """
     if acknowledged_before is None or reader.has_begun or isinstance(error, TimeoutError):
         return error

@@ -32,31 +32,19 @@ _CALL: Final = re.compile(r"/endpoints/[^/]+/(async-)?invocations")
 
 
 class Origin(NamedTuple):
-    """The parts of an endpoint URL.
-
-    Attributes:
-        scheme: ``https`` or ``http``.
-        host: The host name, or an address without brackets.
-        port: The port.
-        path: The prefix of every request's path, such as ``/gateway``; mostly empty.
-    """
+    """The parts of an endpoint URL."""
 
     scheme: str
-    host: str
+    host: str  # an address has no brackets
     port: int
-    path: str = ""
+    path: str = ""  # the prefix of every request's path, such as /gateway
 
     @classmethod
     def of(cls, url: str, *, is_local: bool) -> Origin:
-        """Parse an endpoint URL.
-
-        Args:
-            url: The endpoint URL.
-            is_local: True if the route leads to a stand-in on this machine.
+        """Parse an endpoint URL; that of a stand-in on this machine may have http.
 
         Raises:
-            ConfigurationError: The scheme is not https, or http for a local route; or it is the
-                URL of a call.
+            ConfigurationError: It has another scheme, or is the URL of a call.
         """
         parts = urlsplit(url)
         allowed = ("https", "http") if is_local else ("https",)
@@ -82,13 +70,9 @@ class Origin(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The value of ``Host``: the port is in it only if it is not the scheme's own."""
+        """The value of ``Host``; it has the port only if it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
-
-    def url(self, path: str = "") -> str:
-        """Return the URL of a path as it goes on the wire."""
-        return f"{self.scheme}://{self.authority}{path}"
 
 
 class Connector:
@@ -101,11 +85,6 @@ class Connector:
         client_cert: As in botocore's ``Config``.
         timeout: Seconds for look-up, connection and handshake together; ``None`` waits for ever.
         clock: Monotonic seconds.
-
-    Attributes:
-        origin: Where to connect.
-        authority: The origin's.
-        base_url: The origin's URL, without a path.
 
     Raises:
         ConfigurationError: The bundle or the client certificate cannot be used.
@@ -124,17 +103,14 @@ class Connector:
         self._dialer = dialer
         self.origin = origin
         self.authority = origin.authority
-        self.base_url = origin.url()
+        self.base_url = f"{origin.scheme}://{origin.authority}"  # without a path
         self._bundle = bundle
         self._timeout = timeout
         self._clock = clock
         self._context = verifying_context(bundle, client_cert) if origin.scheme == "https" else None
 
     def connect(self, url: str) -> Connection:
-        """Connect; nothing of a request has been sent if this raises.
-
-        Args:
-            url: The URL of the call, for the errors.
+        """Connect, for a call of this URL; nothing of it has been sent if this raises.
 
         Raises:
             PublicAddressError: The guard refused.

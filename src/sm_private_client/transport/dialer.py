@@ -37,44 +37,30 @@ RACE_DELAY: Final = 1.0
 ZONE_PENALTY: Final = 30.0
 """Seconds that a zone that failed is tried last."""
 
-KEEPALIVE_IDLE: Final = 60
-"""Seconds of silence before the kernel probes, well below PrivateLink's 350."""
-
-KEEPALIVE_INTERVAL: Final = 30
-"""Seconds between two probes."""
-
-KEEPALIVE_PROBES: Final = 4
-"""Probes without an answer after which a connection is gone."""
+_PROBES: Final = {
+    "TCP_KEEPIDLE": 60,  # of silence before the first probe
+    "TCP_KEEPALIVE": 60,  # macOS has this name for it
+    "TCP_KEEPINTVL": 30,  # between two probes
+    "TCP_KEEPCNT": 4,  # probes without an answer, after which a connection is gone
+}
+KEEPALIVE: Final[tuple[SocketOption, ...]] = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _PROBES.items()
+        if hasattr(socket, name)
+    ),
+)
+"""Socket options of every connection: PrivateLink drops idle connections after 350 s."""
 
 _logger = logging.getLogger(__name__)
-
-
-def _keepalive() -> tuple[SocketOption, ...]:
-    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
-    options = [
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    ]
-    if idle is not None:
-        options.append((socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE))
-    if hasattr(socket, "TCP_KEEPINTVL"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL))
-    if hasattr(socket, "TCP_KEEPCNT"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES))
-    return tuple(options)
-
-
-KEEPALIVE: Final[tuple[SocketOption, ...]] = _keepalive()
-"""Socket options of every connection (PrivateLink drops idle connections after 350 s)."""
 
 
 class ZoneHealth:
     """Remembers which zones failed lately, for all clients of a session.
 
     Each operation on the dictionary is atomic, so there is no lock that a fork could leave held.
-
-    Args:
-        clock: Monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,14 +85,7 @@ class ZoneHealth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dialed:
-    """A connection that stands.
-
-    Attributes:
-        sock: The connected socket, without TLS yet.
-        address: The address that was judged and connected to.
-        availability_zone: Its zone, ``None`` if it is not known.
-        counters: Count the calls over it.
-    """
+    """A connected socket, without TLS yet, and the address that was judged."""
 
     sock: socket.socket
     address: str
@@ -160,13 +139,7 @@ class Dialer:
         timeout: float | None,
         socket_options: tuple[SocketOption, ...] = (),
     ) -> Dialed:
-        """Connect.
-
-        Args:
-            host: The host to look up; TLS is verified against it afterwards.
-            port: The port.
-            timeout: Seconds for look-up and connection together; ``None`` waits for ever.
-            socket_options: Set before connecting, after the keep-alive ones.
+        """Look a host up and connect, within so many seconds; ``None`` waits for ever.
 
         Raises:
             PublicAddressError: An address is not private; no connection was tried.
@@ -214,10 +187,6 @@ class Dialer:
 
     def candidates(self, host: str, *, timeout: float | None) -> list[str]:
         """Return the addresses of a host, judged, in the order they are tried in.
-
-        Args:
-            host: The host to look up.
-            timeout: Seconds for the look-up; ``None`` waits for ever.
 
         Raises:
             PublicAddressError: An address is not private.

@@ -60,21 +60,14 @@ class Routes(Protocol):
 
 
 class Upstream(Generic[C]):
-    """One route and the idle connections to it.
-
-    Attributes:
-        dialer: The route's.
-        connector: Connects and shakes hands.
-        pool: The connections of threads.
-        pools: The connections of event loops.
-    """
+    """One route and the idle connections to it."""
 
     def __init__(
         self, dialer: Dialer, connector: Connector, new_pool: Callable[[], ConnectionPool[C]]
     ) -> None:
         self.dialer = dialer
         self.connector = connector
-        self.pool = new_pool()
+        self.pool = new_pool()  # of threads
         self.pools: dict[asyncio.AbstractEventLoop, ConnectionPool[C]] = {}
         self._new_pool = new_pool
         self._closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
@@ -117,13 +110,11 @@ class BaseDirectTransport(Generic[C]):
 
     Args:
         routes: Called for each request; connections of an earlier Dialer are closed.
-        service: The signing name.
         credentials: Return those of a request, ``None`` if there are none.
         bundle: Return the path of a CA bundle, or ``True`` for botocore's own.
         client_cert: As in botocore's ``Config``.
         connect_timeout: Seconds for look-up, connection and handshake together; ``None`` waits.
         max_idle: The most connections that are kept while idle; those in use are not bounded.
-        user_agent: The value of ``User-Agent``.
         clock: Monotonic seconds.
         now: This machine's seconds since the epoch.
     """

@@ -82,14 +82,7 @@ class EgressLog:
         *,
         availability_zone: str | None,
     ) -> Counters:
-        """Return the counters of one address.
-
-        Args:
-            service_name: boto3's name of the service.
-            host: The host name, without a port.
-            verdict: The policy's, about the address.
-            availability_zone: Its zone, ``None`` if it is not known.
-        """
+        """Return the counters of one address, about which the policy gave a verdict."""
         private = verdict.private and verdict.rule != "local"
         way = _Way(service_name, host, verdict.address, availability_zone, private, verdict.rule)
         return self._counters.setdefault(way, Counters())

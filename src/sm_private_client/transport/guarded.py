@@ -163,13 +163,12 @@ class GuardedHTTPSession(botocore.httpsession.URLLib3Session):
     Args:
         dialer: Judges and connects; ``None`` until ``use`` names one.
         verify: ``True`` for botocore's CA bundle, or the path of one.
-        timeout: Seconds to connect, and seconds of silence while sending and reading.
+        timeout: Seconds to connect, and seconds of silence while sending and reading; ``None``
+            waits for ever.
         max_pool_connections: As in ``Config``.
         client_cert: As in ``Config``.
 
     Attributes:
-        connect_timeout: Seconds to connect; ``None`` waits for ever.
-        read_timeout: Seconds of silence; ``None`` waits for ever.
         stream_timeout: Seconds of silence on response streams; as ``read_timeout`` until set.
         route: The argument of ``guard``.
         owner: The object that put it under its client.
@@ -385,12 +384,9 @@ def guard(
 
     Its first call asks for the route. If it has a guard already, this one replaces it.
 
-    Args:
-        client: The client.
-        route: Called for each call with the endpoint URL that the client was given, ``None`` if
-            botocore's own rules name its host. Return the Dialer, kept from earlier calls, or
-            raise a ``RoutingError`` or ``PublicAddressError``.
-        verify: ``True`` for botocore's CA bundle, or the path of one.
+    ``route`` is called for each call with the endpoint URL that the client was given, ``None`` if
+    botocore's own rules name its host. It returns the Dialer, kept from earlier calls, or raises a
+    ``RoutingError`` or ``PublicAddressError``.
     """
     config = client.meta.config
     guarded = GuardedHTTPSession(

@@ -91,11 +91,8 @@ def request_head(
 ) -> bytes:
     """Return the head of a request as it goes on the wire.
 
-    Args:
-        method: The method.
-        path: The path.
-        headers: Those that calls of one kind have in common; their lines are cached.
-        more: The other headers.
+    The lines of ``headers``, which calls of one kind have in common, are cached; those of ``more``
+    are not.
 
     Raises:
         ConfigurationError: A header could not go on the wire as it is.

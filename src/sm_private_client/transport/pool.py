@@ -43,11 +43,8 @@ class _Idle(Generic[C]):
 class ConnectionPool(Generic[C]):
     """Keep idle connections for reuse; safe between threads and forks.
 
-    Args:
-        max_idle: The most that are kept; the longest idle ones are closed first.
-        is_suspect: Return True if the zone of an address failed lately; its connections are not
-            used again.
-        clock: Monotonic seconds.
+    At most ``max_idle`` are kept; the longest idle ones are closed first. Connections to an address
+    that ``is_suspect`` are not used again.
     """
 
     def __init__(

@@ -55,12 +55,9 @@ def watch_clients(
     A client of STS, guarded or not, does not wait minutes for an answer: fetching credentials
     ends within half a minute.
 
-    Args:
-        session: The botocore session.
-        is_guarded_service: Return True if a service's client is to be guarded. Called for each
-            client: the profile is read, and a variable may be set, after the session was made.
-        put_on: Put the guard on a client.
-        before_credentials: Called before the session returns credentials.
+    ``is_guarded_service`` is called for each client: the profile is read, and a variable may be
+    set, after the session was made. ``before_credentials`` is called before the session returns
+    credentials.
     """
 
     class WatchedClient:
@@ -109,12 +106,7 @@ def watch_clients(
 
 
 def guard_fetchers(session: botocore.session.Session, http_session: Callable[[str], Any]) -> None:
-    """Put guarded HTTP sessions under the fetchers of credentials on link-local addresses.
-
-    Args:
-        session: The botocore session.
-        http_session: Return the HTTP session of a fetcher, by its name.
-    """
+    """Put guarded HTTP sessions under the fetchers of credentials on link-local addresses."""
     for provider in session.get_component("credential_provider").providers:
         if isinstance(provider, InstanceMetadataProvider):
             provider._role_fetcher._session = http_session("instance metadata")  # type: ignore[attr-defined] # not in the stubs
@@ -142,12 +134,7 @@ _LOCAL: Final = AddressPolicy(local=True)  # Greengrass, CloudShell and stand-in
 class CredentialsHTTPSession:
     """The guarded HTTP session of a botocore credential fetcher.
 
-    Args:
-        service_name: Its name in the egress log.
-        network: Resolves names and opens sockets.
-        health: The session's.
-        egress: The session's.
-        timeout: Seconds to connect and to read.
+    ``service_name`` is its name in the egress log, ``timeout`` the seconds to connect and to read.
     """
 
     def __init__(
@@ -190,12 +177,7 @@ class CredentialsHTTPSession:
 
 
 class MetadataNetwork:
-    """The ``NetworkBackend`` for finding out where we run: link-local and loopback only.
-
-    Args:
-        network: Resolves names and opens sockets.
-        egress: The session's.
-    """
+    """The ``NetworkBackend`` for finding out where we run: link-local and loopback only."""
 
     def __init__(self, network: NetworkBackend, *, egress: EgressLog) -> None:
         self._network = network

@@ -80,12 +80,7 @@ def canonical_path(path: str) -> str:
 
 
 class Signer:
-    """SigV4 for one region and service; safe between threads.
-
-    Args:
-        region: The signing region.
-        service: The signing name, ``sagemaker``.
-    """
+    """SigV4 for one region and service, by its signing name; safe between threads."""
 
     def __init__(self, *, region: str, service: str) -> None:
         self._region = region
@@ -112,7 +107,7 @@ class Signer:
         """Return the headers that a signature adds: date, token if there is one, Authorization.
 
         Args:
-            method: The HTTP method, in upper case.
+            method: In upper case.
             path: The canonical path; see ``canonical_path``.
             query: The canonical query; SageMaker Runtime has none.
             headers: Every header of the request, ``Host`` included; none of those that are
@@ -189,14 +184,7 @@ def _layout(headers: tuple[tuple[str, str], ...], has_token: bool) -> tuple[str,
 
 
 class RequestSigner:
-    """Completes and signs the headers of requests; safe between threads.
-
-    Args:
-        service: The signing name, ``sagemaker``.
-        credentials: Return those of a request, ``None`` if there are none.
-        user_agent: Sent, not signed.
-        now: This machine's seconds since the epoch.
-    """
+    """Completes and signs the headers of requests, by the service's clock; safe between threads."""
 
     def __init__(
         self,
@@ -218,13 +206,7 @@ class RequestSigner:
         return self._now() + self._offset
 
     def head(self, request: HttpRequest, *, path: str, authority: str, region: str) -> bytes:
-        """Return the signed head of a request as it goes on the wire.
-
-        Args:
-            request: The request.
-            path: Its path as it goes on the wire.
-            authority: The value of ``Host``.
-            region: The signing region.
+        """Return the signed head of a request as it goes on the wire, whose ``Host`` is given.
 
         Raises:
             NoCredentialsError: botocore's.

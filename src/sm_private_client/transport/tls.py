@@ -49,12 +49,7 @@ class ClosedWhenReset(ssl.SSLSocket):
 
 
 class Authorities(NamedTuple):
-    """The arguments of ``SSLContext.load_verify_locations``.
-
-    Attributes:
-        cafile: A file of PEM certificates; ``None`` for a directory.
-        capath: A directory of them under the hashes of their names; ``None`` for a file.
-    """
+    """The arguments of ``SSLContext.load_verify_locations``, one of which is ``None``."""
 
     cafile: str | None
     capath: str | None
@@ -64,10 +59,7 @@ def check_bundle(bundle: bool | str) -> Authorities:
     """Return the file or directory of a CA bundle that can be used.
 
     OpenSSL finds certificates of a directory by names such as ``9d66eef0.0``, which
-    ``openssl rehash`` makes.
-
-    Args:
-        bundle: The path of a file or a directory, or ``True`` for botocore's own file.
+    ``openssl rehash`` makes. ``True`` is botocore's own file.
 
     Raises:
         ConfigurationError: It is not there, cannot be read, or holds no certificate.
@@ -92,17 +84,10 @@ class TlsSession:
 
     One read of the socket serves header and record, which OpenSSL would read one by one. Blocking
     sockets and event loops use it alike.
-
-    Args:
-        context: Verifies the peer.
-        host: The name that the peer's certificate is to be for.
-
-    Attributes:
-        is_ended: Whether the peer has ended TLS.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
-        self.is_ended = False
+        self.is_ended = False  # by the peer
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -113,13 +98,9 @@ class TlsSession:
         return bool(self._incoming.pending or self._tls.pending())
 
     def shake_hands(self, received: bytes | None = None) -> bool:
-        """Go on with the handshake; ``to_send`` returns the bytes for the peer.
+        """Begin the handshake, or go on with received bytes; return True if it is done.
 
-        Args:
-            received: The bytes that came, empty at the end; ``None`` to begin.
-
-        Returns:
-            True if it is done.
+        ``to_send`` returns the bytes for the peer then.
 
         Raises:
             ssl.SSLError: It failed.
@@ -143,9 +124,6 @@ class TlsSession:
 
     def decrypt(self, received: bytes) -> bytes:
         """Return the data in received bytes; it is empty if they only serve TLS itself.
-
-        Args:
-            received: The bytes that came, empty at the end of the connection.
 
         Raises:
             ConnectionAbortedError: The connection ended without TLS's own end.
@@ -265,12 +243,7 @@ def _unusable(path: str, why: str, *remedies: str) -> ConfigurationError:
 
 
 def explain(failure: str, bundle: bool | str) -> str:
-    """Return the text of a failed handshake, with its cause and remedy if they are known.
-
-    Args:
-        failure: The text of OpenSSL or rustls.
-        bundle: The path of the CA bundle in use, or ``True`` for botocore's own.
-    """
+    """Return OpenSSL's text of a failed handshake, with its cause and remedy if they are known."""
     lowered = failure.lower()
     if any(words in lowered for words in ("hostname mismatch", "doesn't match", "not valid for")):
         return (

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import time
+import sys
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from sm_private_client.cli.console import ended_in_order
+from sm_private_client.cli.console import exit_on_sigterm
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.demo.output import Opening, Summary, renderer_for
-from sm_private_client.cli.demo.setup import environment_of
 from sm_private_client.cli.options import AsJson, Debug  # noqa: TC001 - typer reads annotations
-from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +24,7 @@ __all__ = ["app", "run"]
 _EXTRA_PACKAGES: Final = ("sklearn", "moto", "trustme", "h11", "flask", "flask_cors")
 _OPENING: Final = "A private SageMaker on this machine: nothing leaves it, nothing stays on it."
 _NO_FILES: Final = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-"""Already while loading: moto makes a boto3 session then, which wants the reader's profile."""
-
+"""Already while loading: moto makes a boto3 session then, which wants the user's profile."""
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -52,33 +48,31 @@ def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 def run(*, as_json: bool, on_ready: Callable[[LocalPrivateLink], None] | None = None) -> bool:
-    """Plays and shows the demonstration.
+    """Play and show the demonstration; return True if every claim held.
 
     Args:
         as_json: Print one JSON document.
-        on_ready: See ``story.tell``.
-
-    Returns:
-        Whether every claim held.
+        on_ready: As for ``Demo``.
 
     Raises:
         MissingExtraError: What it needs is not installed.
     """
-    started = time.monotonic()
+    from rich.console import Console
+
+    from sm_private_client.cli.demo.output import Output
+    from sm_private_client.cli.demo.setup import environment_of
+    from sm_private_client.errors import MissingExtraError
+
     if not all(map(_is_installed, _EXTRA_PACKAGES)):
         raise MissingExtraError("sm-private-client demo", extra="demo")
-    renderer = renderer_for(as_json=as_json)
-    held = False
-    with ended_in_order(), contextlib.closing(renderer), environment_of(_NO_FILES):
-        renderer.show(Opening(text=_OPENING))
-        from sm_private_client.cli.demo.script import tell
+    is_terminal = sys.stdout.isatty() and not as_json
+    output = Output(Console() if is_terminal else None, as_json=as_json)
+    with exit_on_sigterm(), contextlib.closing(output), environment_of(_NO_FILES):
+        output.opening(_OPENING)
+        from sm_private_client.cli.demo.script import Demo
 
-        with contextlib.closing(tell(started=started, on_ready=on_ready)) as events:
-            for event in events:
-                renderer.show(event)
-                if isinstance(event, Summary):
-                    held = not event.failed
-    return held
+        Demo(output, on_ready).play()
+        return output.summary()
 
 
 def _is_installed(package: str) -> bool:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
+from sm_private_client.cli.console import print_json
 from sm_private_client.cli.options import (
     AsJson,
     Debug,
@@ -21,20 +17,17 @@ from sm_private_client.cli.options import (
     Services,
     VpcEndpoint,
     cli_context,
-    families,
+    family_services,
 )
-from sm_private_client.doctor.views import details_of, title_of, verdict, well
-from sm_private_client.files import AtomicFile
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Group, RenderableType
 
     from sm_private_client.doctor import findings
 
-__all__ = ["EXIT_STATUS", "app", "drawn", "print_report"]
+__all__ = ["EXIT_STATUS", "app", "render"]
 
 EXIT_STATUS: Final = "Exit status: 0 healthy, 1 broken, 2 could not tell, or wrong usage."
-
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -74,20 +67,24 @@ def doctor(
     """
     from sm_private_client.doctor.diagnose import diagnose
 
-    invocation = cli_context(context)
-    asked = families(service)
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
-    report = diagnose(session, **({"services": asked} if asked else {}), deep=deep)
+    service_names = family_services(service)
+    session = cli_context(context).session(
+        region=region, profile=profile, vpc_endpoint=vpc_endpoint
+    )
+    report = diagnose(session, **({"services": service_names} if service_names else {}), deep=deep)
     if html is not None:
         from sm_private_client.doctor.views import page
+        from sm_private_client.files import AtomicFile
 
         with AtomicFile(html) as file:
             file.write(page(report).encode())
             file.commit()
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=2))
+        print_json(report.as_dict())
     elif sys.stdout.isatty():
-        print_report(report)
+        from rich.console import Console
+
+        Console().print(render(report))
     else:
         typer.echo(str(report))
     raise typer.Exit(report.exit_status)
@@ -103,39 +100,34 @@ _HOPS: Final = {
 }
 
 
-def print_report(report: findings.Report) -> None:
-    """Prints a report on the terminal."""
-    Console().print(drawn(report))
+def render(report: findings.Report) -> Group:
+    """Return a report for a terminal: the outcome, a path for each service, the findings."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
 
+    from sm_private_client.doctor.views import details_of, title_of, verdict, well
 
-def drawn(report: findings.Report) -> Group:
-    """Draws a report: the outcome, a path for each service, a table of the findings."""
     parts: list[RenderableType] = [Text(verdict(report), style=_OUTCOMES[report.exit_status])]
     for path in report.paths:
-        parts += [Text(path.service_name, style="bold"), Padding(_path(path), (0, 0, 0, 2))]
+        hops = Text()
+        for number, hop in enumerate(path.hops):
+            mark, style = _HOPS[hop.state]
+            hops.append(" → " if number else "", style="dim")
+            hops.append(f"{mark}{hop.label}", style=style)
+        parts += [Text(path.service_name, style="bold"), Padding(hops, (0, 0, 0, 2))]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in report.findings:
-        if finding.status != "ok":
-            style = _STATUSES[finding.status]
-            table.add_row(Text(finding.status, style=style), _finding(finding))
+        if finding.status == "ok":
+            continue
+        text = Text(title_of(finding), style="bold")
+        for label, detail in details_of(finding):
+            text.append(f"\n{label}: ", style="dim not bold")
+            text.append(detail, style="cyan not bold" if label == "remedy" else "not bold")
+        table.add_row(Text(finding.status, style=_STATUSES[finding.status]), text)
     table.add_row(Text("ok", style=_STATUSES["ok"]), Text(well(report)))
     count = f"{len(report.findings)} findings in {report.seconds:.1f} s"
     return Group(*parts, Text(), table, Text(count, style="dim"))
-
-
-def _path(path: findings.Path) -> Text:
-    text = Text()
-    for place, hop in enumerate(path.hops):
-        mark, style = _HOPS[hop.state]
-        text.append(" → " if place else "", style="dim").append(f"{mark}{hop.label}", style=style)
-    return text
-
-
-def _finding(finding: findings.Finding) -> Text:
-    text = Text(title_of(finding), style="bold")
-    for word, said in details_of(finding):
-        text.append(f"\n{word}: ", style="dim not bold")
-        text.append(said, style="cyan not bold" if word == "remedy" else "not bold")
-    return text

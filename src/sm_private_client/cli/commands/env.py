@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import enum
+import re
+import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sm_private_client.cli.console import print_json
 from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.options import (
     AsJson,
@@ -17,15 +20,26 @@ from sm_private_client.cli.options import (
     Services,
     VpcEndpoint,
     cli_context,
-    families,
+    family_services,
 )
-from sm_private_client.cli.private_variables import Shell, lines_for, shell_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from sm_private_client.cli.context import CliContext
     from sm_private_client.session import Session
 
-__all__ = ["app"]
+__all__ = ["Shell", "app", "lines_for", "shell_of"]
+
+
+class Shell(str, enum.Enum):
+    """What reads the lines."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+    DOTENV = "dotenv"
 
 
 app = typer.Typer(rich_markup_mode=None)
@@ -81,86 +95,128 @@ def env(
         raise typer.BadParameter("--merge goes with --write-profile.")
     if shell is not None and (as_json or write is not None):
         raise typer.BadParameter("--shell goes with neither --json nor --write-profile.")
-    invocation, asked = cli_context(context), families(service)
+    cli, service_names = cli_context(context), family_services(service)
     if write is not None:
-        session = _session_of(invocation, write, region, profile, vpc_endpoint)
-        _write(session, write, asked, merge=merge, as_json=as_json)
+        session = _session_of(cli, write, region, profile, vpc_endpoint)
+        _write(session, write, service_names, merge=merge, as_json=as_json)
         return
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
+    session = cli.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
+    reports = reports_for(session, service_names)
     environ = read_environment()
-    found = variables_for(
-        session, reports_for(session, asked), environ=environ, region=region, profile=profile
-    )
+    private = variables_for(session, reports, environ=environ, region=region, profile=profile)
     if as_json:
-        record = {
-            "region": found.region,
-            "variables": dict(found.variables),
-            "notes": list(found.notes),
-        }
-        typer.echo(json.dumps(record, indent=2))
+        print_json(
+            {"region": private.region, "variables": private.variables, "notes": private.notes}
+        )
         return
-    chosen = shell or shell_of(environ, platform=sys.platform)
-    for line in lines_for(chosen, found.variables, notes=found.notes):
+    shell = shell or shell_of(environ, platform=sys.platform)
+    for line in lines_for(shell, private.variables, notes=private.notes):
         typer.echo(line)
 
 
 def _session_of(
-    invocation: CliContext,
+    cli: CliContext,
     write: str,
     region: str | None,
     profile: str | None,
     vpc_endpoint: str | None,
 ) -> Session:
-    """Makes the session of the profile that is written to, unless another is named.
+    """Return the session of the profile that is written to, unless another is named.
 
-    One that is not there yet, or has no credentials, cannot find a route by itself.
+    A profile that is not there yet, or has no credentials, cannot find a route by itself.
     """
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
+    session = cli.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
     if profile is None and write in session.available_profiles:
-        own = invocation.session(region=region, profile=write, vpc_endpoint=vpc_endpoint)
+        own = cli.session(region=region, profile=write, vpc_endpoint=vpc_endpoint)
         if own.get_credentials() is not None:
             return own
     return session
 
 
 def _write(
-    session: Session, profile: str, asked: tuple[str, ...], *, merge: bool, as_json: bool
+    session: Session, profile: str, service_names: tuple[str, ...], *, merge: bool, as_json: bool
 ) -> None:
     from sm_private_client.cli.aws_config import write_profile
     from sm_private_client.cli.private_variables import reports_for, variables_for
 
-    reports = reports_for(session, asked, anew=True)
-    found = variables_for(session, reports, environ={})
-    served = {
-        report.service_name: report.route.endpoint_url
-        for report in reports
-        if report.route is not None and report.route.source == "private-dns"
-    }
+    reports = reports_for(session, service_names, ignore_urls=True)
+    private = variables_for(session, reports, environ={})
+    routes = {report.service_name: report.route for report in reports if report.route is not None}
     settings = session._session  # noqa: SLF001 - boto3 has no other way to botocore's settings
     change = write_profile(
         settings.get_config_variable("config_file"),
         profile,
-        region=found.region,
-        urls=found.urls,
-        served=served,
-        fips=all(r.route.fips for r in reports if r.route and r.service_name in found.urls),
+        region=private.region,
+        urls=private.urls,
+        served={n: r.endpoint_url for n, r in routes.items() if r.source == "private-dns"},
+        fips=all(routes[name].fips for name in private.urls),
         merge=merge,
     )
     if as_json:
-        record = {
-            "path": str(change.path),
-            "profile": profile,
-            "section": change.section,
-            "changed": change.changed,
-            "backup": None if change.backup is None else str(change.backup),
-            "notes": list(found.notes),
-        }
-        typer.echo(json.dumps(record, indent=2))
+        print_json(
+            {
+                "path": str(change.path),
+                "profile": profile,
+                "section": change.section,
+                "changed": change.changed,
+                "backup": None if change.backup is None else str(change.backup),
+                "notes": private.notes,
+            }
+        )
         return
-    for note in found.notes:
+    for note in private.notes:
         typer.echo(note)
     if not change.changed:
         typer.echo(f"{change.path} needed no change.")
         return
     kept = f"; the file as it was is {change.backup}" if change.backup else ""
     typer.echo(f"{change.path} has [services {change.section}] for the profile {profile}{kept}.")
+
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.,:/@%+=*\[\]-]*\Z")
+"""What every reader of ``.env`` files takes without quotes; Docker's takes no quotes at all."""
+
+_POWERSHELL_QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
+"""PowerShell's language specification, section 2.3.5.2: all of these end a quoted text."""
+
+
+def shell_of(environ: Mapping[str, str], *, platform: str) -> Shell:
+    """Return the shell that a process was probably started from; bash if nothing names it."""
+    if platform == "win32":
+        return Shell.POWERSHELL
+    name = environ.get("SHELL", "").rpartition("/")[2]
+    return Shell(name) if name in (Shell.ZSH.value, Shell.FISH.value) else Shell.BASH
+
+
+def lines_for(
+    shell: Shell, variables: Mapping[str, str], *, notes: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield a line for each variable, after a comment for each note.
+
+    Raises:
+        ConfigurationError: A value has a line end, which could become a line of its own.
+    """
+    for note in notes:
+        yield f"# {note}"
+    for name, value in variables.items():
+        if set("\n\r\0") & set(value):
+            from sm_private_client.errors import ConfigurationError
+
+            raise ConfigurationError(
+                f"{name} would have a line end in it.",
+                cause=f"the value of {name} that is set now has one.",
+                remedy=f"set {name} to one line first.",
+            )
+        yield _line(shell, name, value)
+
+
+def _line(shell: Shell, name: str, value: str) -> str:
+    backslashed = value.replace("\\", "\\\\").replace("'", "\\'")
+    if shell is Shell.FISH:
+        return f"set -gx {name} '{backslashed}'"
+    if shell is Shell.POWERSHELL:
+        doubled = _POWERSHELL_QUOTES.sub(r"\g<0>\g<0>", value)
+        return f"$env:{name} = '{doubled}'"
+    if shell is Shell.DOTENV:
+        return f"{name}={value}" if _PLAIN.match(value) else f"{name}='{backslashed}'"
+    return f"export {name}={shlex.quote(value)}"

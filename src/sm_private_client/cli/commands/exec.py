@@ -14,7 +14,7 @@ from sm_private_client.cli.options import (
     Services,
     VpcEndpoint,
     cli_context,
-    families,
+    family_services,
 )
 
 __all__ = ["EXIT_STATUS", "app"]
@@ -34,7 +34,7 @@ app = typer.Typer(rich_markup_mode=None)
 def exec_(
     context: typer.Context,
     *,
-    words: Annotated[list[str], typer.Argument(metavar="COMMAND...", show_default=False)],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", show_default=False)],
     guard: Annotated[
         bool,
         typer.Option(
@@ -59,18 +59,17 @@ def exec_(
       sm-private-client exec --region eu-west-1 -- python train.py --epochs 3
       sm-private-client exec --guard -- python train.py
     """
-    asked = families(service)
+    service_names = family_services(service)
     from sm_private_client.cli.execution import execute
 
-    raise typer.Exit(
-        execute(
-            cli_context(context),
-            words,
-            services=asked,
-            region=region,
-            profile=profile,
-            vpc_endpoint=vpc_endpoint,
-            guard=guard,
-            as_json=as_json,
-        )
+    status = execute(
+        cli_context(context),
+        command,
+        services=service_names,
+        region=region,
+        profile=profile,
+        vpc_endpoint=vpc_endpoint,
+        guard=guard,
+        as_json=as_json,
     )
+    raise typer.Exit(status)

@@ -4,64 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sm_private_client.cli.call_options import (
+from sm_private_client.cli.console import STANDARD, exit_on_sigterm, open_output
+from sm_private_client.cli.context import EXIT_STATUS
+from sm_private_client.cli.options import (
     Accept,
+    AsJson,
     CustomAttributes,
+    Debug,
     EndpointName,
     InferenceComponentName,
+    Profile,
+    Region,
     TargetContainerHostname,
     TargetModel,
     TargetVariant,
     Timeout,
-    predictor_options,
+    VpcEndpoint,
+    cli_context,
 )
-from sm_private_client.cli.console import STANDARD, ended_in_order, open_output
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sm_private_client.cli.console import Output
     from sm_private_client.inference.predictor import Predictor
+    from sm_private_client.types import Value
 
 __all__ = ["app"]
 
 _FILE_MARKS: Final = ("@", "fileb://")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Call:
-    """What is sent, and where the answer goes.
-
-    Attributes:
-        body: The payload; of a job also ``s3://bucket/key``, where it is already.
-        options: Those that every way of calling has, by the names of ``Predictor``.
-        members: Further ones, by botocore's names.
-        output: Takes the answer.
-        timeout: Seconds; ``None`` for what is usual.
-        tells: Whether metadata is told on stderr.
-    """
-
-    body: bytes | str
-    options: Mapping[str, Any]
-    members: Mapping[str, Any]
-    output: Output
-    timeout: float | None
-    tells: bool
-
-    def tell(self, metadata: Mapping[str, Any]) -> None:
-        """Prints a line of JSON on stderr, if that is wanted."""
-        if self.tells:
-            told = {name: value for name, value in metadata.items() if value is not None}
-            typer.echo(json.dumps(told), err=True)
-
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -173,82 +149,84 @@ def invoke(
     session = cli_context(context).session(
         region=region, profile=profile, vpc_endpoint=vpc_endpoint
     )
-    with ended_in_order(), open_output(outfile) as output:
+    members = {
+        "SessionId": session_id,
+        "PrefixAwareId": prefix_aware_id,
+        "EnableExplanations": enable_explanations,
+        "InvocationTimeoutSeconds": invocation_timeout_seconds,
+        "RequestTTLSeconds": request_ttl_seconds,
+    }
+    options = {
+        "content_type": content_type,
+        "accept": accept,
+        "custom_attributes": custom_attributes,
+        "inference_id": inference_id,
+        "members": _without_none(members),
+    }
+    with exit_on_sigterm(), open_output(outfile) as output:
         predictor = session.predictor(
             name,
-            **predictor_options(
-                target_model=target_model,
-                target_variant=target_variant,
-                target_container=target_container_hostname,
-                inference_component=inference_component_name,
-                s3_prefix=s3_prefix,
-            ),
+            target_model=target_model,
+            target_variant=target_variant,
+            target_container=target_container_hostname,
+            inference_component=inference_component_name,
+            s3_prefix=s3_prefix,
         )
-        call = _Call(
-            body=payload,
-            options={
-                "content_type": content_type,
-                "accept": accept,
-                "custom_attributes": custom_attributes,
-                "inference_id": inference_id,
-            },
-            members=_given(
-                SessionId=session_id,
-                PrefixAwareId=prefix_aware_id,
-                EnableExplanations=enable_explanations,
-                InvocationTimeoutSeconds=invocation_timeout_seconds,
-                RequestTTLSeconds=request_ttl_seconds,
-            ),
-            output=output,
-            timeout=timeout,
-            tells=as_json,
-        )
-        carry = _stream if stream else _wait_for if is_async else _invoke
-        carry(predictor, call)
+        if is_async:
+            _submit(predictor, payload, options, output, timeout, as_json=as_json)
+        else:
+            call = _stream if stream else _invoke
+            metadata = call(predictor, payload, {**options, "timeout": timeout}, output)
+            if as_json:
+                _print_metadata(metadata)
         output.commit()
 
 
-def _invoke(predictor: Predictor, call: _Call) -> None:
-    body = call.body if isinstance(call.body, bytes) else b""
-    answer = predictor.invoke(body, members=call.members, timeout=call.timeout, **call.options)
-    call.output.write(answer.body)
-    members = {name: value for name, value in answer.members.items() if name != "Body"}
-    call.tell(
-        {
-            **members,
-            "RequestId": answer.request_id,
-            "Attempts": answer.attempts,
-            "Seconds": round(answer.seconds, 3),
-            "AvailabilityZone": answer.availability_zone,
+def _invoke(
+    predictor: Predictor, payload: Value, options: Mapping[str, Any], output: Output
+) -> dict[str, object]:
+    response = predictor.invoke(payload, **options)
+    output.write(response.body)
+    return {
+        **{name: value for name, value in response.members.items() if name != "Body"},
+        "RequestId": response.request_id,
+        "Attempts": response.attempts,
+        "Seconds": round(response.seconds, 3),
+        "AvailabilityZone": response.availability_zone,
+    }
+
+
+def _stream(
+    predictor: Predictor, payload: Value, options: Mapping[str, Any], output: Output
+) -> dict[str, object]:
+    with predictor.stream(payload, **options) as stream:
+        for chunk in stream.bytes():
+            output.write(chunk)
+        return {
+            "ContentType": stream.content_type,
+            "InvokedProductionVariant": stream.invoked_production_variant,
+            "CustomAttributes": stream.custom_attributes,
+            "RequestId": stream.request_id,
+            "Parts": stream.parts_received,
+            "AvailabilityZone": stream.availability_zone,
         }
-    )
 
 
-def _stream(predictor: Predictor, call: _Call) -> None:
-    with predictor.stream(
-        call.body, members=call.members, timeout=call.timeout, **call.options
-    ) as stream:
-        for part in stream.bytes():
-            call.output.write(part)
-        call.tell(
-            {
-                "ContentType": stream.content_type,
-                "InvokedProductionVariant": stream.invoked_production_variant,
-                "CustomAttributes": stream.custom_attributes,
-                "RequestId": stream.request_id,
-                "Parts": stream.parts_received,
-                "AvailabilityZone": stream.availability_zone,
-            }
-        )
-
-
-def _wait_for(predictor: Predictor, call: _Call) -> None:
+def _submit(
+    predictor: Predictor,
+    payload: Value,
+    options: Mapping[str, Any],
+    output: Output,
+    timeout: float | None,
+    *,
+    as_json: bool,
+) -> None:
     from sm_private_client.inference.codecs.codec import BytesCodec
 
-    job = predictor.submit(call.body, codec=BytesCodec(), members=call.members, **call.options)
-    # Told before the wait: whoever ends that finds the answer by it.
-    if call.tells:
-        call.tell(
+    job = predictor.submit(payload, codec=BytesCodec(), **options)
+    # Printed before the wait: a user who ends the wait finds the answer by it.
+    if as_json:
+        _print_metadata(
             {
                 "InferenceId": job.inference_id,
                 "OutputLocation": job.output_location,
@@ -257,29 +235,33 @@ def _wait_for(predictor: Predictor, call: _Call) -> None:
         )
     else:
         typer.echo(f"Submitted; the answer goes to {job.output_location}", err=True)
-    call.output.write(job.result(timeout=call.timeout))
+    output.write(job.result(timeout=timeout))
+
+
+def _print_metadata(metadata: Mapping[str, object]) -> None:
+    typer.echo(json.dumps(_without_none(metadata)), err=True)
+
+
+def _without_none(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _payload(body: str | None, input_location: str | None) -> bytes | str:
-    if (body is None) == (input_location is None):
-        raise typer.BadParameter("Pass --body, or with --async --input-location instead.")
-    if input_location is not None:
+    """Return what is sent, or the ``s3://bucket/key`` of an input that is in S3 already."""
+    if input_location is not None and body is None:
         if not input_location.startswith("s3://"):
             raise typer.BadParameter("--input-location is not of the form s3://bucket/key.")
         return input_location
-    text = body or ""
-    if text == STANDARD:
+    if body is None or input_location is not None:
+        raise typer.BadParameter("Pass --body, or with --async --input-location instead.")
+    if body == STANDARD:
         return sys.stdin.buffer.read()
     for mark in _FILE_MARKS:
-        if text.startswith(mark):
+        if body.startswith(mark):
             try:
-                return Path(text.removeprefix(mark)).expanduser().read_bytes()
+                return Path(body.removeprefix(mark)).expanduser().read_bytes()
             except OSError as error:
                 raise typer.BadParameter(
-                    f"--body {text!r} cannot be read: {error.strerror}."
+                    f"--body {body!r} cannot be read: {error.strerror}."
                 ) from error
-    return text.encode()
-
-
-def _given(**members: object) -> dict[str, object]:
-    return {name: value for name, value in members.items() if value is not None}
+    return body.encode()

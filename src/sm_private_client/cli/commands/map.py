@@ -5,34 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
-from botocore.exceptions import ClientError
 
-from sm_private_client.cli.call_options import (
+from sm_private_client.cli.console import STANDARD, exit_on_sigterm, open_output
+from sm_private_client.cli.context import EXIT_STATUS
+from sm_private_client.cli.options import (
     Accept,
+    AsJson,
     CustomAttributes,
+    Debug,
     EndpointName,
     InferenceComponentName,
+    Profile,
+    Region,
     TargetContainerHostname,
     TargetModel,
     TargetVariant,
     Timeout,
-    predictor_options,
+    VpcEndpoint,
+    cli_context,
 )
-from sm_private_client.cli.console import STANDARD, ended_in_order, open_output
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, VpcEndpoint, cli_context
-from sm_private_client.errors import PayloadError
-from sm_private_client.inference.codecs import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Rows", "app", "open_rows"]
+    from sm_private_client.types import Value
+
+__all__ = ["app"]
 
 _OF_EVERY_CALL: Final = frozenset({"certificate", "not-authenticated", "not-permitted"})
 """Rows of the retry table whose errors are not one item's: every other call ends in them too."""
@@ -98,33 +100,31 @@ def map_(
       sm-private-client map churn-xgb --in rows.jsonl --out answers.jsonl --journal run.journal
       sm-private-client map churn-xgb --in rows.jsonl --out - --content-type text/csv
     """
-    from sm_private_client.cli.commands.map import open_rows
     from sm_private_client.errors import PayloadError, PrivateClientError
     from sm_private_client.inference.codecs import encode
 
     _check_different(**{"--in": source, "--out": out, "--journal": journal})
     at_once = _concurrency(concurrency)
-    with contextlib.suppress(PayloadError):  # that there is such a codec is all that is asked
+    with contextlib.suppress(PayloadError):  # only whether there is such a codec
         encode(None, content_type)
     given = {"accept": accept, "custom_attributes": custom_attributes, "timeout": timeout}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    with ended_in_order(), open_rows(source) as rows, open_output(out) as output:
+    with exit_on_sigterm(), _open_rows(source) as file, open_output(out) as output:
         session = cli_context(context).session(
             region=region, profile=profile, vpc_endpoint=vpc_endpoint
         )
         predictor = session.predictor(
             name,
-            **predictor_options(
-                target_model=target_model,
-                target_variant=target_variant,
-                target_container=target_container_hostname,
-                inference_component=inference_component_name,
-                codec=content_type,
-            ),
+            target_model=target_model,
+            target_variant=target_variant,
+            target_container=target_container_hostname,
+            inference_component=inference_component_name,
+            codec=content_type,
         )
+        rows = _SizedRows(file) if file.seekable() and source != STANDARD else _Rows(file)
         items = failed = 0
         with predictor.map(
-            rows.items(), concurrency=at_once, on_error="return", journal=journal, **options
+            rows, concurrency=at_once, on_error="return", journal=journal, **options
         ) as answers:
             for answer in answers:
                 if isinstance(answer, Exception) and _ends_the_run(answer):
@@ -157,16 +157,16 @@ def _ends_the_run(error: Exception) -> bool:
     return classify(error).name in _OF_EVERY_CALL
 
 
-def _concurrency(given: str) -> int | Literal["auto"]:
-    if given == "auto":
+def _concurrency(text: str) -> int | Literal["auto"]:
+    if text == "auto":
         return "auto"
-    if not given.isdecimal() or not int(given):
+    if not text.isdecimal() or not int(text):
         raise typer.BadParameter("--concurrency takes a number from 1 on, or auto.")
-    return int(given)
+    return int(text)
 
 
 def _check_different(**paths: str | None) -> None:
-    """Refuses to write over what is read, or to keep two things in one file."""
+    """Refuse to write over what is read, or to keep two things in one file."""
     seen: dict[Path, str] = {}
     for option, path in paths.items():
         if path is None or path == STANDARD:
@@ -177,83 +177,87 @@ def _check_different(**paths: str | None) -> None:
 
 
 class _NotJson:
-    """Stands for a line that is not JSON; no codec takes it, so it is never sent."""
+    """Stands for a line that is not JSON. No codec takes it, so it is never sent."""
 
 
-class Rows:
-    """The lines of a file, as Python values, one at a time; blank ones are passed over.
+class _Rows:
+    """The lines of a file, as Python values, one at a time; blank ones are left out.
 
     Args:
-        file: The file, of bytes.
-        total: How many lines there are; ``None`` where that is not known.
+        file: The file.
     """
 
-    def __init__(self, file: IO[bytes], total: int | None) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._total = total
-        self._broken: dict[int, PayloadError] = {}
+        self._invalid: dict[int, int] = {}
 
-    def items(self) -> Any:  # noqa: ANN401 - sized only where the number is known
-        """Gives what is to be mapped."""
-        return iter(self) if self._total is None else self
-
-    def __len__(self) -> int:
-        return self._total or 0
-
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Value]:
         index = 0
         for number, line in enumerate(self._file, 1):
             if not line.strip():
                 continue
             try:
                 value = json.loads(line)
-            except ValueError:  # what it says would show the line
-                self._broken[index] = PayloadError(
-                    f"Line {number} is not JSON in UTF-8; nothing was sent for it.",
-                    remedy="mend that line.",
-                )
+            except ValueError:
+                self._invalid[index] = number
                 value = _NotJson()
             yield value
             index += 1
 
-    def line_of(self, index: int, answer: object) -> tuple[bytes, bool]:
-        """Gives an answer, or an error, as a line, and whether it is an answer."""
-        error = self._broken.pop(index, None) or answer
+    def line_of(self, index: int, answer: Value) -> tuple[bytes, bool]:
+        """Return an answer, or an error, as a line of JSON, and True if it is an answer."""
+        from botocore.exceptions import ClientError
+
+        from sm_private_client.errors import PayloadError
+        from sm_private_client.inference.codecs import encode
+
+        error = answer
+        if index in self._invalid:  # the parser's own text would show the line
+            error = PayloadError(
+                f"Line {self._invalid.pop(index)} is not JSON in UTF-8; nothing was sent for it.",
+                remedy="mend that line.",
+            )
         if not isinstance(error, Exception):
             try:
                 return encode(answer, "application/json").body + b"\n", True
             except PayloadError as refused:
                 error = refused
-        told: dict[str, Any] = {"item": index, "type": type(error).__name__}
+        record: dict[str, Any] = {"item": index, "type": type(error).__name__}
         if isinstance(error, ClientError):
-            told["code"] = error.response.get("Error", {}).get("Code")
-        told["message"] = str(error)
-        return json.dumps({"error": told}).encode() + b"\n", False
+            record["code"] = error.response.get("Error", {}).get("Code")
+        record["message"] = str(error)
+        return json.dumps({"error": record}).encode() + b"\n", False
 
 
-@contextmanager
-def open_rows(path: str) -> Iterator[Rows]:
-    """Opens the rows for the length of a ``with`` block.
+class _SizedRows(_Rows):
+    """Rows whose number is known, for a progress bar.
 
     Args:
-        path: A file of JSON Lines; ``-`` for standard input.
+        file: The file, which can be read twice.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self._total = sum(1 for line in file if line.strip())
+        file.seek(0)
+
+    def __len__(self) -> int:
+        return self._total
+
+
+@contextlib.contextmanager
+def _open_rows(path: str) -> Iterator[IO[bytes]]:
+    """Open a file of JSON Lines for a ``with`` block; ``-`` is standard input.
 
     Raises:
         typer.BadParameter: It cannot be read.
     """
     if path == STANDARD:
-        yield Rows(sys.stdin.buffer, None)
+        yield sys.stdin.buffer
         return
     try:
         file = Path(path).expanduser().open("rb")
     except OSError as error:
         raise typer.BadParameter(f"{path!r} cannot be read: {error.strerror}.") from error
     with file:
-        yield Rows(file, _count(file) if file.seekable() else None)
-
-
-def _count(file: IO[bytes]) -> int:
-    """Counts the rows, for a progress bar, and goes back to the start."""
-    total = sum(1 for line in file if line.strip())
-    file.seek(0)
-    return total
+        yield file

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.console import DryRun, Yes, ask, refuse_where_nobody_is
+from sm_private_client.cli.console import confirm, print_json, read_text, require_terminal
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, cli_context
-from sm_private_client.cli.policy_files import PolicyFile, print_json, read_policy
+from sm_private_client.cli.options import (
+    AsJson,
+    Debug,
+    DryRun,
+    PolicyFile,
+    Profile,
+    Region,
+    Yes,
+    cli_context,
+)
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.provisioning import (
     apply_policy,
@@ -24,7 +32,6 @@ from sm_private_client.provisioning import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sm_private_client.cli.context import CliContext
     from sm_private_client.provisioning import PolicyChange
 
 __all__ = ["app"]
@@ -79,13 +86,15 @@ def apply(
       sm-private-client policy apply vpce-0fe5b17a0707d6abc policy.json
       sm-private-client policy apply vpce-0fe5b17a0707d6abc - --yes < policy.json
     """
-    invocation = cli_context(context)
+    cli = cli_context(context)
     if not (yes or dry_run):
-        refuse_where_nobody_is(invocation, f"change the policy of {vpc_endpoint}")
-    text, directory = read_policy(file), _directory(keep_in)
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
-    _change(
-        _compared(invocation, lambda: compare_policy(session, vpc_endpoint, text)),
+        require_terminal(cli, f"change the policy of {vpc_endpoint}")
+    text, directory = read_text(file), _directory(keep_in)
+    session = cli.session(region=region, profile=profile)
+    with cli.usage_errors(ConfigurationError):
+        change = compare_policy(session, vpc_endpoint, text)
+    _make(
+        change,
         lambda: apply_policy(session, vpc_endpoint, text, keep_in=directory),
         yes=yes,
         dry_run=dry_run,
@@ -124,15 +133,17 @@ def restore(
       sm-private-client policy restore vpce-0fe5b17a0707d6abc
       sm-private-client policy restore vpce-0fe5b17a0707d6abc kept.json --dry-run
     """
-    invocation = cli_context(context)
+    cli = cli_context(context)
     if not (yes or dry_run):
-        refuse_where_nobody_is(invocation, f"restore the policy of {vpc_endpoint}")
+        require_terminal(cli, f"restore the policy of {vpc_endpoint}")
     directory = _directory(keep_in)
     kept = _newest(vpc_endpoint, directory) if file is None else Path(file).expanduser()
     _check_owner(kept, vpc_endpoint)
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=None)
-    _change(
-        _compared(invocation, lambda: compare_kept_policy(session, kept)),
+    session = cli.session(region=region, profile=profile)
+    with cli.usage_errors(ConfigurationError):
+        change = compare_kept_policy(session, kept)
+    _make(
+        change,
         lambda: restore_policy(session, kept, keep_in=directory),
         yes=yes,
         dry_run=dry_run,
@@ -140,15 +151,7 @@ def restore(
     )
 
 
-def _compared(invocation: CliContext, compare: Callable[[], PolicyChange]) -> PolicyChange:
-    try:
-        return compare()
-    except ConfigurationError as error:
-        invocation.report(error)
-        raise typer.Exit(2) from error
-
-
-def _change(
+def _make(
     change: PolicyChange,
     make: Callable[[], PolicyChange],
     *,
@@ -156,23 +159,19 @@ def _change(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Shows a change, asks about it, makes it.
+    """Show a change, ask about it and make it.
 
-    What it is decided by goes to stderr, what came out of it to stdout.
+    What the user decides by goes to stderr, the result to stdout.
     """
-    if dry_run or not change.is_change:
-        _print(change, str(change), as_json=as_json)
-        return
-    typer.echo(str(change), err=True)
-    if not yes:
-        ask(f"Change the policy of {change.vpc_endpoint_id}?")
-    made = make()
-    told = f"The policy of {made.vpc_endpoint_id} is changed; AWS enforces it within minutes."
-    kept = f"The old document is in {made.kept_in}." if made.kept_in else ""
-    _print(made, f"{told}\n{kept}".rstrip(), as_json=as_json)
-
-
-def _print(change: PolicyChange, text: str, *, as_json: bool) -> None:
+    text = str(change)
+    if change.is_change and not dry_run:
+        typer.echo(text, err=True)
+        if not yes:
+            confirm(f"Change the policy of {change.vpc_endpoint_id}?")
+        change = make()
+        text = f"The policy of {change.vpc_endpoint_id} is changed; AWS enforces it within minutes."
+        if change.kept_in:
+            text += f"\nThe old document is in {change.kept_in}."
     if as_json:
         print_json(change.as_dict())
     else:
@@ -180,35 +179,35 @@ def _print(change: PolicyChange, text: str, *, as_json: bool) -> None:
 
 
 def _directory(path: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.is_dir():
+    directory = Path(path).expanduser()
+    if not directory.is_dir():
         raise typer.BadParameter(f"--keep-in {path!r} is no directory.")
-    return found.resolve()  # where it is told to be, it is from every directory
+    return directory.resolve()  # so that its name is good from every directory
 
 
 def _newest(vpc_endpoint: str, directory: Path) -> Path:
     # The time is in the name, in digits that sort.
-    found = sorted(directory.glob(f"{vpc_endpoint}.policy.*.json"))
-    if not found:
+    kept = sorted(directory.glob(f"{vpc_endpoint}.policy.*.json"))
+    if not kept:
         raise typer.BadParameter(
             f"No policy of {vpc_endpoint} is kept in {str(directory)!r}; name the file, or the "
             "directory with --keep-in."
         )
-    return found[-1]
+    return kept[-1]
 
 
 def _check_owner(path: Path, vpc_endpoint: str) -> None:
-    """Sees that a file is one that ``policy apply`` kept of a VPC endpoint.
+    """Check that ``policy apply`` kept a file, and of which VPC endpoint.
 
     Raises:
         typer.BadParameter: It is no such file, or one of another VPC endpoint.
     """
     try:
-        content = json.loads(read_policy(str(path)))
-        owner, kept = content["vpc_endpoint_id"], content["policy"]
-    except (ValueError, KeyError, TypeError) as error:
-        kept = error
-    if not isinstance(kept, (dict, str)):
+        content = json.loads(read_text(str(path)))
+        owner, policy = content["vpc_endpoint_id"], content["policy"]
+    except (ValueError, KeyError, TypeError):
+        owner = policy = None
+    if not isinstance(policy, (dict, str)):
         raise typer.BadParameter(
             f"{str(path)!r} is no file that `policy apply` kept; a plain document is what "
             "`policy apply` takes."

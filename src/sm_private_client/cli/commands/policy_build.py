@@ -1,16 +1,16 @@
-"""``policy build``: writes the document that a sentence means."""
+"""``policy build``: writes the document that the options describe."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sm_private_client.cli.console import STANDARD, open_output
+from sm_private_client.cli.console import STANDARD, open_output, print_json, read_text
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import Debug  # noqa: TC001 - typer reads annotations
-from sm_private_client.cli.policy_files import print_json, problems_as_json, read_policy, refuse
+from sm_private_client.cli.options import Debug, OutFile  # noqa: TC001 - typer reads annotations
+from sm_private_client.errors import PolicyError
 from sm_private_client.policy import (
     EndpointPolicy,
     PolicyDocument,
@@ -23,99 +23,15 @@ from sm_private_client.policy import (
 from sm_private_client.policy.caller import read_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from sm_private_client.policy import Problem
     from sm_private_client.policy.validation import PolicyKind
 
 __all__ = ["app"]
 
 _ANY: Final = "*"
 _CONDITION_WORDS: Final = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Sentence:
-    """What the options say; each list is empty where its option was not given."""
-
-    allow: tuple[str, ...]
-    deny: tuple[str, ...]
-    invoking: tuple[str, ...]
-    within: str | None
-    outside: str | None
-    principals: tuple[str, ...]
-    endpoint_names: tuple[str, ...]
-    components: tuple[str, ...]
-    resources: tuple[str, ...]
-    conditions: tuple[str, ...]
-    sid: str | None
-    vpc_endpoint_ids: tuple[str, ...]
-    vpc_ids: tuple[str, ...]
-
-    @property
-    def is_confinement(self) -> bool:
-        """Whether it is a policy of identities."""
-        return bool(self.vpc_endpoint_ids or self.vpc_ids)
-
-    def refuse_contradictions(self, *, has_place: bool) -> None:
-        """Refuses what is no sentence.
-
-        Raises:
-            typer.BadParameter: Nothing, or too much, is said.
-        """
-        subjects = (self.principals, self.endpoint_names, self.components, self.resources)
-        details = (self.endpoint_names, self.components, self.resources, self.conditions, self.sid)
-        organization = (self.within, self.outside)
-        verbs = (self.allow, self.deny, self.invoking, *organization, self.is_confinement)
-        if not any(verbs):
-            raise typer.BadParameter(
-                "Say what to build: --allow, --deny, --allow-invoking, --within, --outside, "
-                "--confine-to-vpc-endpoint or --confine-to-vpc."
-            )
-        if self.allow and self.deny:
-            raise typer.BadParameter(
-                "--allow and --deny are two sentences; build one, and add the other with --add-to."
-            )
-        if self.is_confinement:
-            others = (*subjects, self.conditions, self.sid, self.invoking, *organization, has_place)
-            if any(others):
-                raise typer.BadParameter(
-                    "--confine-to-vpc-endpoint and --confine-to-vpc go with --allow or --deny "
-                    "only: whoever has the policy is meant, and every resource."
-                )
-        elif self.invoking and any((*details, self.allow, self.deny, *organization)):
-            raise typer.BadParameter("--allow-invoking goes with --principal only.")
-        elif self.within and any((*details, self.principals, self.deny, self.outside)):
-            raise typer.BadParameter("--within goes with --allow only.")
-        elif self.outside and any((*details, self.principals, self.allow)):
-            raise typer.BadParameter("--outside goes with --deny only.")
-
-    def added_to(self, policy: EndpointPolicy) -> EndpointPolicy:
-        """Adds the sentence to the policy of a VPC endpoint."""
-        if self.within:
-            return policy.allow_within(self.within, *self.allow)
-        if self.outside:
-            return policy.deny_outside(self.outside, *self.deny)
-        if self.invoking:
-            return policy.allow_invoking(*self.invoking, principal=_principal(self.principals))
-        verb = policy.allow if self.allow else policy.deny
-        named = {"endpoint": self.endpoint_names, "inference_component": self.components}
-        return verb(
-            *(self.allow or self.deny),
-            principal=_principal(self.principals),
-            resource=self.resources or None,
-            conditions=_conditions(self.conditions),
-            sid=self.sid,
-            **{kind: names for kind, names in named.items() if names},
-        )
-
-    def confinement(self) -> PolicyDocument:
-        """Gives the policy of identities."""
-        return confine_to(
-            vpc_endpoint_ids=self.vpc_endpoint_ids,
-            vpc_id=self.vpc_ids,
-            actions=self.allow or self.deny or "sagemaker:*",
-            effect="Deny" if self.deny else "Allow",
-        )
 
 
 app = typer.Typer(rich_markup_mode=None)
@@ -222,10 +138,7 @@ def build(
             help="For identities: SageMaker only from this; may be repeated.",
         ),
     ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", metavar="FILE", help="Write it there, mode 0600; - for stdout."),
-    ] = None,
+    out: OutFile = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the document with its explanation and warnings."),
@@ -246,75 +159,165 @@ def build(
       sm-private-client policy build --confine-to-vpc vpc-0d2a3b4c5d6e7f801 --deny 'sagemaker:*'
     """
     sentence = _Sentence(
-        allow=tuple(allow or ()),
-        deny=tuple(deny or ()),
-        invoking=tuple(allow_invoking or ()),
+        allow=allow or [],
+        deny=deny or [],
+        invoking=allow_invoking or [],
         within=within,
         outside=outside,
-        principals=tuple(principal or ()),
-        endpoint_names=tuple(endpoint_name or ()),
-        components=tuple(inference_component_name or ()),
-        resources=tuple(resource or ()),
-        conditions=tuple(condition or ()),
+        principals=principal or [],
+        endpoint_names=endpoint_name or [],
+        components=inference_component_name or [],
+        resources=resource or [],
+        conditions=condition or [],
         sid=sid,
-        vpc_endpoint_ids=tuple(confine_to_vpc_endpoint or ()),
-        vpc_ids=tuple(confine_to_vpc or ()),
+        vpc_endpoint_ids=confine_to_vpc_endpoint or [],
+        vpc_ids=confine_to_vpc or [],
     )
-    sentence.refuse_contradictions(has_place=bool(region or account_id or add_to))
+    sentence.check(has_place=bool(region or account_id or add_to))
     kind: PolicyKind = "endpoint"
     if sentence.is_confinement:
         kind = "scp" if sentence.deny else "identity"
         document = sentence.confinement()
     else:
-        before = EndpointPolicy(region=region or _ANY, account_id=account_id or _ANY)
+        policy = EndpointPolicy(region=region or _ANY, account_id=account_id or _ANY)
         if add_to is not None:
-            before = EndpointPolicy(
-                region=before.region,
-                account_id=before.account_id,
-                document=parse(read_policy(add_to)),
-            )
-        document = sentence.added_to(before).document
+            policy = replace(policy, document=parse(read_text(add_to)))
+        document = sentence.added_to(policy).document
     problems = check(to_json(document), kind=kind, region=region, account_id=account_id)
-    refuse(problems)
+    _refuse_errors(problems)
     for problem in problems:
         typer.echo(str(problem), err=True)
-    text = to_json(document) + "\n"
     with open_output(out) as output:
         if not as_json or out not in (None, STANDARD):
-            output.write(text.encode())
+            output.write(f"{to_json(document)}\n".encode())
         output.commit()
     if as_json:
-        record = {
-            "kind": kind,
-            "document": document.as_dict(),
-            "explanation": list(explain(document)),
-            "problems": problems_as_json(problems),
-        }
-        print_json(record)
+        print_json(
+            {
+                "kind": kind,
+                "document": document.as_dict(),
+                "explanation": explain(document),
+                "problems": [asdict(problem) for problem in problems],
+            }
+        )
 
 
-def _principal(given: tuple[str, ...]) -> str | dict[str, list[str]]:
-    if len(given) <= 1 or _ANY in given:
-        if len(given) > 1:
-            raise typer.BadParameter("--principal '*' is everybody; name nobody besides.")
-        return given[0] if given else _ANY
-    named: dict[str, list[str]] = {}
-    for one in given:
-        key = "Service" if read_caller(one).kind == "service" else "AWS"
-        named.setdefault(key, []).append(one)
-    return named
+def _refuse_errors(problems: Sequence[Problem]) -> None:
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        listed = "".join(f"\n  {one.place or 'document'}: {one.message}" for one in errors)
+        raise PolicyError(
+            f"The policy could not be used:{listed}",
+            place=errors[0].place,
+            remedy=tuple(dict.fromkeys(one.remedy for one in errors)),
+        )
 
 
-def _conditions(given: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Reads ``OPERATOR KEY VALUE``; what is given again has several values."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for text in given:
-        words = text.split(maxsplit=_CONDITION_WORDS - 1)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sentence:
+    """What the options say: one statement; a list is empty if its option was not given."""
+
+    allow: list[str]
+    deny: list[str]
+    invoking: list[str]
+    within: str | None
+    outside: str | None
+    principals: list[str]
+    endpoint_names: list[str]
+    components: list[str]
+    resources: list[str]
+    conditions: list[str]
+    sid: str | None
+    vpc_endpoint_ids: list[str]
+    vpc_ids: list[str]
+
+    @property
+    def is_confinement(self) -> bool:
+        """True if it is a policy of identities."""
+        return bool(self.vpc_endpoint_ids or self.vpc_ids)
+
+    def check(self, *, has_place: bool) -> None:
+        """Check that the options go together.
+
+        Raises:
+            typer.BadParameter: They say nothing, or contradict each other.
+        """
+        details = (self.endpoint_names, self.components, self.resources, self.conditions, self.sid)
+        organization = (self.within, self.outside)
+        if not any((self.allow, self.deny, self.invoking, *organization, self.is_confinement)):
+            raise typer.BadParameter(
+                "Say what to build: --allow, --deny, --allow-invoking, --within, --outside, "
+                "--confine-to-vpc-endpoint or --confine-to-vpc."
+            )
+        if self.allow and self.deny:
+            raise typer.BadParameter(
+                "--allow and --deny are two sentences; build one, and add the other with --add-to."
+            )
+        if self.is_confinement:
+            if any((*details, self.principals, self.invoking, *organization, has_place)):
+                raise typer.BadParameter(
+                    "--confine-to-vpc-endpoint and --confine-to-vpc go with --allow or --deny "
+                    "only: whoever has the policy is meant, and every resource."
+                )
+        elif self.invoking and any((*details, self.allow, self.deny, *organization)):
+            raise typer.BadParameter("--allow-invoking goes with --principal only.")
+        elif self.within and any((*details, self.principals, self.deny, self.outside)):
+            raise typer.BadParameter("--within goes with --allow only.")
+        elif self.outside and any((*details, self.principals, self.allow)):
+            raise typer.BadParameter("--outside goes with --deny only.")
+
+    def added_to(self, policy: EndpointPolicy) -> EndpointPolicy:
+        """Return the policy of a VPC endpoint with the statement added."""
+        if self.within:
+            return policy.allow_within(self.within, *self.allow)
+        if self.outside:
+            return policy.deny_outside(self.outside, *self.deny)
+        principal = _principal(self.principals)
+        if self.invoking:
+            return policy.allow_invoking(*self.invoking, principal=principal)
+        verb = policy.allow if self.allow else policy.deny
+        named = {"endpoint": self.endpoint_names, "inference_component": self.components}
+        return verb(
+            *(self.allow or self.deny),
+            principal=principal,
+            resource=self.resources or None,
+            conditions=_conditions(self.conditions),
+            sid=self.sid,
+            **{kind: names for kind, names in named.items() if names},
+        )
+
+    def confinement(self) -> PolicyDocument:
+        """Return the policy of identities."""
+        return confine_to(
+            vpc_endpoint_ids=self.vpc_endpoint_ids,
+            vpc_id=self.vpc_ids,
+            actions=self.allow or self.deny or "sagemaker:*",
+            effect="Deny" if self.deny else "Allow",
+        )
+
+
+def _principal(names: list[str]) -> str | dict[str, list[str]]:
+    if _ANY in names and len(names) > 1:
+        raise typer.BadParameter("--principal '*' is everybody; name nobody besides.")
+    if len(names) <= 1:
+        return names[0] if names else _ANY
+    principals: dict[str, list[str]] = {}
+    for name in names:
+        key = "Service" if read_caller(name).kind == "service" else "AWS"
+        principals.setdefault(key, []).append(name)
+    return principals
+
+
+def _conditions(texts: list[str]) -> dict[str, dict[str, list[str]]]:
+    """Read ``OPERATOR KEY VALUE``; a key given again has several values."""
+    conditions: dict[str, dict[str, list[str]]] = {}
+    for text in texts:
+        words = text.split(maxsplit=2)
         if len(words) != _CONDITION_WORDS:
             raise typer.BadParameter(
                 f"--condition {text!r} is not of the form 'OPERATOR KEY VALUE', such as "
                 "'StringEquals aws:PrincipalOrgID o-a1b2c3d4e5'."
             )
         operator, key, value = words
-        found.setdefault(operator, {}).setdefault(key, []).append(value)
-    return found
+        conditions.setdefault(operator, {}).setdefault(key, []).append(value)
+    return conditions

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import asdict
+from typing import Annotated, Final
 
 import typer
 
+from sm_private_client.cli.console import print_json, read_text
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Region, cli_context
-from sm_private_client.cli.policy_files import (
+from sm_private_client.cli.options import (
+    AsJson,
+    Debug,
     PolicyFile,
-    errors_among,
-    print_json,
-    problems_as_json,
-    read_policy,
+    Region,
+    cli_context,
+    read_pairs,
 )
 from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy import check as problems_of
@@ -22,11 +24,6 @@ from sm_private_client.policy import explain as lines_of
 from sm_private_client.policy.actions import is_known, suggestion
 from sm_private_client.policy.caller import read_caller
 from sm_private_client.policy.validation import PolicyKind  # noqa: TC001 - typer reads it
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from sm_private_client.policy import Decision, Problem
 
 __all__ = ["app"]
 
@@ -73,8 +70,8 @@ def check(
       sm-private-client policy check policy.json --endpoint-service sagemaker.runtime
       sm-private-client policy check - --kind scp --json < scp.json
     """
-    text = read_policy(file)
-    try:
+    text = read_text(file)
+    with cli_context(context).usage_errors(ConfigurationError):
         problems = problems_of(
             text,
             kind=kind,
@@ -82,16 +79,17 @@ def check(
             region=region,
             account_id=account_id,
         )
-    except ConfigurationError as error:
-        cli_context(context).report(error)
-        raise typer.Exit(2) from error
-    errors = len(errors_among(problems))
+    errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     if as_json:
-        listed = problems_as_json(problems)
-        print_json({"errors": errors, "warnings": warnings, "problems": listed})
+        records = [asdict(problem) for problem in problems]
+        print_json({"errors": errors, "warnings": warnings, "problems": records})
     else:
-        _tell(problems, errors, warnings)
+        for problem in problems:
+            typer.echo(str(problem))
+        counts = ((errors, "error"), (warnings, "warning"))
+        words = [f"{count} {noun}{'s' * (count > 1)}" for count, noun in counts if count]
+        typer.echo(f"{', '.join(words) or 'No problems'}.")
     if errors:
         raise typer.Exit(1)
 
@@ -111,19 +109,14 @@ def explain(
       sm-private-client policy explain policy.json
       sm-private-client policy build --allow-invoking churn-xgb | sm-private-client policy explain -
     """
-    document = parse(read_policy(file))
+    document = parse(read_text(file))
     lines = lines_of(document)
-    if not as_json:
+    if as_json:
+        pairs = enumerate(zip(document.statements, lines, strict=True))
+        print_json([{"statement": n, "sid": s.sid, "text": line} for n, (s, line) in pairs])
+    else:
         for line in lines:
             typer.echo(line)
-        return
-    told = enumerate(zip(document.statements, lines, strict=True))
-    print_json(
-        [
-            {"statement": number, "sid": statement.sid, "text": line}
-            for number, (statement, line) in told
-        ]
-    )
 
 
 @app.command(epilog=_SIMULATE_STATUS)
@@ -167,17 +160,25 @@ def simulate(
         --context aws:SourceVpce=vpce-0fe5b17a0707d6abc
     """
     _refuse_typing_errors(principal, action)
-    given = _context(keys or ())
-    text = read_policy(file)
-    try:
+    values: dict[str, list[str]] = {}
+    for key, value in read_pairs(keys, "--context"):
+        values.setdefault(key.lower(), []).append(value)  # the case of a key does not matter
+    text = read_text(file)
+    with cli_context(context).usage_errors(PolicyError):
         decision = evaluate(
-            text, principal=principal, action=action, resource=resource, context=given
+            text, principal=principal, action=action, resource=resource, context=values
         )
-    except PolicyError as error:
-        cli_context(context).report(error)
-        raise typer.Exit(2) from error
     if as_json:
-        print_json(_as_record(decision))
+        statement = decision.statement
+        print_json(
+            {
+                "allowed": decision.allowed,
+                "effect": decision.effect,
+                "statement": decision.index,
+                "sid": statement.sid if statement is not None else None,
+                "why": decision.why,
+            }
+        )
     else:
         typer.echo("allowed" if decision.allowed else "denied")
         typer.echo(f"  {decision.why}")
@@ -185,49 +186,19 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _tell(problems: Sequence[Problem], errors: int, warnings: int) -> None:
-    for problem in problems:
-        typer.echo(str(problem))
-    counts = ((errors, "error"), (warnings, "warning"))
-    told = [f"{count} {noun}{'s' * (count > 1)}" for count, noun in counts if count]
-    typer.echo(f"{', '.join(told) or 'No problems'}.")
-
-
 def _refuse_typing_errors(principal: str, action: str) -> None:
-    """Refuses what would be denied by every policy for a reason that nobody is told."""
+    """Refuse what every policy would deny for a reason that the answer would not show."""
     service, colon, verb = action.partition(":")
     if not (service and colon and verb) or "*" in action or "?" in action:
         raise typer.BadParameter(
             f"--action {action!r} is not one action, such as sagemaker:InvokeEndpoint."
         )
     if service.lower() == "sagemaker" and not is_known(action):
-        meant = suggestion(action)
-        told = f"; did you mean {meant}?" if meant else "."
-        raise typer.BadParameter(f"--action {action!r} is no action of SageMaker{told}")
+        similar = suggestion(action)
+        hint = f"; did you mean {similar}?" if similar else "."
+        raise typer.BadParameter(f"--action {action!r} is no action of SageMaker{hint}")
     if principal.startswith("arn:") and read_caller(principal).kind == "other":
         raise typer.BadParameter(
             f"--principal {principal!r} is no ARN of an identity, such as "
             "arn:aws:iam::123456789012:role/ml."
         )
-
-
-def _context(given: Iterable[str]) -> dict[str, list[str]]:
-    """Reads ``KEY=VALUE``; the case of a key does not matter."""
-    found: dict[str, list[str]] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"--context {text!r} is not of the form KEY=VALUE.")
-        found.setdefault(key.lower(), []).append(value)
-    return found
-
-
-def _as_record(decision: Decision) -> dict[str, object]:
-    statement = decision.statement
-    return {
-        "allowed": decision.allowed,
-        "effect": decision.effect,
-        "statement": decision.index,
-        "sid": statement.sid if statement is not None else None,
-        "why": decision.why,
-    }

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from sm_private_client.cli.console import print_json
 from sm_private_client.cli.context import EXIT_STATUS
 from sm_private_client.cli.options import (
     AsJson,
@@ -15,7 +16,7 @@ from sm_private_client.cli.options import (
     Services,
     VpcEndpoint,
     cli_context,
-    families,
+    family_services,
 )
 
 __all__ = ["app"]
@@ -46,30 +47,34 @@ def routes(
       sm-private-client routes --service sagemaker-runtime --service sagemaker
       sm-private-client routes --vpc-endpoint vpce-0fe5b17a0707d6abc --json
     """
-    from sm_private_client.cli import route_views
-    from sm_private_client.cli.route_reports import NEEDED, Standing, report_on
+    from sm_private_client.cli.route_reports import NEEDED, RouteStatus, lines, report_on, table
     from sm_private_client.privatelink.services import routable_service_names
 
-    invocation = cli_context(context)
-    asked = families(service)
-    session = invocation.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
-    reports = []
-    for service_name in asked or routable_service_names():
-        report = report_on(session, service_name, asked_for=bool(asked))
-        reports.append(report)
+    cli, names = cli_context(context), family_services(service)
+    session = cli.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
+    reports = [
+        report_on(session, name, asked_for=bool(names))
+        for name in names or routable_service_names()
+    ]
+    is_terminal = sys.stdout.isatty()
     if as_json:
-        route_views.print_json(reports)
+        print_json([report.as_dict() for report in reports])
+    elif is_terminal:
+        from rich.console import Console
+
+        Console().print(table(reports), crop=False)
     else:
-        route_views.print_for_people(reports)
+        for line in lines(reports):
+            typer.echo(line)
     missing = [
         report
         for report in reports
-        if report.standing is not Standing.PRIVATE and report.service_name in (asked or NEEDED)
+        if report.status is not RouteStatus.PRIVATE and report.service_name in (names or NEEDED)
     ]
-    # A terminal has just shown the texts under the rows; whoever pipes reads them on stderr.
-    if invocation.debug or as_json or not sys.stdout.isatty():
+    # A terminal has just shown the errors under the rows; others read them on stderr.
+    if cli.debug or as_json or not is_terminal:
         for report in missing:
             if report.error is not None:
-                invocation.report(report.error)
+                cli.report(report.error)
     if missing:
         raise typer.Exit(1)

@@ -1,1 +1,1 @@
-"""The demonstration: a story told in events, and three ways to show them."""
+"""The demonstration: its script, what it sets up, how it shows itself."""

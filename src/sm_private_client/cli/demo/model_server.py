@@ -1,7 +1,7 @@
 """A model server with SageMaker's container contract: GET /ping, POST /invocations.
 
-``python -m sm_private_client.cli.demo.model_server MODEL_FILE`` prints its URL and
-serves until its standard input ends, so that it never outlives whoever started it.
+``python -m sm_private_client.cli.demo.model_server MODEL_FILE`` prints its URL and serves until
+its standard input ends, so that it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ class _Handler(BaseHTTPRequestHandler):
     model: ClassVar[Any]
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path == "/ping" else 404, b"")
+        self._send(200 if self.path == "/ping" else 404)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path != "/invocations":
-            self._answer(404, b"")
+            self._send(404)
             return
         if self.headers.get_content_type() != _CSV:
-            self._answer(415, f"send {_CSV}".encode())
+            self._send(415, f"send {_CSV}".encode())
             return
         try:
             rows = [[float(v) for v in line.split(",")] for line in body.decode().splitlines()]
             labels = [int(label) for label in self.model.predict(rows)]
         except ValueError as error:
-            self._answer(400, str(error).encode())
+            self._send(400, str(error).encode())
             return
         if _JSON in self.headers.get("Accept", ""):
-            self._answer(200, json.dumps({"predictions": labels}).encode(), _JSON)
+            self._send(200, json.dumps({"predictions": labels}).encode(), _JSON)
         else:
-            self._answer(200, "".join(f"{label}\n" for label in labels).encode(), _CSV)
+            self._send(200, "".join(f"{label}\n" for label in labels).encode(), _CSV)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing: a request is not news."""
+        """Log nothing."""
 
-    def _answer(self, status: int, body: bytes, content_type: str = "text/plain") -> None:
+    def _send(self, status: int, body: bytes = b"", content_type: str = "text/plain") -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -60,17 +60,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(model_file: str) -> None:
-    """Serves a model until standard input ends.
-
-    Args:
-        model_file: A pickled scikit-learn model, written by whoever starts this.
-    """
-    _Handler.model = pickle.loads(Path(model_file).read_bytes())  # noqa: S301 - see the argument
+    """Serve a model, pickled by the process that started this one, until standard input ends."""
+    _Handler.model = pickle.loads(Path(model_file).read_bytes())  # noqa: S301 - see above
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201 - the starter reads it
+        print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
         sys.stdin.read()
         server.shutdown()
         thread.join()
