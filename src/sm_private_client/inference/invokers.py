@@ -21,12 +21,12 @@ from sm_private_client.transport.http11 import FIRST_ERROR, check_size
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
+    from botocore.credentials import ReadOnlyCredentials
     from botocore.model import ServiceModel
     from typing_extensions import Unpack
 
     from sm_private_client.transport.async_direct import AsyncDirectTransport, AsyncHttpStream
     from sm_private_client.transport.direct import HttpStream, Routes
-    from sm_private_client.transport.signing import Credentials
     from sm_private_client.types import BotoClient
 
 __all__ = [
@@ -352,7 +352,7 @@ class TransportOptions(TypedDict):
         user_agent: The value of ``User-Agent``.
     """
 
-    credentials: Callable[[], Credentials | None]
+    credentials: Callable[[], ReadOnlyCredentials | None]
     bundle: Callable[[], bool | str]
     config: Any
     user_agent: str

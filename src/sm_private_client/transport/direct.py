@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
+    from botocore.credentials import ReadOnlyCredentials
+
     from sm_private_client.transport.connection import BaseConnection, Connection
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http11 import HttpRequest
-    from sm_private_client.transport.signing import Credentials
 
 __all__ = [
     "BaseDirectTransport",
@@ -124,7 +125,7 @@ class BaseDirectTransport(Generic[C]):
         routes: Routes,
         *,
         service: str,
-        credentials: Callable[[], Credentials | None],
+        credentials: Callable[[], ReadOnlyCredentials | None],
         bundle: Callable[[], bool | str],
         client_cert: str | tuple[str, str] | None = None,
         connect_timeout: float | None = 5.0,
