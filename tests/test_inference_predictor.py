@@ -243,6 +243,18 @@ def test_bad_input_is_refused_before_anything_is_sent(
     assert len(link.requests) == 0
 
 
+@pytest.mark.parametrize("verb", ["invoke", "predict", "stream", "submit", "map"])
+def test_an_option_that_does_not_exist_is_refused(link: LocalPrivateLink, verb: str) -> None:
+    """By every verb, before anything is sent; map refuses it at once, not for each item."""
+    call: Any = getattr(link.session().predictor("echo"), verb)
+    for misspelt in ({"contenttype": "text/csv"}, {"contenttype": None}):
+        with pytest.raises(TypeError, match=r"^unexpected keyword argument 'contenttype'$"):
+            call(b"1", **misspelt)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'retries'"):
+        link.session().predictor("echo", retries=3)  # type: ignore[call-arg] # that is the test
+    assert len(link.requests) == 0
+
+
 def test_predictors_of_a_session_share_connections(link: LocalPrivateLink) -> None:
     """The second predictor dials nothing."""
     session = link.session()

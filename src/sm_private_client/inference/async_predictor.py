@@ -167,7 +167,7 @@ class AsyncPredictor(BasePredictor):
         ``items`` may be an async iterable. The event loop's thread writes the journal.
         """
         item_codec = self._item_codec(
-            codec, journal=journal, batch_size=batch_size, combine=combine
+            options, codec, journal=journal, batch_size=batch_size, combine=combine
         )
 
         async def call(item: Value, on_failure: OnFailure) -> object:

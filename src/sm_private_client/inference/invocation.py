@@ -305,6 +305,7 @@ class BasePredictor:
 
     def _item_codec(
         self,
+        options: InvokeOptions,
         codec: Codec | str | None,
         *,
         journal: str | os.PathLike[str] | None,
@@ -313,6 +314,7 @@ class BasePredictor:
     ) -> ItemCodec:
         from sm_private_client.inference.mapping.predictions import ItemCodec  # noqa: PLC0415 - as above
 
+        self._params(options)  # an option that does not exist is not each item's error
         codec = codec or self._codec
         name = codec if isinstance(codec, str) else type(codec).__name__
         return ItemCodec(

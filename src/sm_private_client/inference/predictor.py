@@ -241,7 +241,7 @@ class Predictor(BasePredictor):
         from sm_private_client.inference.mapping.mapping import map_calls  # noqa: PLC0415 - as predict
 
         item_codec = self._item_codec(
-            codec, journal=journal, batch_size=batch_size, combine=combine
+            options, codec, journal=journal, batch_size=batch_size, combine=combine
         )
 
         def call(item: Value, on_failure: OnFailure) -> object:
