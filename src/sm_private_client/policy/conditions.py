@@ -274,7 +274,7 @@ def is_met(
 
 
 def _when_missing(test: ConditionOperator, kind: Operator) -> bool:
-    """ForAllValues is true of nothing, ForAnyValue is not; else only a negated operator is."""
+    """Return True for ForAllValues, False for ForAnyValue; else True for a negated operator."""
     if test.set_operator is None:
         return kind.negated
     return test.set_operator == "ForAllValues"

@@ -269,7 +269,7 @@ def _values(place: str, element: object) -> tuple[str, ...]:
 
 
 def _refuse_equal_keys(place: str, conditions: Sequence[Condition]) -> None:
-    """Keys are case-insensitive, so two spellings of one key are the same key twice."""
+    """Refuse two spellings of one key, because keys ignore case."""
     seen = set()
     for condition in conditions:
         name = (condition.operator, condition.key.lower())

@@ -171,7 +171,7 @@ def _differences(
 
 
 def check_dns_attributes(vpc_id: str, attributes: Mapping[str, bool]) -> Iterator[Problem]:
-    """Private DNS needs both DNS attributes of the VPC."""
+    """Find DNS attributes of the VPC that are off: private DNS needs both."""
     for name, is_on in attributes.items():
         if not is_on:
             yield Problem(
@@ -186,7 +186,7 @@ def check_private_names(
     offers: Mapping[tuple[str, str], ServiceOffer],
     existing: Iterable[VpcEndpoint],
 ) -> Iterator[Problem]:
-    """A private name leads to one VPC endpoint of a VPC only."""
+    """Find private names that another VPC endpoint of the VPC has: they lead to one only."""
     owners = {
         name.lower().removesuffix("."): one
         for one in existing
@@ -234,7 +234,7 @@ def check_quotas(
 def check_addresses(
     planned: Iterable[PlannedVpcEndpoint], subnets: Iterable[VpcSubnet]
 ) -> Iterator[Problem]:
-    """Each VPC endpoint takes one address of each of its subnets."""
+    """Find subnets with too few addresses: each VPC endpoint takes one of each of its subnets."""
     needed = Counter(s.subnet_id for one in planned if not one.found_id for s in one.subnets)
     for subnet in subnets:
         if needed[subnet.subnet_id] > subnet.free_addresses:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.errors import ConfigurationError
@@ -157,22 +156,19 @@ class Planner:
         planned = []
         for one in self._requested:
             offer = self._offer(one, offers)
+            is_interface = one.kind == "Interface"
             vpc_endpoint = PlannedVpcEndpoint(
                 service=one.service,
                 endpoint_service=offer.name,
                 kind=one.kind,
                 service_name=one.service_name,
                 policy=self._policy_text(one, offer, policies),
+                subnets=self._offered_subnets(offer, chosen, subnets == "one-per-zone")
+                if is_interface
+                else (),
+                private_dns=is_interface and private_dns and self._has_private_dns(offer),
+                route_table_ids=() if is_interface else self._route_tables(route_tables),
             )
-            if one.kind == "Gateway":
-                tables = self._route_tables(route_tables)
-                vpc_endpoint = replace(vpc_endpoint, route_table_ids=tables)
-            else:
-                vpc_endpoint = replace(
-                    vpc_endpoint,
-                    subnets=self._offered_subnets(offer, chosen, subnets == "one-per-zone"),
-                    private_dns=private_dns and self._has_private_dns(offer),
-                )
             planned.append(mark_existing(vpc_endpoint, existing, group_ids))
         arguments = [subnets, security_groups, private_dns, tags, route_tables]
         contents = [[one.policy for one in planned], [one.endpoint_service for one in planned]]

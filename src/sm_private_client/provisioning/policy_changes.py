@@ -263,18 +263,14 @@ def _compare(
         return change
     statements = (*old.statements, *new.statements)
     calls_of_models = (action for of_operation in INVOKING.values() for action in of_operation)
-    # Lists without doubles, in this order.
-    tried_actions = dict.fromkeys(
-        [*(a for s in statements for a in (*s.actions, *s.not_actions)), *actions, *calls_of_models]
-    )
-    tried_resources = dict.fromkeys(
-        [*(r for s in statements for r in (*s.resources, *s.not_resources)), *resources]
-    )
-    named = (who for s in statements for who in (s.principal, s.not_principal) if who is not None)
-    tried_principals = dict.fromkeys(
-        # "*": whoever is not named
-        [*(p for who in named for p in (*who.aws, *who.service)), *principals, "*"]
-    )
+    named_actions = (a for s in statements for a in (*s.actions, *s.not_actions))
+    named_resources = (r for s in statements for r in (*s.resources, *s.not_resources))
+    listed = (one for s in statements for one in (s.principal, s.not_principal) if one is not None)
+    named_principals = (p for one in listed for p in (*one.aws, *one.service))
+    # Dictionaries, to try each once and in this order. "*" stands for those that are not named.
+    tried_actions = dict.fromkeys([*named_actions, *actions, *calls_of_models])
+    tried_resources = dict.fromkeys([*named_resources, *resources])
+    tried_principals = dict.fromkeys([*named_principals, *principals, "*"])
     rights = diff(
         old,
         new,
