@@ -11,37 +11,35 @@ from typing import Any
 import pytest
 
 from sm_private_client.doctor.checks.connections import blocked_directions, lets_in
+from sm_private_client.doctor.checks.session import covered_by_no_proxy
 from sm_private_client.doctor.checks.table import CHECKS, check_all
 from sm_private_client.doctor.diagnose import paths, ranked
 from sm_private_client.doctor.facts import (
+    AclEntry,
     Call,
+    Certificate,
     Credentials,
     Environment,
     Facts,
+    GroupRule,
     Hook,
     Identity,
-    OtherServiceFacts,
-    RouteFailure,
-    ServiceFacts,
-    UrlSetting,
-)
-from sm_private_client.doctor.findings import Finding
-from sm_private_client.doctor.hosts import covered_by_no_proxy, read_host
-from sm_private_client.doctor.observations import (
-    AclEntry,
-    Certificate,
-    GroupRule,
     NameAnswer,
     NetworkAcl,
+    OtherServiceFacts,
     Peer,
+    RouteFailure,
     SecurityGroup,
+    ServiceFacts,
     Subnet,
     TlsResult,
     Unknown,
+    UrlSetting,
     VpcEndpointFacts,
     VpcFacts,
 )
-from sm_private_client.doctor.probes.service import denied_by
+from sm_private_client.doctor.findings import Finding
+from sm_private_client.doctor.probes.service import denied_by, read_host
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import Partition
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
@@ -86,7 +84,7 @@ STANDING = VpcEndpointFacts(
     ),
     security_groups=(OPEN,),
     network_acls=(NetworkAcl(acl_id="acl-1", subnet_ids=("subnet-1",), entries=ALLOW_ALL),),
-    subnets=(Subnet(subnet_id="subnet-1", availability_zone="us-east-1a", cidr="10.0.1.0/24"),),
+    subnets=(Subnet(subnet_id="subnet-1", availability_zone="us-east-1a"),),
 )
 ROUTE = Route(
     service_name="sagemaker",
@@ -196,7 +194,7 @@ def asked(service: dict[str, Any], **variables: str) -> Facts:
     return replace(seen, environment=Environment(variables=tuple(variables.items())))
 
 
-UNSEEN = (replace(PEER, tcp_failure="no answer within 2 s", timed_out=True, tls=None),)
+UNSEEN = (replace(PEER, tcp_failure="no answer within 2 s", tls=None),)
 CORPORATE = replace(CERTIFICATE, issuer="Corporate Proxy CA")
 CLOSED = SecurityGroup(group_id="sg-1", rules=(GroupRule(cidrs=("192.0.2.0/24",)),))
 BY_GROUP = SecurityGroup(group_id="sg-1", rules=(GroupRule(group_ids=("sg-mine",)),))
@@ -647,9 +645,14 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
         "is not reached: no answer",
     ),
     ("plugin-hook", FACTS, "ok", "does not name our plugin"),
-    ("plugin-hook", replace(FACTS, hook=Hook(wanted=True, live=True)), "ok", "is routed"),
-    ("plugin-hook", replace(FACTS, hook=Hook(wanted=True)), "failure", "is not routed by it"),
-    ("plugin-hook", replace(FACTS, hook=Hook(wanted=True, live=DENIED)), "unknown", "not allowed"),
+    ("plugin-hook", replace(FACTS, hook=Hook(configured=True, live=True)), "ok", "is routed"),
+    ("plugin-hook", replace(FACTS, hook=Hook(configured=True)), "failure", "is not routed by it"),
+    (
+        "plugin-hook",
+        replace(FACTS, hook=Hook(configured=True, live=DENIED)),
+        "unknown",
+        "not allowed",
+    ),
 ]
 
 
@@ -821,14 +824,14 @@ AWS = Partition(
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "read"),
     [
-        (HOST, ("sagemaker", "us-east-1", False)),
-        (DEFAULT, ("sagemaker", "us-east-1", False)),
-        ("runtime.sagemaker.eu-west-1.amazonaws.com", ("sagemaker-runtime", "eu-west-1", False)),
+        (HOST, ("sagemaker", "us-east-1")),
+        (DEFAULT, ("sagemaker", "us-east-1")),
+        ("runtime.sagemaker.eu-west-1.amazonaws.com", ("sagemaker-runtime", "eu-west-1")),
         (
             "runtime-fips.sagemaker.us-east-1.amazonaws.com",
-            ("sagemaker-runtime", "us-east-1", True),
+            ("sagemaker-runtime", "us-east-1"),
         ),
         ("runtime.sagemaker.nowhere.amazonaws.com", None),
         ("runtime.sagemaker.us-east-1.example.com", None),
@@ -836,9 +839,9 @@ AWS = Partition(
         ("localhost", None),
     ],
 )
-def test_what_a_host_name_says(host: str, told: tuple[str, str, bool] | None) -> None:
-    """Service, region and FIPS, of default hosts and of VPC endpoints' names."""
-    assert read_host(host, AWS) == told
+def test_what_a_host_name_says(host: str, read: tuple[str, str] | None) -> None:
+    """Service and region, of default hosts and of VPC endpoints' names."""
+    assert read_host(host, AWS) == read
 
 
 @pytest.mark.parametrize(

@@ -423,23 +423,23 @@ def shared_with_dns() -> Iterator[LocalPrivateLink]:
         yield link
 
 
-PROMISED = gather.GATHERING_TIMEOUT
+PROMISED = gather.PROBE_TIMEOUT
 
 
-def limit_gathering(monkeypatch: pytest.MonkeyPatch, *, one: float, all_: float) -> None:
+def limit_probes(monkeypatch: pytest.MonkeyPatch, *, one: float, all_: float) -> None:
     """Set how many seconds one question and all of them may take."""
     for name in ("_CREDENTIALS_TIMEOUT", "_CLIENT_TIMEOUT"):
         monkeypatch.setattr(gather, name, one)
     quick = gather._QUICK.merge(Config(read_timeout=one))
     monkeypatch.setattr(gather, "_QUICK", quick)
-    monkeypatch.setattr(gather, "GATHERING_TIMEOUT", all_)
+    monkeypatch.setattr(gather, "PROBE_TIMEOUT", all_)
     monkeypatch.setattr(account, "ACCOUNT_TIMEOUT", all_)
 
 
 @pytest.fixture(autouse=True)
 def a_busy_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what these worlds hang on purpose is too late."""
-    limit_gathering(monkeypatch, one=60, all_=200)
+    limit_probes(monkeypatch, one=60, all_=200)
 
 
 @pytest.fixture
@@ -546,7 +546,7 @@ def test_a_network_acl_that_drops_is_told_with_the_entry_to_add(egress: bool, re
 def test_a_dead_world_is_told_within_fifteen_seconds(site: Site) -> None:
     """No resolver answers, and EC2 and STS take connections and say nothing."""
     assert PROMISED + 2 <= 15
-    limit_gathering(site.environ, one=0.5, all_=60)
+    limit_probes(site.environ, one=0.5, all_=60)
     limit_routes(site.environ, ec2=0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for service in ("EC2", "STS"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.checks.check import (
     Check,
     CheckResult,
+    create_vpc_endpoint,
     failure,
+    failure_if,
     ok,
     unknown,
     warning,
@@ -18,25 +19,19 @@ from sm_private_client.doctor.checks.session import (
     SIGNATURE_CODES,
     UNKNOWN_KEY_CODES,
 )
-from sm_private_client.doctor.facts import (
-    Facts,
-    Identity,
-    OtherServiceFacts,
-    RouteFailure,
-    ServiceFacts,
-)
-from sm_private_client.doctor.observations import Unknown
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown
 from sm_private_client.errors import PolicyError
+from sm_private_client.plugin import ENTRY, VARIABLE
 from sm_private_client.policy.evaluation import Decision, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.observations import VpcEndpointFacts
+    from sm_private_client.doctor.facts import Call, Identity
+    from sm_private_client.privatelink.records import VpcEndpoint
 
 __all__ = ["CALL", "HOOK", "OTHER_SERVICES", "PERMISSION", "POLICY", "ROUTE"]
 
-_THROTTLED: Final = "*Throttl*"
 _LAST_CLIENT_ERROR: Final = 499
 _NO_WAY: Final = (
     "settings",
@@ -63,38 +58,35 @@ _NO_WAY: Final = (
 def _route(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route = service.route
     if isinstance(route, RouteFailure):
-        wanted = service.endpoint_services[0] if service.endpoint_services else service.service_name
-        yield failure(
-            service.service_name,
-            route.what.rstrip(":.").strip() + ".",
-            first=_first_remedy(service.vpc_endpoints),
-            service=wanted,
-            vpc=facts.vpc_id or "<vpc>",
-        )
+        seen = f"{route.what.rstrip(':.').strip()}."
     elif route.is_local:
         seen = f"{route.host} is a stand-in on this machine, not a private route."
         yield ok(service.service_name, seen)
-    elif route.source == "public":
+        return
+    elif route.source != "public":
+        yield ok(service.service_name, f"Calls go to {route.host} ({route.source}).")
+        return
+    else:
         seen = (
             f"There is no private route, and on_public_route='warn' lets calls go to {route.host}."
         )
-        yield warning(
-            service.service_name,
-            seen,
-            first=_first_remedy(service.vpc_endpoints),
-            service=service.endpoint_services[0] if service.endpoint_services else "",
-            vpc=facts.vpc_id or "<vpc>",
-        )
-    else:
-        yield ok(service.service_name, f"Calls go to {route.host} ({route.source}).")
+    yield failure_if(
+        not service.has_route,
+        service.service_name,
+        seen,
+        first=_first_remedy(service.vpc_endpoints),
+        service=service.endpoint_service,
+        vpc=facts.vpc_label,
+    )
 
 
-def _first_remedy(told: object) -> str:
-    if isinstance(told, Unknown) and told.permission is not None:
-        return f"allow {told.permission} for this identity, so that the VPC endpoint can be found"
-    if isinstance(told, Unknown):
-        return f"run the doctor again once EC2 answers: {told.reason}"
-    return "sm-private-client routes, which shows every step that was tried"
+def _first_remedy(vpc_endpoints: object) -> str:
+    if not isinstance(vpc_endpoints, Unknown):
+        return "sm-private-client routes, which shows every step that was tried"
+    if vpc_endpoints.permission is None:
+        return f"run the doctor again once EC2 answers: {vpc_endpoints.reason}"
+    permission = vpc_endpoints.permission
+    return f"allow {permission} for this identity, so that the VPC endpoint can be found"
 
 
 ROUTE = Check(
@@ -105,8 +97,7 @@ ROUTE = Check(
     remedies=(
         "{first}",
         "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint>",
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
-        "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
+        create_vpc_endpoint(),
     ),
     hop="dns",
     service=_route,
@@ -114,36 +105,22 @@ ROUTE = Check(
 )
 
 
-def _partition_resource(facts: Facts, service: ServiceFacts, account_id: str) -> str:
-    kind = "feature-group" if "featurestore" in service.service_name else "endpoint"
-    return f"arn:{facts.partition}:sagemaker:{facts.region}:{account_id}:{kind}/*"
-
-
-def _is_listing(action: str) -> bool:
-    return action.rpartition(":")[2].startswith("List")
-
-
 def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    used, call = service.serving, service.call
-    refused = call is not None and "endpoint polic" in call.denied_by.lower()
-    subject = used.vpc_endpoint.vpc_endpoint_id if used is not None else service.service_name
+    used = service.serving.vpc_endpoint if service.serving is not None else None
+    call = service.call
+    subject = used.vpc_endpoint_id if used is not None else service.service_name
     action = call.action if call is not None else "sagemaker:InvokeEndpoint"
     values = {"vpc_endpoint": subject, "action": action}
-    if refused:
-        yield failure(
-            subject, f"AWS says that the VPC endpoint's policy refuses {action}.", **values
-        )
+    if call is not None and _is_policy_of_endpoint(call):
+        seen = f"AWS says that the VPC endpoint's policy refuses {action}."
+        yield failure(subject, seen, **values)
+    elif used is None:
         return
-    if used is None:
-        return
-    if service.has_endpoint_policy is False or not used.vpc_endpoint.policy:
+    elif service.has_endpoint_policy is False or not used.policy:
         yield ok(subject, "Its endpoint service takes no endpoint policies.")
-        return
-    if isinstance(facts.identity, Unknown):
+    elif isinstance(facts.identity, Unknown):
         yield unknown(subject, facts.identity)
-        return
-    decision = _decision(facts, service, facts.identity, used, action)
-    if isinstance(decision, Unknown):
+    elif isinstance(decision := _decision(facts, service, facts.identity, used, action), Unknown):
         yield unknown(subject, decision)
     elif decision.allowed:
         yield ok(subject, decision.why)
@@ -153,22 +130,30 @@ def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure(subject, decision.why, **values)
 
 
+def _is_policy_of_endpoint(call: Call) -> bool:
+    return "endpoint polic" in call.denied_by.lower()
+
+
 def _decision(
-    facts: Facts, service: ServiceFacts, identity: Identity, used: VpcEndpointFacts, action: str
+    facts: Facts, service: ServiceFacts, identity: Identity, vpc_endpoint: VpcEndpoint, action: str
 ) -> Decision | Unknown:
-    standing = used.vpc_endpoint
     resource = "*"
-    if not _is_listing(action):
-        resource = _partition_resource(facts, service, identity.account_id).removesuffix("*")
-        resource += "sm-private-client-doctor-probe"
-    context = {"aws:SourceVpce": standing.vpc_endpoint_id, "aws:SourceVpc": standing.vpc_id}
+    if not action.startswith("sagemaker:List"):
+        kind = "feature-group" if "featurestore" in service.service_name else "endpoint"
+        resource = (
+            f"arn:{facts.partition}:sagemaker:{facts.region}:{identity.account_id}:{kind}/"
+            "sm-private-client-doctor-probe"
+        )
     try:
         return evaluate(
-            standing.policy,
+            vpc_endpoint.policy,
             principal=identity.arn,
             action=action,
             resource=resource,
-            context=context,
+            context={
+                "aws:SourceVpce": vpc_endpoint.vpc_endpoint_id,
+                "aws:SourceVpc": vpc_endpoint.vpc_id,
+            },
         )
     except PolicyError as error:
         return Unknown(reason=f"the policy cannot be read: {error.what}")
@@ -188,12 +173,9 @@ POLICY = Check(
 )
 
 
-def _permission(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
+def _permission(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     call = service.call
-    if call is None or call.code is None or "AccessDenied" not in call.code:
-        return
-    if "endpoint polic" in call.denied_by.lower():
+    if call is None or "AccessDenied" not in (call.code or "") or _is_policy_of_endpoint(call):
         return
     by = f" by its {call.denied_by}" if call.denied_by else ""
     reason = f"the call was answered, but {call.action} is refused to this identity{by}"
@@ -210,34 +192,30 @@ PERMISSION = Check(
 )
 
 
-def _call(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    call = service.call
-    name = service.service_name
+def _call(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    call, name = service.call, service.service_name
     if call is None:
-        if service.has_route and service.works:
+        if service.works:
             reason = "no harmless call is known for it, or there are no credentials"
             yield unknown(name, Unknown(reason=f"{reason}; TLS was answered"))
         return
     code = call.code or ""
+    answered = f"{call.operation} was answered"
     if call.expected:
-        answered = f"{call.operation} was answered"
         proof = f" with {code}, which only {name} says" if code else ""
         yield ok(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
     elif call.failure is not None:
         yield failure(name, f"{call.operation} got no answer: {call.failure}", name=name)
     elif code in EXPIRED_CODES | SIGNATURE_CODES | UNKNOWN_KEY_CODES or "AccessDenied" in code:
-        return  # said by the checks of credentials, policy and permission
-    elif fnmatch.fnmatchcase(code, _THROTTLED):
+        return  # reported by the checks of credentials, policy and permission
+    elif "Throttl" in code:
         yield warning(name, f"{call.operation} was throttled ({code}).", name=name)
     elif call.status is not None and call.status > _LAST_CLIENT_ERROR:
-        seen = f"{call.operation} was answered with {code} (HTTP {call.status})."
-        yield failure(name, seen, name=name)
+        yield failure(name, f"{answered} with {code} (HTTP {call.status}).", name=name)
     elif name in ("sagemaker", "sagemaker-runtime"):
-        seen = f"{call.operation} was answered with {code}, which {name} would not say."
-        yield failure(name, seen, name=name)
+        yield failure(name, f"{answered} with {code}, which {name} would not say.", name=name)
     else:
-        yield ok(name, f"{call.operation} was answered with {code}: somebody is there.")
+        yield ok(name, f"{answered} with {code}: somebody is there.")
 
 
 CALL = Check(
@@ -267,32 +245,22 @@ CALL = Check(
 
 
 def _other_services(facts: Facts) -> Iterator[CheckResult]:
-    for other_service in facts.other_services:
-        name = other_service.service_name
-        values = {"command": _other_service_command(facts, other_service)}
-        about = f"{other_service.host} ({other_service.purpose})"
-        if other_service.private and other_service.reached is not False:
-            yield ok(name, f"{about} is private, through {other_service.through}.")
-        elif other_service.reached:
-            seen = f"{about} is reached at {other_service.addresses[0]}, which is public."
-            yield warning(name, seen, **values)
+    for other in facts.other_services:
+        about = f"{other.host} ({other.purpose})"
+        if other.private and other.reached is not False:
+            yield ok(other.service_name, f"{about} is private, through {other.through}.")
+            continue
+        if other.reached:
+            seen = f"{about} is reached at {other.addresses[0]}, which is public."
         else:
-            why = other_service.failure or "no answer"
-            yield warning(name, f"{about} is not reached: {why}.", **values)
-
-
-def _other_service_command(facts: Facts, other_service: OtherServiceFacts) -> str:
-    if other_service.interface is not None:
-        turn = (
-            f"modify-vpc-endpoint --vpc-endpoint-id {other_service.interface} --private-dns-enabled"
-        )
-        return f"aws ec2 {turn}"
-    return (
-        f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name "
-        f"{other_service.endpoint_service} --vpc-id {facts.vpc_id or '<vpc>'} "
-        "--subnet-ids <subnets> "
-        "--private-dns-enabled"
-    )
+            seen = f"{about} is not reached: {other.failure or 'no answer'}."
+        command = create_vpc_endpoint(other.endpoint_service, facts.vpc_label)
+        if other.interface is not None:
+            command = (
+                f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {other.interface} "
+                "--private-dns-enabled"
+            )
+        yield warning(other.service_name, seen, command=command)
 
 
 OTHER_SERVICES = Check(
@@ -306,16 +274,15 @@ OTHER_SERVICES = Check(
 
 
 def _hook(facts: Facts) -> Iterator[CheckResult]:
-    hook = facts.hook
-    variable = "BOTOCORE_EXPERIMENTAL__PLUGINS"
-    if not hook.wanted:
-        yield ok(variable, "It does not name our plugin; only this package's clients are routed.")
-    elif isinstance(hook.live, Unknown):
-        yield unknown(variable, hook.live)
-    elif hook.live:
-        yield ok(variable, "It names our plugin, and a plain client is routed.")
+    live = facts.hook.live
+    if not facts.hook.configured:
+        yield ok(VARIABLE, "It does not name our plugin; only this package's clients are routed.")
+    elif isinstance(live, Unknown):
+        yield unknown(VARIABLE, live)
+    elif live:
+        yield ok(VARIABLE, "It names our plugin, and a plain client is routed.")
     else:
-        yield failure(variable, "It names our plugin, but a plain client is not routed by it.")
+        yield failure(VARIABLE, "It names our plugin, but a plain client is not routed by it.")
 
 
 HOOK = Check(
@@ -324,8 +291,7 @@ HOOK = Check(
     meaning="botocore passes over a plugin that it cannot load: clients of other libraries go out "
     "publicly although the variable is set.",
     remedies=(
-        'export BOTOCORE_EXPERIMENTAL__PLUGINS="sm-private-client=sm_private_client.plugin", where '
-        "sm-private-client is installed for the same Python",
+        f'export {VARIABLE}="{ENTRY}", where sm-private-client is installed for the same Python',
     ),
     session=_hook,
 )

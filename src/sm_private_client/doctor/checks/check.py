@@ -1,18 +1,27 @@
-"""What a check is: a row of the table, with its words and its pure function."""
+"""A check as a row of the table: its words and its pure function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.facts import Facts, ServiceFacts
 from sm_private_client.doctor.findings import Finding, HopName, Status
 
 if TYPE_CHECKING:
-    from sm_private_client.doctor.observations import Unknown
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Check", "CheckResult", "failure", "failure_or_warning", "ok", "unknown", "warning"]
+    from sm_private_client.doctor.facts import Facts, ServiceFacts, Unknown
+
+__all__ = [
+    "Check",
+    "CheckResult",
+    "create_vpc_endpoint",
+    "failure",
+    "failure_if",
+    "ok",
+    "unknown",
+    "warning",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +34,6 @@ class CheckResult:
         seen: What was seen, as a sentence.
         values: What stands for the braces in the check's words.
         permission: The missing IAM permission of an ``unknown`` one.
-        hop: A hop other than the check's own.
     """
 
     status: Status
@@ -33,33 +41,30 @@ class CheckResult:
     seen: str
     values: Mapping[str, str] = field(default_factory=dict)
     permission: str | None = None
-    hop: HopName | None = None
 
 
 def ok(subject: str, seen: str) -> CheckResult:
-    """Says that a subject is well."""
+    """Return that nothing is wrong."""
     return CheckResult(status="ok", subject=subject, seen=seen)
 
 
 def failure(subject: str, seen: str, /, **values: str) -> CheckResult:
-    """Says that a subject breaks the way."""
+    """Return that calls do not come through because of this."""
     return CheckResult(status="failure", subject=subject, seen=seen, values=values)
 
 
 def warning(subject: str, seen: str, /, **values: str) -> CheckResult:
-    """Says that a subject is wrong without breaking the way."""
+    """Return that something is wrong, but calls come through."""
     return CheckResult(status="warning", subject=subject, seen=seen, values=values)
 
 
-def failure_or_warning(
-    service: ServiceFacts, subject: str, seen: str, /, **values: str
-) -> CheckResult:
-    """Says that a subject is wrong: a failure where the service's way is broken, else a warning."""
-    return (warning if service.works else failure)(subject, seen, **values)
+def failure_if(broken: object, subject: str, seen: str, /, **values: str) -> CheckResult:
+    """Return a failure if calls do not come through because of this, else a warning."""
+    return (failure if broken else warning)(subject, seen, **values)
 
 
 def unknown(subject: str, why: Unknown) -> CheckResult:
-    """Says that a subject could not be looked at."""
+    """Return that a subject could not be looked at."""
     return CheckResult(
         status="unknown",
         subject=subject,
@@ -68,8 +73,12 @@ def unknown(subject: str, why: Unknown) -> CheckResult:
     )
 
 
-OfSession = Callable[[Facts], Iterable[CheckResult]]
-OfService = Callable[[Facts, ServiceFacts], Iterable[CheckResult]]
+def create_vpc_endpoint(service: str = "{service}", vpc: str = "{vpc}") -> str:
+    """Return the command that creates a VPC endpoint of an endpoint service, as a remedy."""
+    return (
+        f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
+        f"--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +88,11 @@ class Check:
     Attributes:
         name: In kebab case; an anchor of docs/doctor.md.
         looks_at: What it looks at, for the documentation.
-        meaning: What it means where something is wrong; braces take a verdict's values.
-        remedies: Commands or settings that mend it; braces take a verdict's values.
-        hop: The hop of the path it is about; ``None`` where it is beside the path.
-        session: Its function, where it is about the session as a whole.
-        service: Its function, where it is about each service.
+        meaning: What it means if something is wrong; braces take a result's values.
+        remedies: Commands or settings that mend it; braces take a result's values.
+        hop: The hop of the path it is about; ``None`` if it is beside the path.
+        session: Its function, if it is about the session as a whole.
+        service: Its function, if it is about each service.
         explained_by: The checks whose failure this one's failure is merely a consequence of.
     """
 
@@ -92,32 +101,32 @@ class Check:
     meaning: str
     remedies: tuple[str, ...]
     hop: HopName | None = None
-    session: OfSession | None = None
-    service: OfService | None = None
+    session: Callable[[Facts], Iterable[CheckResult]] | None = None
+    service: Callable[[Facts, ServiceFacts], Iterable[CheckResult]] | None = None
     explained_by: tuple[str, ...] = ()
 
-    def findings(self, facts: Facts) -> Iterable[Finding]:
-        """Runs the check on facts."""
+    def findings(self, facts: Facts) -> Iterator[Finding]:
+        """Run the check on facts."""
         if self.session is not None:
-            for verdict in self.session(facts):
-                yield self._finding(verdict, None)
+            for result in self.session(facts):
+                yield self._finding(result, None)
         if self.service is not None:
             for service in facts.services:
-                for verdict in self.service(facts, service):
-                    yield self._finding(verdict, service.service_name)
+                for result in self.service(facts, service):
+                    yield self._finding(result, service.service_name)
 
-    def _finding(self, verdict: CheckResult, service_name: str | None) -> Finding:
-        wrong = verdict.status in ("failure", "warning")
-        remedies = tuple(text.format(**verdict.values) for text in self.remedies) if wrong else ()
-        if verdict.permission is not None:
-            remedies = (f"allow {verdict.permission} for this identity, and run the doctor again",)
+    def _finding(self, result: CheckResult, service_name: str | None) -> Finding:
+        wrong = result.status in ("failure", "warning")
+        remedies = tuple(text.format(**result.values) for text in self.remedies) if wrong else ()
+        if result.permission is not None:
+            remedies = (f"allow {result.permission} for this identity, and run the doctor again",)
         return Finding(
             check=self.name,
-            status=verdict.status,
-            subject=verdict.subject,
-            seen=verdict.seen,
-            cause=self.meaning.format(**verdict.values) if wrong else None,
+            status=result.status,
+            subject=result.subject,
+            seen=result.seen,
+            cause=self.meaning.format(**result.values) if wrong else None,
             remedy=remedies,
             service_name=service_name,
-            hop=verdict.hop or self.hop,
+            hop=self.hop,
         )

@@ -1,4 +1,4 @@
-"""Checks of the way to the network interfaces: names, firewalls, connections, TLS."""
+"""Checks of the way to the network interfaces: names, firewalls, connections, latency."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Final, Literal
 from sm_private_client.doctor.checks.check import (
     Check,
     CheckResult,
-    failure,
-    failure_or_warning,
+    failure_if,
     ok,
     unknown,
     warning,
 )
-from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
-from sm_private_client.doctor.observations import Unknown, known
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sm_private_client.doctor.observations import (
+    from sm_private_client.doctor.facts import (
         AclEntry,
         GroupRule,
         NameAnswer,
         NetworkAcl,
         SecurityGroup,
+        VpcEndpointFacts,
     )
 
 __all__ = [
@@ -39,84 +38,12 @@ __all__ = [
     "lets_in",
 ]
 
-_HTTPS: Final = 443
-_ANSWERS: Final = 40000
-"""A port that answers go to: Linux takes 32768 to 60999, and AWS asks to allow 1024 to 65535."""
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Direction = Literal["inbound", "outbound"]
 
-
-def lets_in(
-    groups: Iterable[SecurityGroup], *, sources: Iterable[str], own_group_ids: Iterable[str]
-) -> bool | None:
-    """Says whether the groups let TCP to port 443 in from us.
-
-    Args:
-        groups: The groups of the VPC endpoint; each adds to what is let in.
-        sources: Where our packets come from, as CIDRs; the VPC's where our address is not known,
-            and then a part of it is enough.
-        own_group_ids: Our own groups.
-
-    Returns:
-        ``None`` where a rule names a group or prefix list and ours are not known.
-    """
-    own = set(own_group_ids)
-    nets = [ipaddress.ip_network(source) for source in sources]
-    open_rules = [rule for group in groups for rule in group.rules if _covers(rule)]
-    for rule in open_rules:
-        if own & set(rule.group_ids) or any(_overlaps(cidr, nets) for cidr in rule.cidrs):
-            return True
-    unclear = any(rule.prefix_list_ids or (rule.group_ids and not own) for rule in open_rules)
-    return None if unclear or (open_rules and not nets) else False
-
-
-def _covers(rule: GroupRule) -> bool:
-    if rule.protocol == "-1":
-        return True
-    if rule.protocol not in ("tcp", "6"):
-        return False
-    first, last = rule.from_port, rule.to_port
-    return first is None or last is None or first <= _HTTPS <= last
-
-
-def _overlaps(cidr: str, nets: list[Network]) -> bool:
-    allowed = ipaddress.ip_network(cidr)
-    return any(net.version == allowed.version and net.overlaps(allowed) for net in nets)
-
-
-def blocked_directions(
-    acl: NetworkAcl, *, sources: Iterable[str]
-) -> tuple[Literal["inbound", "outbound"], ...]:
-    """Gives the directions in which a network ACL drops the traffic of our calls.
-
-    Inbound is port 443 from us; outbound are the answers to our ephemeral ports, because network
-    ACLs keep no state.
-    """
-    nets = [ipaddress.ip_network(source) for source in sources]
-    blocked: list[Literal["inbound", "outbound"]] = []
-    for net in nets:
-        if not _allows(acl.entries, net, egress=False, port=_HTTPS):
-            blocked.append("inbound")
-        if not _allows(acl.entries, net, egress=True, port=_ANSWERS):
-            blocked.append("outbound")
-    return tuple(dict.fromkeys(blocked))
-
-
-def _allows(entries: tuple[AclEntry, ...], net: Network, *, egress: bool, port: int) -> bool:
-    for entry in sorted(entries, key=lambda e: e.number):
-        if entry.egress == egress and _matches(entry, net, port):
-            return entry.allow
-    return False
-
-
-def _matches(entry: AclEntry, net: Network, port: int) -> bool:
-    about = ipaddress.ip_network(entry.cidr)
-    if entry.protocol not in ("-1", "6", "tcp") or about.version != net.version:
-        return False
-    within = net.subnet_of(about)  # type: ignore[arg-type] # of the same version
-    first, last = entry.from_port, entry.to_port
-    return within and (first is None or last is None or first <= port <= last)
-
+_HTTPS: Final = 443
+_EPHEMERAL: Final = 40000
+"""A port that answers go to: Linux takes 32768 to 60999, and AWS asks to allow 1024 to 65535."""
 
 _SLOW: Final = 0.25
 """Seconds for TCP and TLS together; inside a region they take a few milliseconds."""
@@ -132,16 +59,16 @@ _NO_ENDPOINT: Final = (
     "vpc-endpoint-vpc",
 )
 
+# Names
+
 
 def _resolver(facts: Facts) -> Iterator[CheckResult]:
     names = [name for service in facts.services for name in service.names]
-    if not names:
-        return
-    if all(name.unanswered for name in names):
+    if names and all(name.unanswered for name in names):
         seen = f"No name was answered; asked was {facts.resolver}."
-        say = warning if any(s.works for s in facts.services) else failure
-        yield say(facts.resolver, seen, resolver=facts.resolver)
-    else:
+        broken = not any(service.works for service in facts.services)
+        yield failure_if(broken, facts.resolver, seen, resolver=facts.resolver)
+    elif names:
         yield ok(facts.resolver, f"{facts.resolver} answers.")
 
 
@@ -161,23 +88,23 @@ RESOLVER = Check(
 
 def _dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for name in service.names:
-        used = _is_used(service, name)
+        lost = not service.works and _is_used(service, name)
         values = {"host": name.host, "resolver": facts.resolver}
+        asked = f"asked was {facts.resolver}."
         if name.failure is not None:
-            seen = f"{name.host} {name.failure}; asked was {facts.resolver}."
-            yield (failure if used and not service.works else warning)(name.host, seen, **values)
-        elif name.refused:
-            address, why = name.refused[0]
-            seen = f"{name.host} resolves to {address}, which {why}; asked was {facts.resolver}."
-            if used and not service.works and service.serving is not None:
-                yield failure(name.host, seen, **values)
-            elif name.kind == "default" and not _has_private_dns(service):
-                yield ok(name.host, seen)
-            else:
-                yield warning(name.host, seen, **values)
-        else:
+            yield failure_if(lost, name.host, f"{name.host} {name.failure}; {asked}", **values)
+            continue
+        if not name.refused:
             listed = ", ".join(name.addresses)
-            yield ok(name.host, f"{name.host} resolves to {listed}; asked was {facts.resolver}.")
+            yield ok(name.host, f"{name.host} resolves to {listed}; {asked}")
+            continue
+        address, why = name.refused[0]
+        seen = f"{name.host} resolves to {address}, which {why}; {asked}"
+        lost = lost and service.serving is not None
+        if not lost and name.kind == "default" and not _has_private_dns(service):
+            yield ok(name.host, seen)
+        else:
+            yield failure_if(lost, name.host, seen, **values)
 
 
 def _has_private_dns(service: ServiceFacts) -> bool:
@@ -186,13 +113,12 @@ def _has_private_dns(service: ServiceFacts) -> bool:
 
 
 def _is_used(service: ServiceFacts, name: NameAnswer) -> bool:
-    """Says whether calls go to a name; without a route, the default and the regional one could."""
-    if isinstance(service.route, RouteFailure):
-        used = service.serving
-        if name.kind == "default":
-            return used is None or _has_private_dns(service)
-        return name.kind == "regional"
-    return name.host == service.route.host
+    """Return True if calls go to a name; without a route, to a default or regional one."""
+    if not isinstance(service.route, RouteFailure):
+        return name.host == service.route.host
+    if name.kind == "default":
+        return service.serving is None or _has_private_dns(service)
+    return name.kind == "regional"
 
 
 DNS = Check(
@@ -211,17 +137,54 @@ DNS = Check(
     explained_by=("resolver", "vpc-attributes", "private-dns", *_NO_ENDPOINT),
 )
 
+# Firewalls
+
+
+def lets_in(
+    groups: Iterable[SecurityGroup], *, sources: Iterable[str], own_group_ids: Iterable[str]
+) -> bool | None:
+    """Return True if security groups let TCP to port 443 in from us.
+
+    Args:
+        groups: The groups of the VPC endpoint; each adds to what is let in.
+        sources: Where our packets come from, as CIDRs. If our address is not known, they are the
+            VPC's, and a part of them is enough.
+        own_group_ids: Our own groups.
+
+    Returns:
+        ``None`` if a rule names a group or prefix list and ours are not known.
+    """
+    own = set(own_group_ids)
+    nets = [ipaddress.ip_network(source) for source in sources]
+    open_rules = [rule for group in groups for rule in group.rules if _covers_https(rule)]
+    for rule in open_rules:
+        if own & set(rule.group_ids) or any(_overlaps(cidr, nets) for cidr in rule.cidrs):
+            return True
+    unclear = any(rule.prefix_list_ids or (rule.group_ids and not own) for rule in open_rules)
+    return None if unclear or (open_rules and not nets) else False
+
+
+def _covers_https(rule: GroupRule) -> bool:
+    in_ports = _has_port(rule.from_port, rule.to_port, _HTTPS)
+    return rule.protocol == "-1" or (rule.protocol in ("tcp", "6") and in_ports)
+
+
+def _has_port(first: int | None, last: int | None, port: int) -> bool:
+    return first is None or last is None or first <= port <= last
+
+
+def _overlaps(cidr: str, nets: list[Network]) -> bool:
+    allowed = ipaddress.ip_network(cidr)
+    return any(net.version == allowed.version and net.overlaps(allowed) for net in nets)
+
 
 def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    used = service.serving
-    if used is None or used.vpc_endpoint.kind != "Interface":
+    used = _interface(service)
+    if used is None or not used.security_groups:
         return
-    groups = used.security_groups
-    subject = used.vpc_endpoint.vpc_endpoint_id
+    groups, subject = used.security_groups, used.vpc_endpoint.vpc_endpoint_id
     if isinstance(groups, Unknown):
         yield unknown(subject, groups)
-        return
-    if not groups:
         return
     ids = ", ".join(group.group_id for group in groups)
     if any(peer.connected for peer in service.peers):
@@ -236,7 +199,14 @@ def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     else:
         source = facts.sources[0] if facts.sources else "<your CIDR>"
         seen = f"{ids} does not let TCP port 443 in from {source}."
-        yield failure_or_warning(service, subject, seen, group=groups[0].group_id, source=source)
+        group_id = groups[0].group_id
+        yield failure_if(not service.works, subject, seen, group=group_id, source=source)
+
+
+def _interface(service: ServiceFacts) -> VpcEndpointFacts | None:
+    """Return the VPC endpoint that serves, if it has network interfaces."""
+    used = service.serving
+    return used if used is not None and used.vpc_endpoint.kind == "Interface" else None
 
 
 GROUPS = Check(
@@ -252,9 +222,39 @@ GROUPS = Check(
 )
 
 
+def blocked_directions(acl: NetworkAcl, *, sources: Iterable[str]) -> tuple[Direction, ...]:
+    """Return the directions in which a network ACL drops the traffic of our calls.
+
+    Inbound is port 443 from us. Outbound are the answers to our ephemeral ports, because network
+    ACLs keep no state.
+    """
+    blocked: list[Direction] = []
+    for net in map(ipaddress.ip_network, sources):
+        if not _allows(acl.entries, net, egress=False, port=_HTTPS):
+            blocked.append("inbound")
+        if not _allows(acl.entries, net, egress=True, port=_EPHEMERAL):
+            blocked.append("outbound")
+    return tuple(dict.fromkeys(blocked))
+
+
+def _allows(entries: tuple[AclEntry, ...], net: Network, *, egress: bool, port: int) -> bool:
+    for entry in sorted(entries, key=lambda e: e.number):
+        if entry.egress == egress and _matches(entry, net, port):
+            return entry.allow
+    return False
+
+
+def _matches(entry: AclEntry, net: Network, port: int) -> bool:
+    block = ipaddress.ip_network(entry.cidr)
+    if entry.protocol not in ("-1", "6", "tcp") or block.version != net.version:
+        return False
+    within = net.subnet_of(block)  # type: ignore[arg-type] # of the same version
+    return within and _has_port(entry.from_port, entry.to_port, port)
+
+
 def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    used = service.serving
-    if used is None or used.vpc_endpoint.kind != "Interface":
+    used = _interface(service)
+    if used is None:
         return
     if isinstance(used.network_acls, Unknown):
         yield unknown(used.vpc_endpoint.vpc_endpoint_id, used.network_acls)
@@ -262,38 +262,33 @@ def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     zones = {s.subnet_id: s.availability_zone for s in known(used.subnets) or ()}
     reached = {p.address.availability_zone for p in service.peers if p.connected}
     for acl in used.network_acls:
-        guarded = [s for s in acl.subnet_ids if zones.get(s) not in reached or s not in zones]
+        lost = [s for s in acl.subnet_ids if zones.get(s) not in reached or s not in zones]
         blocked = blocked_directions(acl, sources=facts.sources)
-        if not blocked or not guarded:
+        if not blocked or not lost:
             yield ok(acl.acl_id, f"{acl.acl_id} lets port 443 in and the answers out.")
             continue
-        source = facts.sources[0]
-        direction = blocked[0]
+        source, direction = facts.sources[0], blocked[0]
+        first, last = ("443", "443") if direction == "inbound" else ("1024", "65535")
         ports = "443" if direction == "inbound" else "1024-65535"
         seen = (
             f"{acl.acl_id} drops {direction} traffic of {source}, TCP ports {ports}, in "
-            f"{', '.join(guarded)}."
+            f"{', '.join(lost)}."
         )
-        first, _, last = ports.partition("-")
-        yield failure_or_warning(
-            service,
+        yield failure_if(
+            not service.works,
             acl.acl_id,
             seen,
             acl=acl.acl_id,
             flag="--ingress" if direction == "inbound" else "--egress",
-            ports=f"From={first},To={last or first}",
+            ports=f"From={first},To={last}",
             source=source,
             number=str(_free_number(acl.entries, direction)),
         )
 
 
-def _free_number(entries: tuple[object, ...], direction: Literal["inbound", "outbound"]) -> int:
-    """Gives a rule number below all others of a direction, so that it comes first."""
-    taken = [
-        getattr(e, "number", 0)
-        for e in entries
-        if getattr(e, "egress", None) == (direction == "outbound")
-    ]
+def _free_number(entries: tuple[AclEntry, ...], direction: Direction) -> int:
+    """Return a rule number below all others of a direction, so that it comes first."""
+    taken = [entry.number for entry in entries if entry.egress == (direction == "outbound")]
     return max(1, min([100, *(number - 1 for number in taken)]))
 
 
@@ -310,20 +305,19 @@ ACLS = Check(
     service=_acls,
 )
 
+# Connections
 
-def _connection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    lost = [peer for peer in service.peers if not peer.connected]
-    stands = len(lost) < len(service.peers)
+
+def _connection(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    works = service.works or any(peer.connected for peer in service.peers)
     for peer in service.peers:
-        values = {"address": peer.address.address}
+        address = peer.address.address
         if peer.connected:
-            seen = f"{peer.label} took a connection in {peer.seconds * 1000:.0f} ms."
-            yield ok(peer.address.address, seen)
-            continue
-        seen = f"{peer.label}: {peer.tcp_failure}."
-        say = warning if stands or service.works else failure
-        yield say(peer.address.address, seen, **values)
+            took = f"{peer.seconds * 1000:.0f} ms"
+            yield ok(address, f"{peer.label} took a connection in {took}.")
+        else:
+            seen = f"{peer.label}: {peer.tcp_failure}."
+            yield failure_if(not works, address, seen, address=address)
 
 
 CONNECTION = Check(
@@ -341,17 +335,13 @@ CONNECTION = Check(
 )
 
 
-def _latency(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
+def _latency(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for peer in service.peers:
         if not peer.is_good or peer.tls is None:
             continue
         took = peer.seconds + peer.tls.seconds
         seen = f"{peer.label} took {took * 1000:.0f} ms for connection and TLS."
-        if took > _SLOW:
-            yield warning(peer.address.address, seen)
-        else:
-            yield ok(peer.address.address, seen)
+        yield (warning if took > _SLOW else ok)(peer.address.address, seen)
 
 
 LATENCY = Check(

@@ -1,25 +1,26 @@
-"""Checks of what every service shares: settings, credentials, clock, place, CA bundle, proxies."""
+"""Checks of what all services share: settings, CA bundle, credentials, clock, proxy, location."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.doctor.checks.check import (
-    Check,
-    CheckResult,
-    failure,
-    ok,
-    unknown,
-    warning,
-)
-from sm_private_client.doctor.facts import Credentials, Facts
-from sm_private_client.doctor.hosts import covered_by_no_proxy
-from sm_private_client.doctor.observations import Unknown
+from sm_private_client.doctor.checks.check import Check, CheckResult, failure, ok, unknown, warning
+from sm_private_client.doctor.facts import Call, Credentials, Facts, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BUNDLE", "CLOCK", "CREDENTIALS", "EXPIRY", "KEYS", "LOCATION", "PROXY", "SETTINGS"]
+__all__ = [
+    "BUNDLE",
+    "CLOCK",
+    "CREDENTIALS",
+    "EXPIRY",
+    "KEYS",
+    "LOCATION",
+    "PROXY",
+    "SETTINGS",
+    "covered_by_no_proxy",
+]
 
 EXPIRED_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 UNKNOWN_KEY_CODES: Final = frozenset(
@@ -49,14 +50,14 @@ LARGEST_SKEW: Final = 300.0
 
 _NOTICEABLE_SKEW: Final = 60.0
 _SOON: Final = 900.0
-"""Seconds before expiry from which on it is said; botocore itself renews that early."""
+"""Seconds before expiry at which the doctor warns; botocore itself renews that early."""
 
 
 def _settings(facts: Facts) -> Iterator[CheckResult]:
     if facts.settings_problem is not None:
         yield failure("settings", f"{facts.settings_problem.rstrip('.')}.")
-        return
-    yield ok("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
+    else:
+        yield ok("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
 
 
 SETTINGS = Check(
@@ -102,10 +103,9 @@ def _credentials(facts: Facts) -> Iterator[CheckResult]:
         yield failure("credentials", "No credentials were found.")
     else:
         kind = "temporary" if found.temporary else "long-term"
-        seen = f"There are {kind} credentials from {found.source}"
         identity = facts.identity
         whose = "" if isinstance(identity, Unknown) else f", of {identity.arn}"
-        yield ok("credentials", f"{seen}{whose}.")
+        yield ok("credentials", f"There are {kind} credentials from {found.source}{whose}.")
 
 
 CREDENTIALS = Check(
@@ -125,20 +125,22 @@ def _expiry(facts: Facts) -> Iterator[CheckResult]:
     found = facts.credentials
     if not isinstance(found, Credentials):
         return
-    refused = next(
-        (s.call for s in facts.services if s.call and s.call.code in EXPIRED_CODES), None
-    )
+    refused = next((call.code for call in _calls(facts) if call.code in EXPIRED_CODES), None)
+    left = found.seconds_left
     if refused is not None:
-        yield failure("credentials", f"AWS answered {refused.code}: the credentials have expired.")
-    elif found.seconds_left is None:
+        yield failure("credentials", f"AWS answered {refused}: the credentials have expired.")
+    elif left is None:
         yield ok("credentials", "They do not say when they expire.")
-    elif found.seconds_left <= 0:
+    elif left <= 0:
         yield failure("credentials", "They have expired.")
-    elif found.seconds_left < _SOON:
-        minutes = int(found.seconds_left // 60)
-        yield warning("credentials", f"They expire in {minutes} minutes.")
+    elif left < _SOON:
+        yield warning("credentials", f"They expire in {int(left // 60)} minutes.")
     else:
-        yield ok("credentials", f"They are good for {int(found.seconds_left // 60)} minutes more.")
+        yield ok("credentials", f"They are good for {int(left // 60)} minutes more.")
+
+
+def _calls(facts: Facts) -> list[Call]:
+    return [service.call for service in facts.services if service.call is not None]
 
 
 EXPIRY = Check(
@@ -152,15 +154,15 @@ EXPIRY = Check(
 
 
 def _clock(facts: Facts) -> Iterator[CheckResult]:
-    told = [s.call for s in facts.services if s.call is not None and s.call.clock_skew is not None]
-    if not told:
+    skews = [call.clock_skew for call in _calls(facts) if call.clock_skew is not None]
+    if not skews:
         if facts.settings_problem is None:
             yield unknown("clock", Unknown(reason="no service answered with its time"))
         return
-    skew = max((c.clock_skew or 0.0 for c in told), key=abs)
+    skew = max(skews, key=abs)
     way = "ahead of" if skew > 0 else "behind"
     seen = f"This machine's clock is {abs(skew):.0f} s {way} AWS's."
-    if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in told):
+    if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in _calls(facts)):
         yield failure("clock", seen)
     elif abs(skew) > _NOTICEABLE_SKEW:
         yield warning("clock", seen)
@@ -181,11 +183,11 @@ CLOCK = Check(
 def _keys(facts: Facts) -> Iterator[CheckResult]:
     if not isinstance(facts.credentials, Credentials):
         return
-    codes = {s.call.code for s in facts.services if s.call is not None and s.call.code}
+    codes = {call.code for call in _calls(facts) if call.code}
     wrong = sorted(codes & (UNKNOWN_KEY_CODES | SIGNATURE_CODES))
     if wrong:
         yield failure("credentials", f"AWS does not accept the signature ({wrong[0]}).")
-    elif any(s.call is not None and s.call.status is not None for s in facts.services):
+    elif any(call.status is not None for call in _calls(facts)):
         yield ok("credentials", "AWS accepts the signature.")
 
 
@@ -204,26 +206,10 @@ KEYS = Check(
 )
 
 
-def _location(facts: Facts) -> Iterator[CheckResult]:
-    if facts.settings_problem is not None:
-        return
-    place = facts.location
-    if facts.vpc_id is None and facts.availability_zone is None:
-        reason = "no platform told it, as outside of AWS"
-        yield unknown("location", Unknown(reason=reason))
-        return
-    source = place.source if place is not None and place.source != "unknown" else "the settings"
-    where = " in ".join(filter(None, (facts.availability_zone, facts.vpc_id)))
-    yield ok("location", f"This is {where}, say {source}.")
-
-
-LOCATION = Check(
-    name="location",
-    looks_at="in which VPC and Availability Zone this process runs",
-    meaning="where it is not known, the nearest VPC endpoint cannot be chosen.",
-    remedies=("export SM_PRIVATE_VPC_ID=vpc-… SM_PRIVATE_AVAILABILITY_ZONE=us-east-1a",),
-    session=_location,
-)
+def covered_by_no_proxy(host: str, no_proxy: tuple[str, ...]) -> bool:
+    """Return True if NO_PROXY keeps a host from the proxy, as Python's urllib reads it."""
+    names = [entry.lstrip(".").lower() for entry in no_proxy]
+    return any(name in ("*", host) or host.endswith(f".{name}") for name in names)
 
 
 def _proxy(facts: Facts) -> Iterator[CheckResult]:
@@ -233,17 +219,13 @@ def _proxy(facts: Facts) -> Iterator[CheckResult]:
             yield ok("proxy", "No proxy is set.")
         return
     name, proxy = environment.proxies[0]
-    unreached = [
-        s for s in facts.services if isinstance(s.vpc_endpoints, Unknown) and not s.has_route
-    ]
+    without = [s.vpc_endpoints for s in facts.services if not s.has_route]
+    unknowns = [found for found in without if isinstance(found, Unknown)]
     suffix = "amazonaws.com.cn" if facts.partition == "aws-cn" else "amazonaws.com"
     ec2 = f"ec2.{facts.region}.{suffix}"
     entries = f".vpce.{suffix},.sagemaker.{facts.region}.{suffix}"
-    if (
-        unreached
-        and all(getattr(s.vpc_endpoints, "unreachable", False) for s in unreached)
-        and not covered_by_no_proxy(ec2, environment.no_proxy)
-    ):
+    is_lost = unknowns and all(found.unreachable for found in unknowns)
+    if is_lost and not covered_by_no_proxy(ec2, environment.no_proxy):
         seen = f"{name} sends calls to EC2 through {proxy}, and EC2 was not reached."
         yield failure(name, seen, no_proxy=f"{ec2},{entries}")
         return
@@ -267,4 +249,25 @@ PROXY = Check(
     remedies=('export NO_PROXY="$NO_PROXY,{no_proxy}"', "unset HTTPS_PROXY https_proxy"),
     hop="you",
     session=_proxy,
+)
+
+
+def _location(facts: Facts) -> Iterator[CheckResult]:
+    if facts.settings_problem is not None:
+        return
+    if facts.vpc_id is None and facts.availability_zone is None:
+        yield unknown("location", Unknown(reason="no platform told it, as outside of AWS"))
+        return
+    place = facts.location
+    source = place.source if place is not None and place.source != "unknown" else "the settings"
+    where = " in ".join(filter(None, (facts.availability_zone, facts.vpc_id)))
+    yield ok("location", f"This is {where}, say {source}.")
+
+
+LOCATION = Check(
+    name="location",
+    looks_at="in which VPC and Availability Zone this process runs",
+    meaning="if it is not known, the nearest VPC endpoint cannot be chosen.",
+    remedies=("export SM_PRIVATE_VPC_ID=vpc-… SM_PRIVATE_AVAILABILITY_ZONE=us-east-1a",),
+    session=_location,
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sm_private_client.doctor.checks.check import (
     Check,
     CheckResult,
+    create_vpc_endpoint,
     failure,
-    failure_or_warning,
+    failure_if,
     ok,
     warning,
 )
@@ -28,25 +29,31 @@ def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     setting = service.url_setting
     if setting is None:
         return
-    values = {"variable": _variable(service), "service": service.service_name}
-    values["region"] = facts.region
+    broken = True
     if not setting.host:
+        broken = not service.works
         seen = f"{setting.origin} has a value that is no URL of a host."
-        yield failure_or_warning(service, setting.origin, seen, **values)
     elif setting.names_service not in (None, service.service_name):
         seen = (
             f"{setting.origin} names {setting.host}, which is {setting.names_service}, "
             f"not {service.service_name}."
         )
-        yield failure(setting.origin, seen, **values)
     elif setting.names_region not in (None, facts.region):
         seen = (
             f"{setting.origin} names {setting.host} in {setting.names_region}, but the region is "
             f"{facts.region}."
         )
-        yield failure(setting.origin, seen, **values)
     else:
         yield ok(setting.origin, f"{setting.origin} names {setting.host}.")
+        return
+    yield failure_if(
+        broken,
+        setting.origin,
+        seen,
+        variable=_variable(service),
+        service=service.service_name,
+        region=facts.region,
+    )
 
 
 URL_TARGET = Check(
@@ -64,15 +71,16 @@ URL_TARGET = Check(
 
 
 def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    if facts.environment.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
-        seen = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS has every AWS_ENDPOINT_URL* passed over."
-        if any(name.startswith("AWS_ENDPOINT_URL") for name, _ in facts.environment.variables):
-            yield warning("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", seen)
+    environment = facts.environment
+    ignored = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+    if environment.variable(ignored):
+        if any(name.startswith("AWS_ENDPOINT_URL") for name, _ in environment.variables):
+            yield warning(ignored, f"{ignored} has every AWS_ENDPOINT_URL* passed over.")
         return
-    for_all = facts.environment.variable("AWS_ENDPOINT_URL")
-    if for_all and facts.environment.variable(_variable(service)) is None:
+    for_all = environment.variable("AWS_ENDPOINT_URL")
+    if for_all and environment.variable(_variable(service)) is None:
         seen = f"AWS_ENDPOINT_URL sends every AWS service to {for_all}, not only one."
-        yield failure_or_warning(service, "AWS_ENDPOINT_URL", seen)
+        yield failure_if(not service.works, "AWS_ENDPOINT_URL", seen)
 
 
 CUSTOM_URL = Check(
@@ -91,26 +99,19 @@ CUSTOM_URL = Check(
 
 
 def _fips(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    route, setting = service.route, service.url_setting
+    values = {"service": service.endpoint_service}
     if not facts.environment.fips:
-        if facts.environment.dual_stack and service.url_setting is not None:
+        if facts.environment.dual_stack and setting is not None:
             seen = (
-                f"Dual-stack is asked for, and {service.url_setting.origin} names a host: botocore "
-                "then drops dual-stack."
+                f"Dual-stack is asked for, and {setting.origin} names a host: botocore then drops "
+                "dual-stack."
             )
-            yield warning("use_dualstack_endpoint", seen, service=_of(service))
-        return
-    route = service.route
-    if isinstance(route, RouteFailure):
-        if route.reference == "fips-unavailable":
-            yield failure(
-                "use_fips_endpoint", f"FIPS is asked for. {route.what}", service=_of(service)
-            )
-        return
-    yield ok("use_fips_endpoint", f"FIPS is asked for, and {route.host} is a FIPS host.")
-
-
-def _of(service: ServiceFacts) -> str:
-    return service.endpoint_services[0] if service.endpoint_services else service.service_name
+            yield warning("use_dualstack_endpoint", seen, **values)
+    elif not isinstance(route, RouteFailure):
+        yield ok("use_fips_endpoint", f"FIPS is asked for, and {route.host} is a FIPS host.")
+    elif route.reference == "fips-unavailable":
+        yield failure("use_fips_endpoint", f"FIPS is asked for. {route.what}", **values)
 
 
 FIPS = Check(
@@ -118,8 +119,7 @@ FIPS = Check(
     looks_at="FIPS and dual-stack settings, which botocore drops silently for a custom URL",
     meaning="FIPS was asked for and there is no private FIPS way; it is never dropped silently.",
     remedies=(
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
-        "--vpc-id <vpc> --subnet-ids <subnets> --private-dns-enabled",
+        create_vpc_endpoint(vpc="<vpc>"),
         "unset AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT, if you may",
     ),
     hop="you",
@@ -127,20 +127,19 @@ FIPS = Check(
 )
 
 
-def _named(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
+def _named(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route = service.route
-    if isinstance(route, RouteFailure):
-        named = any(
-            s.step in ("explicit", "configured") and s.outcome != "skipped" for s in route.steps
-        )
-        if route.reference == "configuration" or (named and route.reference == "no-private-route"):
-            tried = [s.detail for s in route.steps if s.outcome in ("no", "failed")]
-            seen = " ".join([route.what.rstrip(":"), *(f"{t}." for t in tried[:1])])
-            yield failure(service.service_name, seen, service=_of(service))
+    if not isinstance(route, RouteFailure):
+        if route.source in ("explicit", "configured"):
+            yield ok(service.service_name, f"The settings name {route.host}.")
         return
-    if route.source in ("explicit", "configured"):
-        yield ok(service.service_name, f"The settings name {route.host}.")
+    named = any(
+        s.step in ("explicit", "configured") and s.outcome != "skipped" for s in route.steps
+    )
+    if route.reference == "configuration" or (named and route.reference == "no-private-route"):
+        failed = [s.detail for s in route.steps if s.outcome in ("no", "failed")]
+        seen = " ".join([route.what.rstrip(":"), *(f"{detail}." for detail in failed[:1])])
+        yield failure(service.service_name, seen, service=service.endpoint_service)
 
 
 NAMED = Check(

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sm_private_client.doctor.checks.check import (
-    Check,
-    CheckResult,
-    failure,
-    failure_or_warning,
-    ok,
-    warning,
-)
-from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
+from sm_private_client.doctor.checks.check import Check, CheckResult, failure_if, ok
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, TlsResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from sm_private_client.doctor.observations import Peer
+    from sm_private_client.doctor.facts import Peer, TlsProblem
 
 __all__ = ["AUTHORITY", "EXPIRED", "HANDSHAKE", "INSPECTION", "NAME"]
 
 
-def _of_problem(
-    service: ServiceFacts, wanted: Callable[[Peer], bool]
-) -> tuple[list[Peer], list[Peer]]:
-    shaken = [peer for peer in service.peers if peer.tls is not None]
-    return [p for p in shaken if wanted(p)], [p for p in shaken if not wanted(p)]
+def _handshakes(service: ServiceFacts) -> list[tuple[Peer, TlsResult]]:
+    return [(peer, peer.tls) for peer in service.peers if peer.tls is not None]
+
+
+def _failed(service: ServiceFacts, problem: TlsProblem) -> list[tuple[Peer, TlsResult]]:
+    return [(peer, tls) for peer, tls in _handshakes(service) if tls.problem == problem]
 
 
 def _host(service: ServiceFacts) -> str:
@@ -35,16 +29,15 @@ def _host(service: ServiceFacts) -> str:
     return service.route.host
 
 
-def _tls_name(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    wrong, right = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "name")
-    for peer in wrong:
-        shown = peer.tls.certificate if peer.tls else None
-        names = ", ".join(shown.names) if shown else "other names"
-        seen = f"{peer.label} shows a certificate for {names}, not for {_host(service)}."
-        yield failure_or_warning(service, peer.address.address, seen, host=_host(service))
-    if right and not wrong:
-        yield ok(_host(service), f"The certificate is for {_host(service)}.")
+def _tls_name(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    host = _host(service)
+    wrong = _failed(service, "name")
+    for peer, tls in wrong:
+        names = ", ".join(tls.certificate.names) if tls.certificate else "other names"
+        seen = f"{peer.label} shows a certificate for {names}, not for {host}."
+        yield failure_if(not service.works, peer.address.address, seen, host=host)
+    if not wrong and _handshakes(service):
+        yield ok(host, f"The certificate is for {host}.")
 
 
 NAME = Check(
@@ -61,21 +54,20 @@ NAME = Check(
 )
 
 
-def _tls_expired(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    wrong, _ = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "expired")
-    for peer in wrong:
-        shown = peer.tls.certificate if peer.tls else None
-        if shown is not None and not shown.expired:
-            seen = f"{peer.label} shows a chain of certificates of which one is not valid now."
-        elif shown is not None:
-            seen = (
-                f"{peer.label} shows a certificate that is valid from {shown.not_before} to "
-                f"{shown.not_after}, signed by {shown.issuer}."
+def _tls_expired(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    for peer, tls in _failed(service, "expired"):
+        shown = tls.certificate
+        if shown is None:
+            what = "a certificate that is not valid now"
+        elif shown.expired:
+            what = (
+                f"a certificate that is valid from {shown.not_before} to {shown.not_after}, "
+                f"signed by {shown.issuer}"
             )
         else:
-            seen = f"{peer.label} shows a certificate that is not valid now."
-        yield failure_or_warning(service, peer.address.address, seen, host=_host(service))
+            what = "a chain of certificates of which one is not valid now"
+        seen = f"{peer.label} shows {what}."
+        yield failure_if(not service.works, peer.address.address, seen, host=_host(service))
 
 
 EXPIRED = Check(
@@ -92,31 +84,31 @@ EXPIRED = Check(
 )
 
 
-def _is_inspected(peer: Peer) -> bool:
-    shown = peer.tls.certificate if peer.tls is not None else None
-    if peer.tls is None or shown is None or not shown.issuer or shown.is_amazons:
+def _is_inspected(tls: TlsResult) -> bool:
+    shown = tls.certificate
+    if shown is None or not shown.issuer or shown.is_amazons:
         return False
-    return peer.tls.problem in (None, "authority")
+    return tls.problem in (None, "authority")
 
 
 def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if not isinstance(service.route, RouteFailure) and service.route.is_local:
         return
-    wrong, right = _of_problem(service, _is_inspected)
-    for peer in wrong:
-        issuer = peer.tls.certificate.issuer if peer.tls and peer.tls.certificate else ""
-        seen = f"{peer.label} shows a certificate that {issuer} signed, which is not Amazon"
-        bundle = facts.environment.ca_bundle
-        values = {"host": _host(service), "issuer": issuer}
-        if peer.tls is not None and peer.tls.problem is None:
-            yield warning(peer.address.address, f"{seen}, and {bundle} trusts it.", **values)
-        else:
-            seen = f"{seen}, and {bundle} does not trust it."
-            yield failure_or_warning(service, peer.address.address, seen, **values)
-    for peer in right[:1]:
-        shown = peer.tls.certificate if peer.tls else None
-        if not wrong and shown is not None and shown.is_amazons:
-            yield ok(_host(service), f"{shown.issuer} signed the certificate.")
+    host = _host(service)
+    handshakes = _handshakes(service)
+    wrong = [(peer, tls) for peer, tls in handshakes if _is_inspected(tls)]
+    for peer, tls in wrong:
+        issuer = tls.certificate.issuer if tls.certificate else ""
+        trusted = tls.problem is None
+        seen = (
+            f"{peer.label} shows a certificate that {issuer} signed, which is not Amazon, and "
+            f"{facts.environment.ca_bundle} {'trusts' if trusted else 'does not trust'} it."
+        )
+        broken = not trusted and not service.works
+        yield failure_if(broken, peer.address.address, seen, host=host, issuer=issuer)
+    first = handshakes[0][1].certificate if handshakes else None
+    if not wrong and first is not None and first.is_amazons:
+        yield ok(host, f"{first.issuer} signed the certificate.")
 
 
 INSPECTION = Check(
@@ -134,17 +126,14 @@ INSPECTION = Check(
 
 
 def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    wrong, right = _of_problem(
-        service,
-        lambda p: p.tls is not None and p.tls.problem == "authority" and not _is_inspected(p),
-    )
     bundle = facts.environment.ca_bundle
-    for peer in wrong:
-        shown = peer.tls.certificate if peer.tls else None
-        issuer = shown.issuer if shown and shown.issuer else "an authority that could not be read"
+    wrong = [(p, tls) for p, tls in _failed(service, "authority") if not _is_inspected(tls)]
+    for peer, tls in wrong:
+        issuer = tls.certificate.issuer if tls.certificate else ""
+        issuer = issuer or "an authority that could not be read"
         seen = f"{peer.label} shows a certificate of {issuer}, which {bundle} does not have."
-        yield failure_or_warning(service, peer.address.address, seen)
-    if not wrong and any(p.is_good for p in right):
+        yield failure_if(not service.works, peer.address.address, seen)
+    if not wrong and any(peer.is_good for peer in service.peers):
         yield ok(bundle, f"{bundle} has the authority that signed the certificate.")
 
 
@@ -161,15 +150,11 @@ AUTHORITY = Check(
 )
 
 
-def _tls_handshake(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    wrong, _ = _of_problem(service, lambda p: p.tls is not None and p.tls.problem == "handshake")
-    for peer in wrong:
-        detail = peer.tls.detail if peer.tls else ""
-        seen = f"{peer.label} took a connection, but no TLS handshake: {detail}."
-        good = any(p.is_good for p in service.peers)
-        say = warning if good or service.works else failure
-        yield say(peer.address.address, seen, host=_host(service))
+def _tls_handshake(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    works = service.works or any(peer.is_good for peer in service.peers)
+    for peer, tls in _failed(service, "handshake"):
+        seen = f"{peer.label} took a connection, but no TLS handshake: {tls.detail}."
+        yield failure_if(not works, peer.address.address, seen, host=_host(service))
 
 
 HANDSHAKE = Check(

@@ -7,36 +7,33 @@ from typing import TYPE_CHECKING
 from sm_private_client.doctor.checks.check import (
     Check,
     CheckResult,
+    create_vpc_endpoint,
     failure,
-    failure_or_warning,
+    failure_if,
     ok,
     unknown,
     warning,
 )
-from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
-from sm_private_client.doctor.observations import Unknown, known
+from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.doctor.observations import VpcEndpointFacts
+    from sm_private_client.privatelink.records import VpcEndpoint
 
 __all__ = ["ADDRESSES", "ATTRIBUTES", "DISCOVERY", "EXISTS", "PRIVATE_DNS", "STATE", "VPC", "ZONE"]
 
 
 def _discovery(facts: Facts) -> Iterator[CheckResult]:
-    told = next((s.vpc_endpoints for s in facts.services), None)
-    if told is None:
-        return
-    if not isinstance(told, Unknown):
-        yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
-    elif told.unreachable:
-        stranded = [s for s in facts.services if not s.has_route]
-        seen = f"EC2 could not be asked for VPC endpoints: {told.reason}."
-        say = failure if stranded else warning
-        yield say("ec2", seen, region=facts.region)
-    else:
-        yield unknown("ec2", told)
+    for found in [service.vpc_endpoints for service in facts.services[:1]]:
+        if not isinstance(found, Unknown):
+            yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
+        elif not found.unreachable:
+            yield unknown("ec2", found)
+        else:
+            seen = f"EC2 could not be asked for VPC endpoints: {found.reason}."
+            stranded = not all(service.has_route for service in facts.services)
+            yield failure_if(stranded, "ec2", seen, region=facts.region)
 
 
 DISCOVERY = Check(
@@ -45,48 +42,40 @@ DISCOVERY = Check(
     meaning="without private DNS a VPC endpoint is found by asking EC2, which has to be reachable.",
     remedies=(
         "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint> (EC2 need not be asked)",
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name "
-        "com.amazonaws.{region}.ec2 --vpc-id <vpc> --subnet-ids <subnets> --private-dns-enabled",
+        create_vpc_endpoint("com.amazonaws.{region}.ec2", "<vpc>"),
     ),
     session=_discovery,
-    explained_by=(
-        "credentials",
-        "credentials-expiry",
-        "clock",
-        "signature",
-        "proxy",
-        "resolver",
-    ),
+    explained_by=("credentials", "credentials-expiry", "clock", "signature", "proxy", "resolver"),
 )
 
 
-def _here(facts: Facts, service: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
-    """Gives the VPC endpoints that could serve: those of our VPC where it is known."""
-    every = known(service.vpc_endpoints) or ()
-    return tuple(v for v in every if facts.vpc_id in (None, v.vpc_endpoint.vpc_id))
+def _all(service: ServiceFacts) -> list[VpcEndpoint]:
+    return [one.vpc_endpoint for one in known(service.vpc_endpoints) or ()]
+
+
+def _here(facts: Facts, service: ServiceFacts) -> list[VpcEndpoint]:
+    """Return the VPC endpoints that could serve: those of our VPC if it is known."""
+    return [v for v in _all(service) if facts.vpc_id in (None, v.vpc_id)]
 
 
 def _exists(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    every = service.vpc_endpoints
-    name = service.service_name
+    name, endpoint_service = service.service_name, service.endpoint_service
+    values = {"service": endpoint_service, "vpc": facts.vpc_label}
     if not service.endpoint_services:
         if not facts.environment.fips:
-            seen = f"AWS offers no endpoint service for {name}."
-            yield failure(name, seen, service=name, vpc="<vpc>")
-        return
-    if isinstance(every, Unknown):
-        if not every.unreachable:
-            yield unknown(name, every)
-        return
-    wanted = service.endpoint_services[0]
-    if every:
-        listed = ", ".join(v.vpc_endpoint.vpc_endpoint_id for v in every)
-        yield ok(name, f"There is {listed} of {wanted}.")
+            yield failure(name, f"AWS offers no endpoint service for {name}.", **values)
+    elif isinstance(service.vpc_endpoints, Unknown):
+        if not service.vpc_endpoints.unreachable:
+            yield unknown(name, service.vpc_endpoints)
+    elif service.vpc_endpoints:
+        listed = ", ".join(v.vpc_endpoint_id for v in _all(service))
+        yield ok(name, f"There is {listed} of {endpoint_service}.")
     elif service.has_route:
-        yield ok(name, f"This account shows no VPC endpoint of {wanted}; another one's is used.")
+        seen = f"This account shows no VPC endpoint of {endpoint_service}; another one's is used."
+        yield ok(name, seen)
     else:
-        seen = f"This account has no VPC endpoint of {wanted} in {facts.region}."
-        yield failure(name, seen, service=wanted, vpc=facts.vpc_id or "<vpc>")
+        seen = f"This account has no VPC endpoint of {endpoint_service} in {facts.region}."
+        yield failure(name, seen, **values)
 
 
 EXISTS = Check(
@@ -105,29 +94,22 @@ EXISTS = Check(
 
 def _state(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     mine = _here(facts, service)
-    lost = [v for v in mine if not v.vpc_endpoint.is_available]
-    usable = len(lost) < len(mine)
-    for one in lost:
-        standing = one.vpc_endpoint
-        seen = f"{standing.vpc_endpoint_id} is in the state {standing.state}."
-        remedy = {
-            "pendingacceptance": "have the owner accept it: aws ec2 "
-            "accept-vpc-endpoint-connections --service-id <vpce-svc-…> --vpc-endpoint-ids "
-            + standing.vpc_endpoint_id,
-            "pending": "wait a few minutes: aws ec2 describe-vpc-endpoints --vpc-endpoint-ids "
-            + standing.vpc_endpoint_id,
-        }.get(
-            standing.state,
-            f"aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name "
-            f"{standing.endpoint_service} --vpc-id {standing.vpc_id} --subnet-ids <subnets> "
-            "--private-dns-enabled",
-        )
-        say = failure if not usable and not service.works else warning
-        yield say(standing.vpc_endpoint_id, seen, remedy=remedy)
-    for one in mine:
-        if one.vpc_endpoint.is_available:
-            standing = one.vpc_endpoint
-            yield ok(standing.vpc_endpoint_id, f"{standing.vpc_endpoint_id} is available.")
+    works = service.works or any(v.is_available for v in mine)
+    for v in sorted(mine, key=lambda v: v.is_available):
+        if v.is_available:
+            yield ok(v.vpc_endpoint_id, f"{v.vpc_endpoint_id} is available.")
+            continue
+        remedy = create_vpc_endpoint(v.endpoint_service, v.vpc_id)
+        if v.state == "pendingacceptance":
+            remedy = (
+                "have the owner accept it: aws ec2 accept-vpc-endpoint-connections --service-id "
+                f"<vpce-svc-…> --vpc-endpoint-ids {v.vpc_endpoint_id}"
+            )
+        elif v.state == "pending":
+            command = f"describe-vpc-endpoints --vpc-endpoint-ids {v.vpc_endpoint_id}"
+            remedy = f"wait a few minutes: aws ec2 {command}"
+        seen = f"{v.vpc_endpoint_id} is in the state {v.state}."
+        yield failure_if(not works, v.vpc_endpoint_id, seen, remedy=remedy)
 
 
 STATE = Check(
@@ -141,27 +123,21 @@ STATE = Check(
 
 
 def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    every = known(service.vpc_endpoints) or ()
+    every, name, route = _all(service), service.service_name, service.route
     if not every:
         return
-    listed = ", ".join(
-        f"{v.vpc_endpoint.vpc_endpoint_id} in {v.vpc_endpoint.vpc_id}" for v in every
-    )
-    values = {"service": every[0].vpc_endpoint.endpoint_service, "vpc": facts.vpc_id or "<vpc>"}
-    route = service.route
+    listed = ", ".join(f"{v.vpc_endpoint_id} in {v.vpc_id}" for v in every)
+    values = {"service": every[0].endpoint_service, "vpc": facts.vpc_label}
     if isinstance(route, RouteFailure) and route.reference == "ambiguous-vpc-endpoint":
         seen = f"VPC endpoints are in several VPCs, and which is ours is not known: {listed}."
-        yield failure(service.service_name, seen, **values)
+        yield failure(name, seen, **values)
     elif facts.vpc_id is None:
         return
     elif _here(facts, service):
-        yield ok(service.service_name, f"There is one in {facts.vpc_id}.")
+        yield ok(name, f"There is one in {facts.vpc_id}.")
     else:
         seen = f"None is in {facts.vpc_id}, where this process runs; there is {listed}."
-        if service.has_route:
-            yield ok(service.service_name, seen)
-        else:
-            yield failure(service.service_name, seen, **values)
+        yield ok(name, seen) if service.has_route else failure(name, seen, **values)
 
 
 VPC = Check(
@@ -171,8 +147,7 @@ VPC = Check(
     "VPN, and only by its own DNS name.",
     remedies=(
         "export SM_PRIVATE_VPC_ID=<the VPC whose VPC endpoint is meant>",
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
-        "--vpc-id {vpc} --subnet-ids <subnets> --private-dns-enabled",
+        create_vpc_endpoint(),
     ),
     hop="network-interface",
     service=_vpc,
@@ -186,6 +161,7 @@ def _attributes(facts: Facts) -> Iterator[CheckResult]:
     if isinstance(vpc, Unknown):
         yield unknown("vpc", vpc)
         return
+    lost = any(not s.works and _is_lost_in_dns(s) for s in facts.services)
     for name, value, flag in (
         ("enableDnsSupport", vpc.dns_support, "--enable-dns-support"),
         ("enableDnsHostnames", vpc.dns_hostnames, "--enable-dns-hostnames"),
@@ -197,8 +173,7 @@ def _attributes(facts: Facts) -> Iterator[CheckResult]:
             yield ok(subject, f"{name} is on in {vpc.vpc_id}.")
         else:
             seen = f"{name} is off in {vpc.vpc_id}."
-            lost = any(not s.works and _is_lost_in_dns(s) for s in facts.services)
-            yield (failure if lost else warning)(subject, seen, vpc=vpc.vpc_id, flag=flag)
+            yield failure_if(lost, subject, seen, vpc=vpc.vpc_id, flag=flag)
 
 
 def _is_lost_in_dns(service: ServiceFacts) -> bool:
@@ -217,34 +192,26 @@ ATTRIBUTES = Check(
 )
 
 
-def _private_dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    del facts
-    used = service.serving
-    if used is None or used.vpc_endpoint.kind != "Interface":
+def _private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    if service.serving is None or service.serving.vpc_endpoint.kind != "Interface":
         return
-    standing = used.vpc_endpoint
+    used, route = service.serving.vpc_endpoint, service.route
+    subject = used.vpc_endpoint_id
+    if used.private_dns_enabled:
+        yield ok(subject, f"Private DNS is on for {subject}.")
+        return
     default = next((n for n in service.names if n.kind == "default"), None)
-    if standing.private_dns_enabled:
-        yield ok(standing.vpc_endpoint_id, f"Private DNS is on for {standing.vpc_endpoint_id}.")
-        return
     if default is not None and default.addresses and not default.refused:
-        seen = f"It is off, and {default.host} resolves privately nevertheless."
-        yield ok(standing.vpc_endpoint_id, seen)
+        yield ok(subject, f"It is off, and {default.host} resolves privately nevertheless.")
         return
-    seen = (
-        f"Private DNS is off for {standing.vpc_endpoint_id}: {service.default_host} does not lead "
-        "to it."
-    )
-    route = service.route
-    regional = [n for n in service.names if n.kind == "regional"]
-    resolves = all(n.addresses and not n.refused for n in regional)
     if isinstance(route, RouteFailure):
+        regional = [n for n in service.names if n.kind == "regional"]
+        resolves = all(n.addresses and not n.refused for n in regional)
         stranded = route.reference in ("public-address", "no-private-route") and resolves
     else:  # a setting may name the default host
         stranded = not service.works and route.host == service.default_host
-    yield (failure if stranded else warning)(
-        standing.vpc_endpoint_id, seen, vpc_endpoint=standing.vpc_endpoint_id
-    )
+    seen = f"Private DNS is off for {subject}: {service.default_host} does not lead to it."
+    yield failure_if(stranded, subject, seen, vpc_endpoint=subject)
 
 
 PRIVATE_DNS = Check(
@@ -268,24 +235,15 @@ PRIVATE_DNS = Check(
 
 
 def _zone(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    used = service.serving
-    if used is None or facts.availability_zone is None or not used.zones:
+    used, zone = service.serving, facts.availability_zone
+    if used is None or zone is None or not used.zones:
         return
-    standing = used.vpc_endpoint
-    if facts.availability_zone in used.zones:
-        seen = f"{standing.vpc_endpoint_id} has a network interface in {facts.availability_zone}."
-        yield ok(standing.vpc_endpoint_id, seen)
-        return
-    zones = ", ".join(used.zones)
-    seen = (
-        f"{standing.vpc_endpoint_id} is in {zones}, and this process in {facts.availability_zone}."
-    )
-    yield warning(
-        standing.vpc_endpoint_id,
-        seen,
-        vpc_endpoint=standing.vpc_endpoint_id,
-        zone=facts.availability_zone,
-    )
+    subject = used.vpc_endpoint.vpc_endpoint_id
+    if zone in used.zones:
+        yield ok(subject, f"{subject} has a network interface in {zone}.")
+    else:
+        seen = f"{subject} is in {', '.join(used.zones)}, and this process in {zone}."
+        yield warning(subject, seen, vpc_endpoint=subject, zone=zone)
 
 
 ZONE = Check(
@@ -302,21 +260,17 @@ ZONE = Check(
 
 
 def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    used = service.serving
-    if used is None:
+    if service.serving is None:
         return
-    standing = used.vpc_endpoint
-    seen = f"{standing.vpc_endpoint_id} is of the IP address type {standing.ip_address_type}."
+    used = service.serving.vpc_endpoint
+    subject = used.vpc_endpoint_id
+    seen = f"{subject} is of the IP address type {used.ip_address_type}."
     has_v6 = any(":" in address for address in facts.own_addresses)
-    if standing.ip_address_type == "ipv6" and facts.own_addresses and not has_v6:
-        yield failure_or_warning(
-            service,
-            standing.vpc_endpoint_id,
-            f"{seen} This machine has IPv4 only.",
-            vpc_endpoint=standing.vpc_endpoint_id,
-        )
+    if used.ip_address_type == "ipv6" and facts.own_addresses and not has_v6:
+        seen = f"{seen} This machine has IPv4 only."
+        yield failure_if(not service.works, subject, seen, vpc_endpoint=subject)
     else:
-        yield ok(standing.vpc_endpoint_id, seen)
+        yield ok(subject, seen)
 
 
 ADDRESSES = Check(

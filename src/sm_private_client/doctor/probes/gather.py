@@ -1,38 +1,33 @@
-"""Gathering: all the looking, once, in parallel, in bounded time; gives ``Facts``.
+"""All probes, run once, in parallel, in bounded time.
 
-First what other questions need: settings, credentials, clients (botocore makes one at a time).
-Then, at once: where we are, EC2, STS, other services, and of each service its route; once there is
-one, its signed call, and its names and addresses. What is late is ``Unknown``.
+First comes what the others need: settings, credentials, clients (botocore makes one at a time).
+Then, at once: where we are, EC2, STS, the other services, and of each service its route. A service
+that has a route is called; its names and addresses are tried. What is late is ``Unknown``.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from sm_private_client.doctor.facts import (
-    Credentials,
-    Facts,
-    Identity,
-    ServiceFacts,
-)
-from sm_private_client.doctor.observations import Unknown, known
+from sm_private_client.doctor.facts import Credentials, Facts, ServiceFacts, Unknown, known
 from sm_private_client.doctor.probes.account import (
     Account,
     groups_of,
     identity_of_caller,
-    look_at_account,
+    probe_account,
 )
 from sm_private_client.doctor.probes.network import name_servers
 from sm_private_client.doctor.probes.other_services import (
-    look_at_other_services,
     other_endpoint_services,
+    probe_other_services,
 )
-from sm_private_client.doctor.probes.service import ServiceGathering
-from sm_private_client.doctor.probes.session import credentials_of, environment_of, look_at_hook
+from sm_private_client.doctor.probes.service import ServiceProbe
+from sm_private_client.doctor.probes.session import credentials_of, environment_of, probe_hook
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
@@ -50,11 +45,12 @@ if TYPE_CHECKING:
     from sm_private_client.routing.location import Location
     from sm_private_client.routing.search import RouteRequest
     from sm_private_client.session import Session
+    from sm_private_client.types import BotoClient
 
 __all__ = ["gather"]
 
-GATHERING_TIMEOUT: Final = 13.0
-"""Seconds for everything, so that a dead world is told within fifteen."""
+PROBE_TIMEOUT: Final = 13.0
+"""Seconds for everything, so that a dead world is reported within fifteen."""
 
 _CREDENTIALS_TIMEOUT: Final = 4.0
 _CLIENT_TIMEOUT: Final = 3.0
@@ -63,14 +59,16 @@ _QUICK: Final = Config(
     connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}
 )
 
+T = TypeVar("T")
+
 
 def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Facts:
-    """Looks at everything.
+    """Return everything that the probes see.
 
     Args:
         session: Whose settings, credentials and network count.
         service_names: boto3's names.
-        deep: Whether every other service and every VPC endpoint's interfaces are tried.
+        deep: Try every other service and the interfaces of every VPC endpoint.
 
     Raises:
         ConfigurationError: A name is not one of the SageMaker family.
@@ -82,17 +80,18 @@ def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Fac
         raise ConfigurationError("services= names no service.", remedy="name sagemaker-runtime.")
     region = str(session.region_name or "")
     if not region:
-        told = " ".join(str(missing_region()).splitlines()[:2])
-        return Facts(region="", settings_problem=told)
+        problem = " ".join(str(missing_region()).splitlines()[:2])
+        return Facts(region="", settings_problem=problem)
+    router = routes_of(session).router
     try:
-        partition = routes_of(session).router.partition(region)
-        requests = {name: routes_of(session).router.request(name, region) for name in names}
+        partition = router.partition(region)
+        requests = {name: router.request(name, region) for name in names}
     except ConfigurationError as error:
         return Facts(region=region, settings_problem=redacted(error.what))
-    return _Gathering(session, region, partition, requests, deep=deep).facts()
+    return _Probes(session, region, partition, requests, deep=deep).run()
 
 
-class _Gathering:
+class _Probes:
     def __init__(
         self,
         session: Session,
@@ -107,105 +106,110 @@ class _Gathering:
         self._partition = partition
         self._requests = requests
         self._deep = deep
-        self._deadline = time.monotonic() + GATHERING_TIMEOUT
-        self._request = next(iter(requests.values()))
+        self._deadline = time.monotonic() + PROBE_TIMEOUT
+        self._settings = next(iter(requests.values())).settings
         self._services = {
-            name: ServiceGathering(session, partition, r, deadline=self._deadline, deep=deep)
+            name: ServiceProbe(session, partition, r, deadline=self._deadline, deep=deep)
             for name, r in requests.items()
         }
 
-    def facts(self) -> Facts:
-        session, request = self._session, self._request
+    def run(self) -> Facts:
+        session = self._session
         environ = read_environment()
-        fips = any(r.fips for r in self._requests.values())
         environment = environment_of(
-            session, environ, fips=fips, dual_stack=".api.aws" in (request.default_url or "")
+            session,
+            environ,
+            fips=any(r.fips for r in self._requests.values()),
+            dual_stack=".api.aws" in (next(iter(self._requests.values())).default_url or ""),
         )
         credentials = self._credentials()
         ec2, sts = (self._client(name, credentials) for name in ("ec2", "sts"))
-        location = BackgroundTask(routes_of(session).router.location, what="location")
-        identity = self._ask_identity(sts)
-        account = BackgroundTask(lambda: self._account(ec2, location), what="EC2")
+        location: BackgroundTask[Location | None] = BackgroundTask(
+            routes_of(session).router.location, what="location"
+        )
+        identity = BackgroundTask(
+            lambda: sts if isinstance(sts, Unknown) else identity_of_caller(sts), what="STS"
+        )
+        vpc_id = partial(self._vpc_id, location)
+        account_task = BackgroundTask(lambda: self._account(ec2, vpc_id()), what="EC2")
+        late = Unknown(reason="EC2 did not answer in time", unreachable=True)
+        no_account = Account(vpc_endpoints=late, vpcs={})
+        account = partial(self._within, account_task, no_account)
         other_services = BackgroundTask(
-            lambda: look_at_other_services(
+            lambda: probe_other_services(
                 session,
                 region=self._region,
                 partition=self._partition,
-                account=lambda: self._within(account, self._no_account()),
-                vpc_id=lambda: self._vpc_id(location),
+                account=account,
+                vpc_id=vpc_id,
                 deep=self._deep,
             ),
-            what="other_services",
+            what="other services",
         )
-        signs = isinstance(credentials, Credentials)
-        looked = [
-            (
-                service,
-                BackgroundTask(
-                    lambda s=service: s.look(  # type: ignore[misc] # mypy knows no default of a lambda
-                        told=lambda: self._within(account, self._no_account()).vpc_endpoints,
-                        vpc_id=lambda: self._vpc_id(location),
-                        signs=signs,
-                        shakes_hands=environment.ca_bundle_problem is None,
-                    ),
-                    what=name,
+        tasks = [
+            BackgroundTask(
+                partial(
+                    service.run,
+                    vpc_endpoints=lambda: account().vpc_endpoints,
+                    vpc_id=vpc_id,
+                    with_call=isinstance(credentials, Credentials),
+                    with_tls=environment.ca_bundle_problem is None,
                 ),
+                what=name,
             )
             for name, service in self._services.items()
         ]
-        seen = tuple(self._within(started, service.too_late()) for service, started in looked)
-        place = self._within(location, None)
-        told = self._within(account, self._no_account())
-        own = tuple(
-            sorted({p.source_address for s in seen for p in s.peers if _is_own(p.source_address)})
+        services = tuple(
+            self._within(task, service.too_late())
+            for service, task in zip(self._services.values(), tasks, strict=True)
         )
-        groups = self._own_groups(ec2, own)
-        vpc_id = self._vpc_id(location)
-        used = next((s.serving for s in seen if s.serving), None)
-        of_vpc = vpc_id or (used.vpc_endpoint.vpc_id if used else None)
+        place = self._within(location, None)
+        sources = {p.source_address for s in services for p in s.peers}
+        own = tuple(sorted(filter(None, map(_own, sources))))
+        used = next((s.serving for s in services if s.serving), None)
+        of_vpc = vpc_id() or (used.vpc_endpoint.vpc_id if used else None)
         return Facts(
             region=self._region,
             partition=self._partition.name,
             credentials=credentials,
             identity=self._within(identity, Unknown(reason="STS did not answer in time")),
             location=place,
-            vpc_id=vpc_id,
-            availability_zone=_zone(request, place, seen),
-            vpc=told.vpcs.get(of_vpc) if of_vpc else None,
+            vpc_id=vpc_id(),
+            availability_zone=self._availability_zone(place, services),
+            vpc=account().vpcs.get(of_vpc) if of_vpc else None,
             own_addresses=own,
-            own_group_ids=groups,
+            own_group_ids=self._own_groups(ec2, own),
             name_servers=name_servers(),
             environment=environment,
-            hook=look_at_hook(environ),
-            services=seen,
+            hook=probe_hook(environ),
+            services=services,
             other_services=self._within(other_services, ()),
         )
 
-    # The session
+    def _within(self, task: BackgroundTask[T], instead: T) -> T:
+        return task.result_or(instead, self._deadline)
 
     def _credentials(self) -> Credentials | Unknown | None:
-        started = BackgroundTask(lambda: credentials_of(self._session), what="credentials")
-        try:
-            return started.result(time.monotonic() + _CREDENTIALS_TIMEOUT)
-        except TimeoutError:
-            return Unknown(reason="the provider did not answer in time")
+        task = BackgroundTask(lambda: credentials_of(self._session), what="credentials")
+        late = Unknown(reason="the provider did not answer in time")
+        return task.result_or(late, time.monotonic() + _CREDENTIALS_TIMEOUT)
 
-    def _client(self, name: str, credentials: Credentials | Unknown | None) -> Any:  # noqa: ANN401 - boto3's, or Unknown
+    def _client(self, name: str, credentials: Credentials | Unknown | None) -> BotoClient | Unknown:
         if credentials is None:
             return Unknown(reason="there are no AWS credentials")
         if isinstance(credentials, Unknown):
             return Unknown(reason=f"there are no credentials: {credentials.reason}")
         make: Any = self._session.client
 
-        def made() -> Any:  # noqa: ANN401 - boto3's
+        def make_client() -> BotoClient:
             client = make(name, self._region, config=_QUICK)
             if is_guarded(client):  # the session is sealed: its way may take seconds to find
                 decide_route(client)
             return client
 
-        making = BackgroundTask(made, what=f"client {name}")
+        task = BackgroundTask(make_client, what=f"client {name}")
         try:
-            return making.result(time.monotonic() + _CLIENT_TIMEOUT)
+            return task.result(time.monotonic() + _CLIENT_TIMEOUT)
         except TimeoutError:
             return Unknown(reason=f"no way to {name} was found in time", unreachable=True)
         except PrivateClientError as error:
@@ -214,61 +218,45 @@ class _Gathering:
         except (BotoCoreError, ValueError) as error:
             return Unknown(reason=f"no client of {name} could be made ({type(error).__name__})")
 
-    @staticmethod
-    def _ask_identity(sts: Any) -> BackgroundTask[Identity | Unknown]:  # noqa: ANN401
-        return BackgroundTask(
-            lambda: sts if isinstance(sts, Unknown) else identity_of_caller(sts), what="STS"
-        )
-
-    def _own_groups(self, ec2: Any, own: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ANN401
-        if isinstance(ec2, Unknown) or not own:
-            return ()
-        asked = BackgroundTask(lambda: groups_of(ec2, own), what="own security groups")
-        return known(self._within(asked, Unknown(reason="late"))) or ()
-
-    def _vpc_id(self, location: BackgroundTask[Location]) -> str | None:
-        if self._request.settings.vpc_id is not None:
-            return self._request.settings.vpc_id
-        place = self._within(location, None)
-        return place.vpc_id if place else None
-
-    def _account(self, ec2: Any, location: BackgroundTask[Location]) -> Account:  # noqa: ANN401
+    def _account(self, ec2: BotoClient | Unknown, vpc_id: str | None) -> Account:
         if isinstance(ec2, Unknown):
             return Account(vpc_endpoints=ec2, vpcs={})
-        rows = [row for row in catalogue.CATALOGUE if not row.is_browser_only]
-        every = [
+        family = [
             endpoint_service_name(row, region=self._region, partition=self._partition)
-            for row in rows
+            for row in catalogue.CATALOGUE
+            if not row.is_browser_only
         ]
-        vpc_id = self._vpc_id(location)
-        return look_at_account(
+        return probe_account(
             ec2,
-            endpoint_services=[*every, *other_endpoint_services(self._region, self._partition)],
-            in_full=[
-                name for service in self._services.values() for name in service.endpoint_services()
-            ],
+            endpoint_services=[*family, *other_endpoint_services(self._region, self._partition)],
+            in_full={n for probe in self._services.values() for n in probe.endpoint_services()},
             vpc_ids=(vpc_id,) if vpc_id else (),
         )
 
-    @staticmethod
-    def _no_account() -> Account:
-        return Account(
-            vpc_endpoints=Unknown(reason="EC2 did not answer in time", unreachable=True), vpcs={}
+    def _own_groups(self, ec2: BotoClient | Unknown, own: tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(ec2, Unknown) or not own:
+            return ()
+        task: BackgroundTask[tuple[str, ...] | Unknown] = BackgroundTask(
+            lambda: groups_of(ec2, own), what="own security groups"
         )
+        return known(self._within(task, Unknown(reason="late"))) or ()
 
-    def _within(self, started: BackgroundTask[Any], instead: Any) -> Any:  # noqa: ANN401 - a T each
-        return started.result_or(instead, self._deadline)
+    def _vpc_id(self, location: BackgroundTask[Location | None]) -> str | None:
+        if self._settings.vpc_id is not None:
+            return self._settings.vpc_id
+        place = self._within(location, None)
+        return place.vpc_id if place else None
+
+    def _availability_zone(
+        self, place: Location | None, services: tuple[ServiceFacts, ...]
+    ) -> str | None:
+        if self._settings.availability_zone is not None:
+            return self._settings.availability_zone
+        decided = (s.route.availability_zone for s in services if isinstance(s.route, Route))
+        return next(filter(None, decided), place.availability_zone if place else None)
 
 
-def _is_own(address: str | None) -> bool:
+def _own(address: str | None) -> str | None:
     # Loopback is what the simulator and proxies on this machine are reached from.
-    return address is not None and not address.startswith(("127.", "::1", "0.0.0.0"))  # noqa: S104 - no binding
-
-
-def _zone(
-    request: RouteRequest, place: Location | None, seen: tuple[ServiceFacts, ...]
-) -> str | None:
-    if request.settings.availability_zone is not None:
-        return request.settings.availability_zone
-    decided = (s.route.availability_zone for s in seen if isinstance(s.route, Route))
-    return next(filter(None, decided), place.availability_zone if place else None)
+    others = ("127.", "::1", "0.0.0.0")  # noqa: S104 - nothing is bound to it
+    return None if address is None or address.startswith(others) else address

@@ -1,4 +1,4 @@
-"""What DNS, TCP and TLS tell. Nothing is ever sent: connections are made and closed again."""
+"""Probes of DNS, TCP and TLS. Connections are made and closed again; nothing is ever sent."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import socket
 import ssl
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sm_private_client.doctor.observations import Certificate, NameAnswer, Peer, TlsResult
+from sm_private_client.doctor.facts import Certificate, NameAnswer, Peer, TlsResult
 from sm_private_client.routing.network import connect, failure_of
 from sm_private_client.transport.tls import verifying_context
 
 if TYPE_CHECKING:
-    from typing import Literal
-
+    from sm_private_client.doctor.facts import NameKind, TlsProblem
     from sm_private_client.privatelink.addresses import AddressPolicy
     from sm_private_client.privatelink.records import EndpointAddress
     from sm_private_client.routing.network import NetworkBackend
 
-__all__ = ["Prober", "look_up", "name_servers"]
+__all__ = ["AddressProbe", "look_up", "name_servers"]
 
 DNS_TIMEOUT: Final = 2.0
 """Seconds for one look-up."""
@@ -39,7 +38,7 @@ _OTHER_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_AD
 
 
 def name_servers(root: Path = Path("/")) -> tuple[str, ...]:
-    """Gives the ``nameserver`` lines of /etc/resolv.conf; none where it cannot be read."""
+    """Return the ``nameserver`` lines of /etc/resolv.conf; empty if it cannot be read."""
     try:
         text = (root / "etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -49,38 +48,29 @@ def name_servers(root: Path = Path("/")) -> tuple[str, ...]:
 
 
 def look_up(
-    network: NetworkBackend,
-    host: str,
-    kind: Literal["default", "regional", "zonal", "route"],
-    policy: AddressPolicy,
+    network: NetworkBackend, host: str, kind: NameKind, policy: AddressPolicy
 ) -> NameAnswer:
-    """Looks one name up and judges what comes."""
+    """Look one name up and judge its addresses."""
+    unanswered = False
     try:
         found = network.resolve(host, timeout=DNS_TIMEOUT)
     except socket.gaierror as error:
-        said = str(error.strerror)
-        return NameAnswer(
-            host=host,
-            kind=kind,
-            failure=f"does not resolve ({said})",
-            unanswered="temporary failure" in said.lower(),  # EAI_AGAIN, in the C library's words
-        )
+        failure = f"does not resolve ({error.strerror})"
+        unanswered = "temporary failure" in failure.lower()  # EAI_AGAIN, in the C library's words
     except TimeoutError:
         failure = f"was not answered within {DNS_TIMEOUT:g} s"
-        return NameAnswer(host=host, kind=kind, failure=failure, unanswered=True)
+        unanswered = True
     except OSError as error:
-        return NameAnswer(host=host, kind=kind, failure=f"could not be looked up ({error})")
-    verdicts = [policy.judge(address) for address in found]
-    return NameAnswer(
-        host=host,
-        kind=kind,
-        addresses=found,
-        refused=tuple((v.address, v.why) for v in verdicts if not v.private),
-    )
+        failure = f"could not be looked up ({error})"
+    else:
+        verdicts = [policy.judge(address) for address in found]
+        refused = tuple((v.address, v.why) for v in verdicts if not v.private)
+        return NameAnswer(host=host, kind=kind, addresses=found, refused=refused)
+    return NameAnswer(host=host, kind=kind, failure=failure, unanswered=unanswered)
 
 
-class Prober:
-    """Connects to addresses and shakes hands.
+class AddressProbe:
+    """Connects to addresses and makes TLS handshakes.
 
     Args:
         network: The network to go through.
@@ -95,69 +85,72 @@ class Prober:
         self._context = verifying_context(bundle)
 
     def reach(self, address: str, port: int = 443) -> str | None:
-        """Tries a connection and closes it; gives why it failed."""
+        """Try a connection and close it; return why it failed, or ``None``."""
         return self._connect(address, port)[0]
 
     def probe(self, address: EndpointAddress, host: str, *, port: int = 443, tls: bool) -> Peer:
-        """Tries one address: connection, then handshake against the host's name.
+        """Try a connection to one address, then a handshake.
 
         Args:
             address: The address.
             host: The name that the certificate must be good for.
             port: The port.
-            tls: Whether TLS is spoken; a stand-in on this machine may not.
+            tls: True if TLS is spoken; a stand-in on this machine may not.
         """
         started = time.monotonic()
-        failure, timed_out, source = self._connect(address.address, port)
+        failure, source = self._connect(address.address, port)
         seconds = time.monotonic() - started
-        if failure is not None:
-            return Peer(
-                address=address,
-                tcp_failure=failure,
-                timed_out=timed_out,
-                seconds=seconds,
-                source_address=source,
-            )
-        shaken = TlsResult(detail="not encrypted, a stand-in on this machine")
-        if tls:
-            shaken = self._shake_hands(address.address, port, host)
-        return Peer(address=address, seconds=seconds, tls=shaken, source_address=source)
+        result = None
+        if failure is None and tls:
+            result = self._shake_hands(address.address, port, host)
+        elif failure is None:
+            result = TlsResult(detail="not encrypted, a stand-in on this machine")
+        return Peer(
+            address=address,
+            tcp_failure=failure,
+            seconds=seconds,
+            tls=result,
+            source_address=source,
+        )
 
-    def _connect(self, address: str, port: int) -> tuple[str | None, bool, str | None]:
+    def _connect(self, address: str, port: int) -> tuple[str | None, str | None]:
+        """Return why it failed, and our own address."""
         try:
             opened = self._network.open(address, port)
         except OSError as error:
-            return str(error.strerror or error), False, None
+            return str(error.strerror or error), None
         with opened, selectors.DefaultSelector() as selector:
             source = str(opened.getsockname()[0])
             selector.register(opened, selectors.EVENT_WRITE)
             if not selector.select(CONNECT_TIMEOUT):
-                return f"no answer within {CONNECT_TIMEOUT:g} s", True, source
+                return f"no answer within {CONNECT_TIMEOUT:g} s", source
             failure = failure_of(opened)
-            return (str(failure.strerror) if failure else None), False, source
+            return str(failure.strerror) if failure else None, source
 
     def _shake_hands(self, address: str, port: int, host: str) -> TlsResult:
         started = time.monotonic()
+        problem: TlsProblem | None = None
+        detail = ""
+        certificate: Certificate | None = None
         try:
             certificate = self._handshake(self._context, address, port, host)
         except ssl.SSLCertVerificationError as error:
-            seen = self._unverified(address, port, host)
-            problem: Literal["name", "expired", "authority"] = "authority"
+            certificate = self._unverified(address, port, host)
+            detail = error.verify_message
+            problem = "authority"
             if error.verify_code in _OTHER_NAME:
                 problem = "name"
             elif error.verify_code in _EXPIRED:
                 problem = "expired"
-            return TlsResult(
-                problem=problem,
-                detail=error.verify_message,
-                certificate=seen,
-                seconds=time.monotonic() - started,
-            )
         except OSError as error:
             detail = getattr(error, "reason", None) or error.strerror or type(error).__name__
-            seconds = time.monotonic() - started
-            return TlsResult(problem="handshake", detail=str(detail), seconds=seconds)
-        return TlsResult(certificate=certificate, seconds=time.monotonic() - started)
+            problem = "handshake"
+        return TlsResult(
+            problem=problem,
+            detail=str(detail),
+            certificate=certificate,
+            seconds=time.monotonic() - started,
+        )
 
     def _handshake(
         self, context: ssl.SSLContext, address: str, port: int, host: str
@@ -166,15 +159,15 @@ class Prober:
             connect(self._network, address, port, timeout=TLS_TIMEOUT) as opened,
             context.wrap_socket(opened, server_hostname=host) as secured,
         ):
-            return _read(secured.getpeercert() or {})
+            return _certificate(secured.getpeercert() or {})
 
     def _unverified(self, address: str, port: int, host: str) -> Certificate | None:
-        """Reads the certificate that verification refused.
+        """Read the certificate that verification refused.
 
-        Verification has failed already, and that is what is reported; these handshakes are only
-        made to say whose certificate it is. Nothing is sent over them, and they are closed at
-        once. Python decodes only a certificate that was verified: so the first one takes it as
-        it is, and the second verifies it against itself.
+        Verification has failed already, and that is what is reported. These handshakes only show
+        whose certificate it is: nothing is sent over them, and they are closed at once. Python
+        decodes only a certificate that was verified. So the first handshake takes it as it is,
+        and the second one verifies it against itself.
         """
         try:
             blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -196,15 +189,15 @@ class Prober:
             return None
 
 
-def _read(made: object) -> Certificate:
-    """Reads what ``SSLSocket.getpeercert`` gives."""
-    if not isinstance(made, dict) or not made:
+def _certificate(raw: dict[str, Any]) -> Certificate:
+    """Read what ``SSLSocket.getpeercert`` returns."""
+    if not raw:
         return Certificate()
-    issuer = {name: value for part in made.get("issuer", ()) for name, value in part}
+    issuer = {name: value for part in raw.get("issuer", ()) for name, value in part}
     titles = (issuer.get("organizationName"), issuer.get("commonName"))
-    start, end = (ssl.cert_time_to_seconds(made[n]) for n in ("notBefore", "notAfter"))
+    start, end = (ssl.cert_time_to_seconds(raw[n]) for n in ("notBefore", "notAfter"))
     return Certificate(
-        names=tuple(value for _, value in made.get("subjectAltName", ())),
+        names=tuple(value for _, value in raw.get("subjectAltName", ())),
         issuer=", ".join(dict.fromkeys(title for title in titles if title)),
         not_before=_iso(start),
         not_after=_iso(end),

@@ -1,4 +1,4 @@
-"""Whether the other services (STS, S3, logs, …) are private, public or not reached at all."""
+"""Probes of the other services (STS, S3, logs, …): private, public or not reached at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from sm_private_client.doctor.facts import OtherServiceFacts
-from sm_private_client.doctor.observations import Unknown
-from sm_private_client.doctor.probes.network import CONNECT_TIMEOUT, DNS_TIMEOUT, Prober
+from sm_private_client.doctor.facts import OtherServiceFacts, Unknown
+from sm_private_client.doctor.probes.network import CONNECT_TIMEOUT, DNS_TIMEOUT, AddressProbe
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.addresses import AddressPolicy, is_loopback_host
 from sm_private_client.privatelink.other_services import OTHER_SERVICES, endpoint_service_names
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.other_services import OtherService
     from sm_private_client.session import Session
 
-__all__ = ["look_at_other_services", "other_endpoint_services"]
+__all__ = ["other_endpoint_services", "probe_other_services"]
 
 _ALWAYS: Final = frozenset({"sts", "s3", "logs", "ecr", "kms"})
 """Those that are looked at without ``deep`` too."""
 
 
 def other_endpoint_services(region: str, partition: Partition) -> tuple[str, ...]:
-    """Gives the endpoint services of all other services."""
+    """Return the endpoint services of all other services."""
     return tuple(
         name
         for row in OTHER_SERVICES
@@ -40,7 +39,7 @@ def other_endpoint_services(region: str, partition: Partition) -> tuple[str, ...
     )
 
 
-def look_at_other_services(
+def probe_other_services(
     session: Session,
     *,
     region: str,
@@ -49,95 +48,82 @@ def look_at_other_services(
     vpc_id: Callable[[], str | None],
     deep: bool,
 ) -> tuple[OtherServiceFacts, ...]:
-    """Looks every other service's host up and tries one connection; nothing is sent.
+    """Look every other service's host up and try one connection; nothing is sent.
 
     Args:
         session: Whose network and settings count.
         region: The region.
         partition: Its partition.
-        account: Waits for what EC2 told: gateways have no names of their own.
+        account: Waits for what EC2 answers: gateways have no names of their own.
         vpc_id: Waits for our VPC.
         deep: All of them, not only the most needed.
     """
+    routes = routes_of(session)
     try:
-        prober = Prober(routes_of(session).network, routes_of(session).bundle())
+        probe = AddressProbe(routes.network, routes.bundle())
     except ConfigurationError:
         return ()
 
     def look(row: OtherService) -> OtherServiceFacts | None:
-        url = urlsplit(routes_of(session).router.plain_url(row.service_name, region) or "")
+        url = urlsplit(routes.router.plain_url(row.service_name, region) or "")
         if not url.hostname:
             return None
         names = endpoint_service_names(row, region=region, partition=partition)
-        host = url.hostname
-        port = url.port or (80 if url.scheme == "http" else 443)
-        seen = OtherServiceFacts(
+        facts = OtherServiceFacts(
             service_name=row.service_name,
-            host=host,
+            host=url.hostname,
             endpoint_service=names[0],
             purpose=row.purpose,
         )
-        return _reached(
-            session, prober, seen, port=port, standing=lambda kind: standing(kind, names)
-        )
+        port = url.port or (80 if url.scheme == "http" else 443)
+        return _reached(session, probe, facts, port=port, available=partial(available, names))
 
-    def standing(kind: str, names: tuple[str, ...]) -> str | None:
-        told = account().vpc_endpoints
-        if isinstance(told, Unknown):
+    def available(names: tuple[str, ...], kind: str) -> str | None:
+        """Return the id of a VPC endpoint of a kind that is available here."""
+        found = account().vpc_endpoints
+        if isinstance(found, Unknown):
             return None
         here = vpc_id()
-        for one in told:
-            found = one.vpc_endpoint
-            right = found.kind == kind and found.endpoint_service in names
-            if right and found.is_available and here in (None, found.vpc_id):
-                return found.vpc_endpoint_id
+        for one in found:
+            v = one.vpc_endpoint
+            right = v.kind == kind and v.endpoint_service in names
+            if right and v.is_available and here in (None, v.vpc_id):
+                return v.vpc_endpoint_id
         return None
 
-    rows = [row for row in OTHER_SERVICES if deep or row.service_name in _ALWAYS]
-    asked = [
-        BackgroundTask(partial(look, row), what=f"other service {row.service_name}") for row in rows
+    tasks = [
+        BackgroundTask(partial(look, row), what=f"other service {row.service_name}")
+        for row in OTHER_SERVICES
+        if deep or row.service_name in _ALWAYS
     ]
     deadline = time.monotonic() + DNS_TIMEOUT + CONNECT_TIMEOUT + 1.0
-    found = []
-    for started in asked:
-        try:
-            seen = started.result(deadline)
-        except TimeoutError:
-            continue
-        if seen is not None:
-            found.append(seen)
-    return tuple(found)
+    answers = [task.result_or(None, deadline) for task in tasks]
+    return tuple(facts for facts in answers if facts is not None)
 
 
 def _reached(
     session: Session,
-    prober: Prober,
-    seen: OtherServiceFacts,
+    probe: AddressProbe,
+    facts: OtherServiceFacts,
     *,
     port: int,
-    standing: Callable[[str], str | None],
+    available: Callable[[str], str | None],
 ) -> OtherServiceFacts:
-    if is_loopback_host(seen.host):
-        return replace(seen, private=True, reached=True, through="a stand-in on this machine")
+    if is_loopback_host(facts.host):
+        return replace(facts, private=True, reached=True, through="a stand-in on this machine")
     try:
-        found = routes_of(session).network.resolve(seen.host, timeout=DNS_TIMEOUT)
+        addresses = routes_of(session).network.resolve(facts.host, timeout=DNS_TIMEOUT)
     except OSError as error:
-        return replace(seen, failure=str(error.strerror or error))
-    private = all(AddressPolicy().judge(address).private for address in found)
-    through = "private addresses" if private else ""
-    if not private and (gateway_id := standing("Gateway")) is not None:
-        private, through = True, f"the gateway {gateway_id}"
-    if not private:
-        seen = replace(seen, interface=standing("Interface"))
-    if not private and session.sealed:
-        seen = replace(seen, addresses=found, reached=False)
-        return replace(seen, failure=f"{found[0]} is public, and this session is sealed")
-    failure = prober.reach(found[0], port)
-    return replace(
-        seen,
-        addresses=found,
-        private=private,
-        through=through,
-        reached=failure is None,
-        failure=failure,
-    )
+        return replace(facts, failure=str(error.strerror or error))
+    facts = replace(facts, addresses=addresses)
+    if all(AddressPolicy().judge(address).private for address in addresses):
+        facts = replace(facts, private=True, through="private addresses")
+    elif (gateway_id := available("Gateway")) is not None:
+        facts = replace(facts, private=True, through=f"the gateway {gateway_id}")
+    else:
+        facts = replace(facts, interface=available("Interface"))
+        if session.sealed:
+            failure = f"{addresses[0]} is public, and this session is sealed"
+            return replace(facts, reached=False, failure=failure)
+    failed = probe.reach(addresses[0], port)
+    return replace(facts, reached=failed is None, failure=failed)

@@ -1,4 +1,4 @@
-"""What is seen of one service: its route, and what is behind it."""
+"""Probes of one service: its settings, its route, its names and addresses, and a signed call."""
 
 from __future__ import annotations
 
@@ -13,42 +13,53 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.doctor.facts import Call, RouteFailure, ServiceFacts
-from sm_private_client.doctor.observations import NameAnswer, Peer, Unknown, known
-from sm_private_client.doctor.probes.network import Prober, look_up
-from sm_private_client.doctor.probes.session import url_setting
-from sm_private_client.errors import NoPrivateRouteError, PrivateClientError
+from sm_private_client.doctor.facts import (
+    Call,
+    NameAnswer,
+    Peer,
+    RouteFailure,
+    ServiceFacts,
+    Unknown,
+    UrlSetting,
+    known,
+)
+from sm_private_client.doctor.probes.network import AddressProbe, look_up
+from sm_private_client.errors import ConfigurationError, NoPrivateRouteError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.hostnames import endpoint_service_name, parse_vpce_name
 from sm_private_client.privatelink.records import EndpointAddress, Route
-from sm_private_client.privatelink.urls import redacted
+from sm_private_client.privatelink.urls import parse_endpoint_url, redacted
 from sm_private_client.routing.deadlines import BackgroundTask
 from sm_private_client.session.private_routes import routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sm_private_client.doctor.observations import VpcEndpointFacts
+    from sm_private_client.doctor.facts import NameKind, VpcEndpointFacts
     from sm_private_client.privatelink.hostnames import Partition
+    from sm_private_client.routing.botocore_rules import ConfiguredUrl
     from sm_private_client.routing.search import RouteRequest
     from sm_private_client.session import Session
 
-__all__ = ["PROBES", "Probe", "ServiceGathering", "call", "denied_by"]
+__all__ = ["ServiceProbe", "denied_by", "read_host"]
 
-NOBODY: Final = "sm-private-client-doctor-probe"
-"""The name of an inference endpoint, feature group or job that does not exist."""
+_NOBODY: Final = "sm-private-client-doctor-probe"
+"""The name of an inference endpoint or feature group that does not exist."""
 
 _QUICK: Final = Config(
     connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1}
 )
 """A private route answers in milliseconds; one try, because a failure is what is looked for."""
 
+_MORE_TIME: Final = 2.5
+"""Seconds kept for names and addresses behind a route that was late."""
+
 _DENIED_BY: Final = re.compile(r"(?:no|in an?|in a) ([A-Za-z -]+ polic(?:y|ies))\b")
 
 
-class Probe(NamedTuple):
-    """A harmless call.
+class HarmlessCall(NamedTuple):
+    """A call that changes nothing.
 
     Attributes:
         operation: Its operation.
@@ -63,84 +74,26 @@ class Probe(NamedTuple):
     proof: frozenset[str] = frozenset()
 
 
-PROBES: Final[Mapping[str, Probe]] = {
-    "sagemaker": Probe("ListEndpoints", "list_endpoints", {"MaxResults": 1}),
+_CALLS: Final[Mapping[str, HarmlessCall]] = {
+    "sagemaker": HarmlessCall("ListEndpoints", "list_endpoints", {"MaxResults": 1}),
     # An inference endpoint that does not exist: no model runs, and only SageMaker knows it.
-    "sagemaker-runtime": Probe(
+    "sagemaker-runtime": HarmlessCall(
         "InvokeEndpoint",
         "invoke_endpoint",
-        {"EndpointName": NOBODY, "Body": b"", "ContentType": "text/csv"},
+        {"EndpointName": _NOBODY, "Body": b"", "ContentType": "text/csv"},
         frozenset({"ValidationError", "ValidationException"}),
     ),
-    "sagemaker-featurestore-runtime": Probe(
+    "sagemaker-featurestore-runtime": HarmlessCall(
         "GetRecord",
         "get_record",
-        {"FeatureGroupName": NOBODY, "RecordIdentifierValueAsString": "0"},
+        {"FeatureGroupName": _NOBODY, "RecordIdentifierValueAsString": "0"},
         frozenset({"ResourceNotFound", "ValidationError", "ValidationException"}),
     ),
 }
 """The services for which a harmless call is known; the others are tried up to TLS."""
 
 
-def call(session: Session, service_name: str, region: str) -> Call | None:
-    """Makes the service's call; gives ``None`` where none is known to be harmless."""
-    probe = PROBES.get(service_name)
-    if probe is None:
-        return None
-    action = f"sagemaker:{probe.operation}"
-    started = time.monotonic()
-
-    def outcome(**seen: Any) -> Call:  # noqa: ANN401 - fields of Call
-        seconds = time.monotonic() - started
-        return Call(operation=probe.operation, action=action, seconds=seconds, **seen)
-
-    make: Any = session.client
-    try:
-        client = make(service_name, region, config=_QUICK)
-        answer = getattr(client, probe.method)(**probe.parameters)
-    except ClientError as error:
-        told: Mapping[str, Any] = error.response
-        code = str(told.get("Error", {}).get("Code", ""))
-        return outcome(
-            code=code,
-            status=_status(told),
-            denied_by=denied_by(str(told.get("Error", {}).get("Message", "")), code),
-            expected=code in probe.proof,
-            clock_skew=_skew(told),
-        )
-    except PrivateClientError as error:
-        return outcome(failure=redacted(error.what))
-    except BotoCoreError as error:
-        said = re.split(r" \([\"']", str(error).splitlines()[0])[0]  # TLS is told by the probes
-        return outcome(failure=f"{redacted(said).rstrip('.')}.")
-    return outcome(status=_status(answer), expected=True, clock_skew=_skew(answer))
-
-
-def denied_by(message: str, code: str) -> str:
-    """Gives the kind of policy that refused, as AWS's message says; empty where it does not."""
-    found = _DENIED_BY.search(message) if "Denied" in code else None
-    return found[1] if found else ""
-
-
-def _status(answer: Mapping[str, Any]) -> int | None:
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return int(status) if status is not None else None
-
-
-def _skew(answer: Mapping[str, Any]) -> float | None:
-    """Gives how far our clock is ahead of the one that wrote the ``Date`` header, in seconds."""
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    try:
-        return time.time() - email.utils.parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
-        return None
-
-
-_MORE_TIME: Final = 2.5
-"""Seconds kept for names and addresses behind a route that was late."""
-
-
-class ServiceGathering:
+class ServiceProbe:
     """Looks at one service.
 
     Args:
@@ -148,7 +101,7 @@ class ServiceGathering:
         partition: The region's.
         request: What its route is asked for.
         deadline: Until when, as ``time.monotonic()`` counts.
-        deep: Whether the interfaces of all its VPC endpoints are tried.
+        deep: Try the interfaces of all its VPC endpoints.
     """
 
     def __init__(
@@ -161,185 +114,245 @@ class ServiceGathering:
         deep: bool,
     ) -> None:
         self._session = session
-        self._region = request.region
         self._partition = partition
         self._request = request
         self._deadline = deadline
         self._deep = deep
+        self._name = request.service_name
 
     def endpoint_services(self) -> tuple[str, ...]:
-        """Gives the endpoint services that serve it, the best first."""
+        """Return the endpoint services that serve it, the best first."""
         request = self._request
-        service_name = request.service_name
-        rows = [catalogue.for_service(service_name, fips=request.fips)]
+        rows = [catalogue.for_service(self._name, fips=request.fips)]
         if request.fips and request.default_is_fips:
-            rows.append(catalogue.for_service(service_name))
+            rows.append(catalogue.for_service(self._name))
         return tuple(
-            endpoint_service_name(row, region=self._region, partition=self._partition)
+            endpoint_service_name(row, region=request.region, partition=self._partition)
             for row in rows
             if row is not None
         )
 
-    def look(
+    def run(
         self,
         *,
-        told: Callable[[], tuple[VpcEndpointFacts, ...] | Unknown],
+        vpc_endpoints: Callable[[], tuple[VpcEndpointFacts, ...] | Unknown],
         vpc_id: Callable[[], str | None],
-        signs: bool,
-        shakes_hands: bool,
+        with_call: bool,
+        with_tls: bool,
     ) -> ServiceFacts:
-        """Looks.
+        """Look at its route and at what is behind it.
 
         Args:
-            told: Waits for the VPC endpoints that EC2 tells.
+            vpc_endpoints: Waits for the VPC endpoints that EC2 shows.
             vpc_id: Waits for our VPC.
-            signs: Whether there are credentials to make a call with.
-            shakes_hands: Whether there is a CA bundle to verify TLS with.
+            with_call: Make the signed call; it needs credentials.
+            with_tls: Try the addresses; TLS needs a CA bundle.
         """
-        service_name = self._request.service_name
-        bare = self._bare()
-        route = self._route()
-        calling: BackgroundTask[Call | None] | None = None
-        if signs and isinstance(route, Route):
-            calling = BackgroundTask(
-                lambda: call(self._session, service_name, self._region), what=f"call {service_name}"
-            )
-        mine = told()
+        facts = self._bare(self._route())
+        call: BackgroundTask[Call | None] | None = None
+        if with_call and facts.has_route:
+            call = BackgroundTask(self._call, what=f"call {self._name}")
+        mine = vpc_endpoints()
         if not isinstance(mine, Unknown):
-            wanted = set(bare.endpoint_services)
-            mine = tuple(v for v in mine if v.vpc_endpoint.endpoint_service in wanted)
-        seen = replace(bare, route=route, vpc_endpoints=mine, vpc_id=vpc_id())
-        seen = replace(seen, names=self._names(seen))
-        if shakes_hands:
-            seen = replace(seen, peers=self._peers(seen))
-        return replace(seen, call=calling.result_or(None, self._deadline) if calling else None)
+            served = facts.endpoint_services
+            mine = tuple(v for v in mine if v.vpc_endpoint.endpoint_service in served)
+        facts = replace(facts, vpc_endpoints=mine, vpc_id=vpc_id())
+        facts = replace(facts, names=self._names(facts))
+        if with_tls:
+            facts = replace(facts, peers=self._peers(facts))
+        return replace(facts, call=call.result_or(None, self._deadline) if call else None)
 
-    def _bare(self) -> ServiceFacts:
+    def too_late(self) -> ServiceFacts:
+        """Return the facts of a service that was not looked at in time."""
+        why = Unknown(reason="nobody answered in time", unreachable=True)
+        return replace(self._bare(self._late_route()), vpc_endpoints=why)
+
+    def _bare(self, route: Route | RouteFailure) -> ServiceFacts:
         request = self._request
-        service_name = request.service_name
-        row = catalogue.for_service(service_name, fips=request.fips)
+        row = catalogue.for_service(self._name, fips=request.fips)
         setting = request.configured_url
         return ServiceFacts(
-            service_name=service_name,
+            service_name=self._name,
             endpoint_services=self.endpoint_services(),
             default_host=urlsplit(request.default_url or "").hostname,
             has_endpoint_policy=row.endpoint_policy if row else None,
-            url_setting=url_setting(setting, self._partition) if setting else None,
-            route=RouteFailure(reference="no-private-route", what="not decided"),
+            url_setting=_url_setting(setting, self._partition) if setting else None,
+            route=route,
         )
-
-    def too_late(self) -> ServiceFacts:
-        """Gives what stands for a service that was not looked at in time."""
-        late = RouteFailure(
-            reference="no-private-route",
-            what=f"The route to {self._request.service_name} was not decided in time.",
-            late=True,
-        )
-        why = Unknown(reason="nobody answered in time", unreachable=True)
-        return replace(self._bare(), route=late, vpc_endpoints=why)
 
     def _route(self) -> Route | RouteFailure:
-        service_name = self._request.service_name
-        started = BackgroundTask(
-            lambda: self._session.route(service_name, self._region), what=f"route {service_name}"
+        task = BackgroundTask(
+            lambda: self._session.route(self._name, self._request.region),
+            what=f"route {self._name}",
         )
         try:
-            return started.result(self._deadline - _MORE_TIME)
+            return task.result(self._deadline - _MORE_TIME)
         except TimeoutError:
-            return self.too_late().route
+            return self._late_route()
         except PrivateClientError as error:
             steps = error.attempts if isinstance(error, NoPrivateRouteError) else ()
-            return RouteFailure(
-                reference=error.reference,
-                what=redacted(error.what.splitlines()[0]).removesuffix(" Tried, in order:"),
-                steps=steps,
-            )
+            what = redacted(error.what.splitlines()[0]).removesuffix(" Tried, in order:")
+            return RouteFailure(reference=error.reference, what=what, steps=steps)
         except BotoCoreError as error:
             return RouteFailure(reference="routing", what=redacted(str(error).splitlines()[0]))
 
-    def _names(self, seen: ServiceFacts) -> tuple[NameAnswer, ...]:
-        wanted: dict[str, Any] = {}
-        if seen.default_host:
-            wanted[seen.default_host] = "default"
-        for one in self._of_interest(seen):
+    def _late_route(self) -> RouteFailure:
+        what = f"The route to {self._name} was not decided in time."
+        return RouteFailure(reference="no-private-route", what=what)
+
+    def _call(self) -> Call | None:
+        """Make the service's call; return ``None`` if none is known to be harmless."""
+        harmless = _CALLS.get(self._name)
+        if harmless is None:
+            return None
+        started = time.monotonic()
+        outcome = Call(operation=harmless.operation, action=f"sagemaker:{harmless.operation}")
+        make: Any = self._session.client
+        try:
+            client = make(self._name, self._request.region, config=_QUICK)
+            response = getattr(client, harmless.method)(**harmless.parameters)
+            outcome = replace(outcome, expected=True)
+        except ClientError as error:
+            response = error.response
+            code = str(response.get("Error", {}).get("Code", ""))
+            message = str(response.get("Error", {}).get("Message", ""))
+            outcome = replace(
+                outcome,
+                code=code,
+                denied_by=denied_by(message, code),
+                expected=code in harmless.proof,
+            )
+        except PrivateClientError as error:
+            response = {}
+            outcome = replace(outcome, failure=redacted(error.what))
+        except BotoCoreError as error:
+            response = {}
+            # Only the first clause: what TLS said is a fact of its own.
+            clause = re.split(r" \([\"']", str(error).splitlines()[0])[0]
+            outcome = replace(outcome, failure=f"{redacted(clause).rstrip('.')}.")
+        metadata = response.get("ResponseMetadata", {})
+        status = metadata.get("HTTPStatusCode")
+        return replace(
+            outcome,
+            status=int(status) if status is not None else None,
+            clock_skew=_skew(metadata.get("HTTPHeaders", {}).get("date")),
+            seconds=time.monotonic() - started,
+        )
+
+    def _names(self, facts: ServiceFacts) -> tuple[NameAnswer, ...]:
+        kinds: dict[str, NameKind] = {}
+        if facts.default_host:
+            kinds[facts.default_host] = "default"
+        for one in self._of_interest(facts):
             for host in one.vpc_endpoint.dns_names:
                 name = parse_vpce_name(host, (self._partition,))
                 if name is not None:
-                    wanted[host] = "zonal" if name.availability_zone else "regional"
-        if isinstance(seen.route, Route):
-            wanted.setdefault(seen.route.host, "route")
-        policy = self._policy(seen)
+                    kinds[host] = "zonal" if name.availability_zone else "regional"
+        policy = AddressPolicy(allowed_networks=self._request.settings.allowed_networks)
+        if isinstance(facts.route, Route):
+            kinds.setdefault(facts.route.host, "route")
+            policy = facts.route.address_policy
         network = routes_of(self._session).network
-        asked = [
+        tasks = [
             BackgroundTask(partial(look_up, network, host, kind, policy), what=f"DNS {host}")
-            for host, kind in wanted.items()
+            for host, kind in kinds.items()
         ]
         return tuple(
-            started.result_or(
+            task.result_or(
                 NameAnswer(host=host, kind=kind, failure="was not answered", unanswered=True),
                 self._deadline,
             )
-            for (host, kind), started in zip(wanted.items(), asked, strict=True)
+            for (host, kind), task in zip(kinds.items(), tasks, strict=True)
         )
 
-    def _of_interest(self, seen: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
-        every = tuple(v for v in known(seen.vpc_endpoints) or () if v.vpc_endpoint.is_available)
-        used = seen.serving
+    def _of_interest(self, facts: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
+        used = facts.serving
         if not self._deep:
             return (used,) if used is not None else ()
+        usable = (v for v in known(facts.vpc_endpoints) or () if v.vpc_endpoint.is_available)
         vpc_id = self._request.settings.vpc_id or (used.vpc_endpoint.vpc_id if used else None)
-        return tuple(v for v in every if vpc_id in (None, v.vpc_endpoint.vpc_id))
+        return tuple(v for v in usable if vpc_id in (None, v.vpc_endpoint.vpc_id))
 
-    def _policy(self, seen: ServiceFacts) -> AddressPolicy:
-        if isinstance(seen.route, Route):
-            return seen.route.address_policy
-        allowed = self._request.settings.allowed_networks
-        return AddressPolicy(allowed_networks=allowed)
-
-    def _peers(self, seen: ServiceFacts) -> tuple[Peer, ...]:
-        """Tries the addresses that calls go to and the interfaces of the VPC endpoint.
+    def _peers(self, facts: ServiceFacts) -> tuple[Peer, ...]:
+        """Try the addresses that calls go to, and the interfaces of the VPC endpoint.
 
         A public address is never dialled.
         """
-        own = {a.address: a for one in self._of_interest(seen) for a in one.vpc_endpoint.addresses}
+        own = {a.address: a for v in self._of_interest(facts) for a in v.vpc_endpoint.addresses}
         targets = dict(own)
         url = urlsplit("")
-        host = seen.default_host or ""
-        if isinstance(seen.route, Route):
-            url = urlsplit(seen.route.endpoint_url)
-            host = seen.route.host
-            reached = [a for n in seen.names if n.host == host for a in n.addresses]
-            refused = {a for n in seen.names for a, _ in n.refused}
-            zones = {a.address: a for a in seen.route.addresses}
+        host = facts.default_host or ""
+        if isinstance(facts.route, Route):
+            url = urlsplit(facts.route.endpoint_url)
+            host = facts.route.host
+            reached = [a for n in facts.names if n.host == host for a in n.addresses]
+            refused = {a for n in facts.names for a, _ in n.refused}
+            zones = {a.address: a for a in facts.route.addresses}
             targets = {
                 a: own.get(a) or zones.get(a) or EndpointAddress(address=a)
                 for a in dict.fromkeys([*reached, *own])
                 if a not in refused or a in own
             }
-        elif (used := seen.serving) is not None:
-            host = next((n.host for n in seen.names if n.kind == "regional"), host)
-            host = host if used.vpc_endpoint.dns_names else seen.default_host or ""
+        elif (used := facts.serving) is not None and used.vpc_endpoint.dns_names:
+            host = next((n.host for n in facts.names if n.kind == "regional"), host)
         if not host:
             return ()
         routes = routes_of(self._session)
-        prober = Prober(routes.network, routes.bundle())
-        asked = [
+        probe = AddressProbe(routes.network, routes.bundle())
+        tls = url.scheme != "http"
+        port = url.port or (443 if tls else 80)
+        tasks = [
             BackgroundTask(
-                partial(
-                    prober.probe,
-                    address,
-                    host,
-                    port=url.port or (80 if url.scheme == "http" else 443),
-                    tls=url.scheme != "http",
-                ),
+                partial(probe.probe, address, host, port=port, tls=tls),
                 what=f"connection to {address.address}",
             )
             for address in targets.values()
         ]
         return tuple(
-            started.result_or(
-                Peer(address=address, tcp_failure="no answer in time", timed_out=True),
-                self._deadline,
-            )
-            for address, started in zip(targets.values(), asked, strict=True)
+            task.result_or(Peer(address=address, tcp_failure="no answer in time"), self._deadline)
+            for address, task in zip(targets.values(), tasks, strict=True)
         )
+
+
+def _url_setting(configured: ConfiguredUrl, partition: Partition) -> UrlSetting:
+    try:
+        host = parse_endpoint_url(configured.url, configured.origin).host
+    except ConfigurationError:
+        return UrlSetting(host="", origin=configured.origin)
+    service_name, region = read_host(host, partition) or (None, None)
+    return UrlSetting(
+        host=host, origin=configured.origin, names_service=service_name, names_region=region
+    )
+
+
+def read_host(host: str, partition: Partition) -> tuple[str | None, str] | None:
+    """Return boto3's service name and the region that a host name stands for.
+
+    It reads a VPC endpoint's DNS name, or a default host name of the SageMaker family; any other
+    host is ``None``.
+    """
+    name = parse_vpce_name(host, (partition,))
+    if name is not None:
+        return name.service.service_name, name.region
+    for row in catalogue.CATALOGUE:
+        stem, suffix = f"{row.dns_label}.", f".{partition.dns_suffix}"
+        if row.is_browser_only or not (host.startswith(stem) and host.endswith(suffix)):
+            continue
+        region = host.removeprefix(stem).removesuffix(suffix)
+        if partition.has_region(region):
+            return row.service_name, region
+    return None
+
+
+def denied_by(message: str, code: str) -> str:
+    """Return the kind of policy that refused, as AWS's message says; empty if it does not."""
+    found = _DENIED_BY.search(message) if "Denied" in code else None
+    return found[1] if found else ""
+
+
+def _skew(date: str | None) -> float | None:
+    """Return how far our clock is ahead of the one that wrote a ``Date`` header, in seconds."""
+    try:
+        return time.time() - email.utils.parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
