@@ -52,7 +52,7 @@ def destroy(
         typer.Option(
             "--plan",
             metavar="ID",
-            help="What this plan made, as `endpoints list` names it; needed where there are more.",
+            help="What this plan made, as `endpoints list` names it; needed if there are more.",
         ),
     ] = None,
     vpc_id: Annotated[

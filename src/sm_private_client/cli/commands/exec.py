@@ -30,7 +30,7 @@ def exec_(
     guard: Annotated[
         bool,
         typer.Option(
-            "--guard", help="Guard every boto3 client of the command, where it is in Python."
+            "--guard", help="Guard every boto3 client of the command, if it is in Python."
         ),
     ] = False,
     service: options.Services = None,
