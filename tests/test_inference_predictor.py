@@ -84,15 +84,13 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
     operation: Any = model.operation_model("InvokeEndpoint")
     seen: dict[str, Any] = {}
 
-    class JournalWriter:
-        name = "recorder"
-
-        def invoke(self, params: Any, *, timeout: float | None, limit: int | None) -> Any:
+    class Recorder:
+        def send(self, _: str, params: Any, *, timeout: float | None, limit: int | None) -> Any:
             seen.update(params, timeout=timeout, limit=limit)
             raise KeyboardInterrupt
 
     made = link.session().predictor("echo")
-    made._invoker = JournalWriter()  # type: ignore[assignment] # one verb is enough here
+    made._invoker = Recorder()  # type: ignore[assignment] # one verb is enough here
     with pytest.raises(KeyboardInterrupt):
         made.invoke(
             b"x",
@@ -297,9 +295,8 @@ def test_it_works_over_any_client(link: LocalPrivateLink) -> None:
             "invoke_endpoint_async", {"InferenceId": "i", "OutputLocation": "s3://b/k"}
         )
         invoker = Predictor("echo", client=plain)._invoker
-        answer = invoker.invoke_async(
-            {"EndpointName": "echo", "InputLocation": "s3://b/in"}, timeout=None
-        )
+        params = {"EndpointName": "echo", "InputLocation": "s3://b/in"}
+        answer = invoker.send("InvokeEndpointAsync", params, timeout=None)
     assert answer.members["OutputLocation"] == "s3://b/k"
 
 

@@ -213,10 +213,7 @@ class DirectTransport(BaseDirectTransport["Connection"]):
     ) -> HttpResponse:
         """Send a request and read the whole answer, whatever its status.
 
-        Args:
-            request: What to send.
-            timeout: Seconds of silence; ``None`` waits for ever.
-            limit: The most bytes of payload; ``None``: any number.
+        ``timeout`` is in seconds of silence, ``limit`` the most bytes of payload; ``None``: any.
         """
         response = self._response(request, timeout, limit)
         if self._signer.is_corrected_by(response):

@@ -64,9 +64,6 @@ class Credentials(Protocol):
 def canonical_path(path: str) -> str:
     """Return the path that is signed for a path on the wire: percent-encoded once more.
 
-    Args:
-        path: Percent-encoded as it goes on the wire, without a query.
-
     Raises:
         ConfigurationError: It could not go on the wire as it is.
     """
