@@ -157,7 +157,7 @@ def a_byte_goes_out(link: LocalPrivateLink) -> None:
 def test_a_claim_that_fails_is_named(
     disturb: object, failed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where a claim does not hold, it is named and the demo has failed."""
+    """If a claim does not hold, it is named and the demo has failed."""
     assert callable(disturb)
     assert demo.run(as_json=False, on_ready=disturb) is False
     lines = capsys.readouterr().out.splitlines()
