@@ -177,6 +177,14 @@ def test_invoking_covers_streams_and_jobs(options: Any, operations: set[str]) ->
     assert not passes("DeleteEndpoint", f"{ARN}/a")
 
 
+def test_streams_are_named_unless_they_are_left_out() -> None:
+    """The action of AWS's reference stands beside the one that authorizes streams."""
+    named = HERE.allow_invoking("a").document.statements[0].actions
+    assert named == ("sagemaker:InvokeEndpoint", STREAM, "sagemaker:InvokeEndpointAsync")
+    (statement,) = HERE.allow_invoking("a", streams=False, jobs=False).document.statements
+    assert statement.actions == ("sagemaker:InvokeEndpoint",)
+
+
 STREAM = "sagemaker:InvokeEndpointWithResponseStream"
 
 

@@ -191,6 +191,9 @@ def test_the_remedy_says_what_was_meant() -> None:
         parse({"Statement": [GOOD | {"Resources": "*"}]})
     with pytest.raises(PolicyError, match=r"Remedy: did you mean StringEquals\?"):
         parse(with_statement(Condition={"StringEqual": {"aws:SourceVpc": "vpc-1"}}))
+    for none in (None, {}, 1):
+        with pytest.raises(PolicyError, match="Remedy: write a string or a list of strings"):
+            parse(with_statement(Action=none))
 
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -65,6 +65,14 @@ def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
             {"region": "eu-west-1", "account_id": ACCOUNT},
         ),
         (EXAMPLE, {"endpoint_service": "com.amazonaws.us-east-1.s3"}),
+        (
+            policy(
+                Effect="Deny",
+                Principal=None,
+                Condition={"StringNotEquals": {"sagemaker:TargetModel": "a"}},
+            ),
+            {"kind": "identity"},
+        ),
     ],
 )
 def test_what_is_well_has_no_problem(document: Any, options: dict[str, Any]) -> None:
@@ -138,6 +146,9 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (policy(Resource=f"{ARN}:endpoint"), {}, "error", "Statement[0].Action",
      "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
      "no resource of the statement is that."),
+    (policy(Resource=f"{ARN}:mod*"), {}, "error", "Statement[0].Action",
+     "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
+     "no resource of the statement is that."),
     (policy(Action="sagemaker:ListEndpoints"), {}, "error", "Statement[0].Action",
      "sagemaker:ListEndpoints never applies: it acts on no particular resource, and no resource "
      "of the statement is that."),
@@ -208,6 +219,8 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
      "VPC endpoints of sagemaker-runtime (FIPS) do not support policies."),
     (HERE.allow("sagemaker:CreateEndpoint").document, {"endpoint_service": "sagemaker.api-fips"},
      "warning", "", "VPC endpoints of sagemaker (FIPS) are not documented to support policies."),
+    (EXAMPLE, {"endpoint_service": "aws.sagemaker.us-east-1.experiments"}, "warning", "",
+     "VPC endpoints of experiments (browser) are not documented to support policies."),
     (HERE.allow("sagemaker:CreateEndpoint", "sagemaker:Invoke*").document,
      {"endpoint_service": "sagemaker.runtime"}, "warning", "Statement[0].Action[0]",
      "sagemaker:CreateEndpoint does not come through sagemaker.runtime."),
@@ -375,3 +388,25 @@ def test_a_change_of_policy_is_told_by_rights() -> None:
         EXAMPLE, principal=ROLE, action="sagemaker:InvokeEndpoint", resource=mine
     )
     assert diff(new, new, actions=actions, resources=[mine, other], principals=[ROLE]) == ()
+
+
+def test_a_change_of_policy_is_judged_in_the_context_of_the_calls() -> None:
+    """A right that depends on the VPC is given to calls that come from there, and to no others."""
+    new = policy(Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}})
+
+    def changes(context: dict[str, str] | None) -> list[bool]:
+        return [
+            change.is_given
+            for change in diff(
+                HERE.deny("*").document,
+                new,
+                actions=["sagemaker:InvokeEndpoint"],
+                resources=[f"{ARN}:endpoint/myEndpoint"],
+                principals=[ROLE],
+                context=context,
+            )
+        ]
+
+    assert changes({"aws:SourceVpc": "vpc-1"}) == [True]
+    assert changes({"aws:SourceVpc": "vpc-2"}) == []
+    assert changes(None) == []
