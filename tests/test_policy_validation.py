@@ -53,6 +53,7 @@ def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
         (HERE.allow("sagemaker:List*").document, {}),
         (HERE.allow("sagemaker:CreateEndpoint", endpoint="x", endpoint_config="x").document, {}),
         (HERE.allow("sagemaker:AddTags", model="x").document, {}),
+        (HERE.allow("SageMaker:invokeEndpoint", endpoint="x").document, {}),
         (HERE.allow("s3:GetObject", resource="arn:aws:s3:::b/*").document, {}),
         (HERE.allow("sagemaker:InvokeEndpoint", resource=f"{ARN}:end*").document, {}),
         (HERE.allow("sagemaker:DescribeDevice", device="fleet/device/d").document, {}),
@@ -71,6 +72,10 @@ def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
                 Principal=None,
                 Condition={"StringNotEquals": {"sagemaker:TargetModel": "a"}},
             ),
+            {"kind": "identity"},
+        ),
+        (
+            policy(Effect="Deny", Principal=None, Condition={"Null": {"aws:SourceVpc": "true"}}),
             {"kind": "identity"},
         ),
     ],
@@ -110,6 +115,7 @@ def test_values_that_an_operator_cannot_read_are_errors(operator: str, value: st
     ("operator", "value"),
     [
         ("IpAddress", "10.0.0.0/8"),
+        ("IpAddress", "10.0.0.1/8"),
         ("IpAddress", "2001:db8::/64"),
         ("NumericLessThan", 10),
         ("DateGreaterThan", "2020-01-01T00:00:00Z"),
@@ -137,6 +143,9 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (policy(Action="sagemaker-runtime:InvokeEndpoint"), {}, "error", "Statement[0].Action",
      "sagemaker-runtime:InvokeEndpoint is no action: boto3's services share the prefix "
      "sagemaker."),
+    (policy(Action="SageMaker-Runtime:InvokeEndpoint"), {}, "error", "Statement[0].Action",
+     "SageMaker-Runtime:InvokeEndpoint is no action: boto3's services share the prefix "
+     "sagemaker."),
     (policy(Action="sagemaker:Invok?Endpoints*", Resource="*"), {}, "error", "Statement[0].Action",
      "sagemaker:Invok?Endpoints* matches no action of SageMaker."),
     (policy(Resource="myEndpoint"), {}, "error", "Statement[0].Resource", "myEndpoint is no ARN."),
@@ -146,6 +155,10 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (policy(Resource=f"{ARN}:endpoint"), {}, "error", "Statement[0].Action",
      "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
      "no resource of the statement is that."),
+    (policy(Resource=None, NotResource="myEndpoint"), {}, "error", "Statement[0].NotResource",
+     "myEndpoint is no ARN."),
+    (policy(Action=None, NotAction="sagemaker:InvokeEndpoints"), {}, "error",
+     "Statement[0].NotAction", "sagemaker:InvokeEndpoints is no action of SageMaker."),
     (policy(Resource=f"{ARN}:mod*"), {}, "error", "Statement[0].Action",
      "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
      "no resource of the statement is that."),
@@ -156,6 +169,8 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
      "Statement[0].Resource[1]", f"no action of the statement acts on {ARN}:model/x."),
     (policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::x"]), {}, "error",
      "Statement[0].Resource[1]", "no action of the statement acts on arn:aws:s3:::x."),
+    (policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::endpoint/x"]), {}, "error",
+     "Statement[0].Resource[1]", "no action of the statement acts on arn:aws:s3:::endpoint/x."),
     (policy(), {"region": "eu-west-1"}, "error", "Statement[0].Resource",
      "it is in us-east-1, but calls are made in eu-west-1: it never matches."),
     (policy(), {"account_id": "999999999999"}, "warning", "Statement[0].Resource",
@@ -337,6 +352,15 @@ def test_whatever_is_written_is_looked_over(action: str, resource: str) -> None:
             "Whoever has this policy may not do sagemaker:* (460 actions) on everything, if "
             "aws:SourceVpc is not vpc-1 (or is absent) and aws:ViaAWSService is "
             "false (or is absent) and aws:PrincipalIsAWSService is false (or is absent).",
+        ),
+        (
+            policy(
+                Principal={"Federated": "accounts.google.com", "CanonicalUser": "79a59df9"},
+                Action="s3:*",
+                Resource="*",
+            ),
+            "Whoever accounts.google.com vouches for and the canonical user 79a59df9 may do s3:* "
+            "on everything.",
         ),
         (
             policy(
