@@ -199,9 +199,10 @@ def test_the_remedy_says_what_was_meant() -> None:
         parse(with_statement(Condition={"ForAllValues:Bol": {"aws:ViaAWSService": "true"}}))
     with pytest.raises(PolicyError, match="Remedy: write '2012-10-17'; it names"):
         parse({**AWS_EXAMPLE, "Version": "2012-10-18"})
-    for none in (None, {}, 1):
+    values: tuple[Any, ...] = (None, {}, 1)
+    for value in values:
         with pytest.raises(PolicyError, match="Remedy: write a string or a list of strings"):
-            parse(with_statement(Action=none))
+            parse(with_statement(Action=value))
 
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
