@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import botocore.session
 import pytest
 from botocore.stub import Stubber
 
 from sm_private_client.errors import AmbiguousVpcEndpointError, VpcEndpointUnavailableError
+from sm_private_client.privatelink.addresses import AddressPolicy
 from sm_private_client.privatelink.records import EndpointAddress, Evidence, VpcEndpoint
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.routing.discovery import Discovery, Ec2Access, forget_shared_answers
@@ -190,3 +192,41 @@ def test_a_question_at_a_public_address_is_noted_once() -> None:
     assert search.trail == [
         Evidence(step="EC2", outcome="noted", detail=f"EC2 was asked at a public address: {where}")
     ]
+
+
+class NoNames(SystemNetwork):
+    """A network in which no name resolves."""
+
+    def resolve(self, host: str, *, timeout: float) -> tuple[str, ...]:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} within {timeout} s")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "gateway.example",  # no name of a VPC endpoint
+        "vpce-0a1b2c3d.runtime.sagemaker.us-east-1.vpce.amazonaws.com",
+        "vpce-0a1b2c3d-29p5708s-us-east-1b.runtime.sagemaker.us-east-1.vpce.amazonaws.com",
+        "vpce-0a1b2c3d-29p5708s.runtime.sagemaker.us-east-1.vpce.amazonaws.com",  # not in our zone
+    ],
+)
+def test_addresses_whose_zone_is_not_known_are_kept(host: str) -> None:
+    """Our zone is known, and no zonal name says which address is in it."""
+    session = botocore.session.get_session()
+    search = RouteSearch(
+        sources=RouteSources(
+            network=NoNames(),
+            partitions=partitions(session),
+            discovery=Discovery(lambda: pytest.fail("EC2 was asked"), service_names=()),
+            locate=Location,
+            ask_sagemaker=lambda *_: None,
+        ),
+        request=RouteRequest(
+            service_name="sagemaker-runtime",
+            region="us-east-1",
+            settings=RoutingSettings(availability_zone="us-east-1a"),
+        ),
+    )
+    route = search.route(f"https://{host}", "explicit", AddressPolicy(), ("10.0.0.9",))
+    assert route.addresses == (EndpointAddress(address="10.0.0.9"),)
+    assert route.availability_zone == "us-east-1a"
