@@ -136,6 +136,7 @@ def test_a_run_says_what_it_ran_with(run: Run) -> None:
     assert len(before["load"]) == len(run.written["after"]["load"]) == 3
 
 
+@pytest.mark.slow(reason="other programs")
 def test_a_work_that_does_not_exist_is_refused() -> None:
     """A typing error is told with the names there are, and nothing is measured."""
     ended = subprocess.run(

@@ -44,6 +44,7 @@ def test_against_the_simulator() -> None:
     assert lines[-1].endswith(" is a network interface of the VPC endpoint")
 
 
+@pytest.mark.slow(reason="other programs")
 def test_connect() -> None:
     """examples/connect.py lists what is hosted, here at a stand-in that its variables name."""
     with LocalPrivateLink() as link:

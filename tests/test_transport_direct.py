@@ -68,6 +68,7 @@ from sm_private_client.transport.http11 import HttpRequest
 
 MB = 1024 * 1024
 Make = Callable[..., Calls]
+_AGAIN = pytest.mark.slow(reason="the same table in the main thread and on uvloop")
 
 
 @pytest.fixture
@@ -83,7 +84,11 @@ def peer() -> Iterator[Peer]:
     scripted.stop()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=() if kind in ("thread", "asyncio") else _AGAIN) for kind in KINDS
+    ]
+)
 def make(request: pytest.FixtureRequest, peer: Peer, bundle: str) -> Iterator[Make]:
     """Make a transport of each kind, to the peer or another."""
     kept: list[Calls] = []
