@@ -15,11 +15,7 @@ from sm_private_client.doctor.checks.check import (
     unknown,
     warning,
 )
-from sm_private_client.doctor.checks.session import (
-    EXPIRED_CODES,
-    SIGNATURE_CODES,
-    UNKNOWN_KEY_CODES,
-)
+from sm_private_client.doctor.checks.session import EXPIRED_CODES, SIGNATURE_CODES
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown
 from sm_private_client.errors import PolicyError
 from sm_private_client.plugin import ENTRY, VARIABLE
@@ -214,7 +210,7 @@ def signed_call(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield ok(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
     elif call.failure is not None:
         yield failure(name, f"{call.operation} got no answer: {call.failure}", name=name)
-    elif code in EXPIRED_CODES | SIGNATURE_CODES | UNKNOWN_KEY_CODES or "AccessDenied" in code:
+    elif code in EXPIRED_CODES | SIGNATURE_CODES or "AccessDenied" in code:
         return  # reported by the checks of credentials, policy and permission
     elif "Throttl" in code:
         yield warning(name, f"{call.operation} was throttled ({code}).", name=name)

@@ -23,29 +23,25 @@ __all__ = [
 ]
 
 EXPIRED_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
-UNKNOWN_KEY_CODES: Final = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "UnrecognizedClient",
-    }
-)
 SIGNATURE_CODES: Final = frozenset(
     {
         "IncompleteSignature",
         "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "RequestExpired",
         "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "UnrecognizedClientException",
     }
 )
-TIME_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+_TIME_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
-LARGEST_SKEW: Final = 300.0
+_LARGEST_SKEW: Final = 300.0
 """Seconds; AWS refuses signatures that are further from its own clock (IAM User Guide, SigV4)."""
 
 _NOTICEABLE_SKEW: Final = 60.0
@@ -157,7 +153,7 @@ def clock(facts: Facts) -> Iterator[CheckResult]:
     skew = max(skews, key=abs)
     way = "ahead of" if skew > 0 else "behind"
     seen = f"This machine's clock is {abs(skew):.0f} s {way} AWS's."
-    if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in _calls(facts)):
+    if abs(skew) > _LARGEST_SKEW or any(c.code in _TIME_CODES for c in _calls(facts)):
         yield failure("clock", seen)
     elif abs(skew) > _NOTICEABLE_SKEW:
         yield warning("clock", seen)
@@ -181,7 +177,7 @@ def signature(facts: Facts) -> Iterator[CheckResult]:
     if not isinstance(facts.credentials, Credentials):
         return
     codes = {call.code for call in _calls(facts) if call.code}
-    wrong = sorted(codes & (UNKNOWN_KEY_CODES | SIGNATURE_CODES))
+    wrong = sorted(codes & SIGNATURE_CODES)
     if wrong:
         yield failure("credentials", f"AWS does not accept the signature ({wrong[0]}).")
     elif any(call.status is not None for call in _calls(facts)):
