@@ -162,8 +162,8 @@ def in_another_vpc(site: Site) -> Session:
 
 def in_two_vpcs(site: Site) -> Session:
     other = site.link.create_vpc()
-    made = site.link.create_vpc_endpoint(API, vpc_id=other.vpc_id)
-    site.undo.callback(site.link.delete_vpc_endpoint, made.vpc_endpoint_id)
+    second = site.link.create_vpc_endpoint(API, vpc_id=other.vpc_id)
+    site.undo.callback(site.link.delete_vpc_endpoint, second.vpc_endpoint_id)
     return site.link.session()
 
 
@@ -702,18 +702,18 @@ def test_other_services_are_told_private_or_how_to_make_them_so() -> None:
         report = diagnose(link.session(other_services="network", sealed=True))
         no_failure(report, link)
         assert link.internet.connections == 0
-    told = {f.subject: f for f in report.findings if f.check == "other-service"}
-    assert {name: f.status for name, f in told.items()} == {
+    found = {f.subject: f for f in report.findings if f.check == "other-service"}
+    assert {name: f.status for name, f in found.items()} == {
         "sts": "ok",
         "s3": "ok",
         "logs": "warning",
         "ecr": "warning",
         "kms": "warning",
     }
-    assert told["s3"].seen.endswith(f"is private, through the gateway {gateway}.")
+    assert found["s3"].seen.endswith(f"is private, through the gateway {gateway}.")
     turn_on = f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {logs} --private-dns-enabled"
-    assert told["logs"].remedy == (turn_on,)
-    assert told["kms"].remedy[0].startswith(f"{CREATE} com.amazonaws.us-east-1.kms ")
+    assert found["logs"].remedy == (turn_on,)
+    assert found["kms"].remedy[0].startswith(f"{CREATE} com.amazonaws.us-east-1.kms ")
 
 
 def test_a_sealed_session_without_a_way_to_ec2_says_so() -> None:

@@ -32,7 +32,7 @@ class Finding:
         remedy: Commands or settings that mend it, the best first.
         service_name: boto3's name of the service, ``None`` if it is about all of them.
         hop: The hop of the path it is about, ``None`` if it is beside the path.
-        follows_from: The ``check`` of the finding that this one is merely a consequence of.
+        follows_from: The ``check`` of the finding that this one is only a consequence of.
     """
 
     check: str

@@ -123,7 +123,7 @@ def endpoint_policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult
     elif decision.allowed:
         yield ok(subject, decision.why)
     elif call is not None and call.expected:
-        yield warning(subject, f"{decision.why} The call came through nevertheless.", **values)
+        yield warning(subject, f"{decision.why} The call still came through.", **values)
     else:
         yield failure(subject, decision.why, **values)
 

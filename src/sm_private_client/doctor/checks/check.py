@@ -48,7 +48,7 @@ class CheckResult:
         status: The status.
         subject: What it is about: a service, an id, a variable.
         seen: What was seen, as a sentence.
-        values: What stands for the braces in the check's words.
+        values: The texts for the braces in the check's words.
         permission: The missing IAM permission of an ``unknown`` one.
     """
 
@@ -107,7 +107,7 @@ class Check:
         meaning: What it means if something is wrong; braces take a result's values.
         remedies: Commands or settings that mend it; braces take a result's values.
         hop: The hop of the path it is about; ``None`` if it is beside the path.
-        explained_by: The checks whose failure this one's failure is merely a consequence of.
+        explained_by: The checks whose failure this one's failure is only a consequence of.
         session: Its function, if it is about the session as a whole.
         service: Its function, if it is about each service.
     """

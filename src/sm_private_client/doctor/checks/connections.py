@@ -67,7 +67,7 @@ _SLOW: Final = 0.25
 def resolver(facts: Facts) -> Iterator[CheckResult]:
     names = [name for service in facts.services for name in service.names]
     if names and all(name.unanswered for name in names):
-        seen = f"No name was answered; asked was {facts.resolver}."
+        seen = f"No name was answered; the resolver is {facts.resolver}."
         broken = not any(service.works for service in facts.services)
         yield failure_if(broken, facts.resolver, seen, resolver=facts.resolver)
     elif names:
@@ -92,16 +92,16 @@ def dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for name in service.names:
         lost = not service.works and _is_used(service, name)
         values = {"host": name.host, "resolver": facts.resolver}
-        asked = f"asked was {facts.resolver}."
+        resolver = f"the resolver is {facts.resolver}."
         if name.failure is not None:
-            yield failure_if(lost, name.host, f"{name.host} {name.failure}; {asked}", **values)
+            yield failure_if(lost, name.host, f"{name.host} {name.failure}; {resolver}", **values)
             continue
         if not name.refused:
             listed = ", ".join(name.addresses)
-            yield ok(name.host, f"{name.host} resolves to {listed}; {asked}")
+            yield ok(name.host, f"{name.host} resolves to {listed}; {resolver}")
             continue
         address, why = name.refused[0]
-        seen = f"{name.host} resolves to {address}, which {why}; {asked}"
+        seen = f"{name.host} resolves to {address}, which {why}; {resolver}"
         lost = lost and service.serving is not None
         if not lost and name.kind == "default" and not _has_private_dns(service):
             yield ok(name.host, seen)
@@ -184,7 +184,7 @@ def security_group(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]
         return
     ids = ", ".join(group.group_id for group in groups)
     if any(peer.connected for peer in service.peers):
-        yield ok(subject, f"{ids} lets us in: a connection stands.")
+        yield ok(subject, f"{ids} lets us in: a connection was made.")
         return
     allowed = lets_in(groups, sources=facts.sources, own_group_ids=facts.own_group_ids)
     if allowed is None:

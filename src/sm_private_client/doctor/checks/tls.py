@@ -92,7 +92,7 @@ def _is_inspected(tls: TlsResult) -> bool:
     "this is a stand-in with an authority of its own).",
     remedies=(
         "have what inspects TLS let {host} pass it by",
-        "if inspection is meant: export AWS_CA_BUNDLE=<a bundle that also has {issuer}>",
+        "if inspection is intended: export AWS_CA_BUNDLE=<a bundle that also has {issuer}>",
     ),
     hop="tls",
 ).for_each_service

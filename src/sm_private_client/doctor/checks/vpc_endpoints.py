@@ -128,7 +128,7 @@ def vpc_endpoint_state(facts: Facts, service: ServiceFacts) -> Iterator[CheckRes
     meaning="the VPC endpoint of another VPC is reached only over peering, a transit gateway or a "
     "VPN, and only by its own DNS name.",
     remedies=(
-        "export SM_PRIVATE_VPC_ID=<the VPC whose VPC endpoint is meant>",
+        "export SM_PRIVATE_VPC_ID=<the VPC whose VPC endpoint to use>",
         create_vpc_endpoint(),
     ),
     hop="network-interface",
@@ -189,7 +189,7 @@ def _is_lost_in_dns(service: ServiceFacts) -> bool:
 @Check(
     name="private-dns",
     looks_at="whether private DNS is on for the VPC endpoint",
-    meaning="routed clients find the VPC endpoint nevertheless, but the AWS CLI, other SDKs and "
+    meaning="routed clients still find the VPC endpoint, but the AWS CLI, other SDKs and "
     "other people's code call the default host, which is public then.",
     remedies=(
         "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --private-dns-enabled",
@@ -213,7 +213,7 @@ def private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         return
     default = next((n for n in service.names if n.kind == "default"), None)
     if default is not None and default.addresses and not default.refused:
-        yield ok(subject, f"It is off, and {default.host} resolves privately nevertheless.")
+        yield ok(subject, f"It is off, and {default.host} still resolves privately.")
         return
     if isinstance(route, RouteFailure):
         regional = [n for n in service.names if n.kind == "regional"]

@@ -70,7 +70,7 @@ def look_up(
 
 
 class AddressProbe:
-    """Connects to addresses and makes TLS handshakes.
+    """A probe of addresses: connections and TLS handshakes.
 
     Args:
         network: The network to go through.

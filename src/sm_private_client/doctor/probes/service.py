@@ -95,7 +95,7 @@ _CALLS: Final[Mapping[str, HarmlessCall]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceProbe:
-    """Looks at one service.
+    """A probe of one service.
 
     Attributes:
         session: Whose route and network count.
@@ -322,7 +322,7 @@ def _url_setting(configured: ConfiguredUrl, partition: Partition) -> UrlSetting:
 
 
 def read_host(host: str, partition: Partition) -> tuple[str | None, str] | None:
-    """Return boto3's service name and the region that a host name stands for.
+    """Return boto3's service name and the region of a host name.
 
     It reads a VPC endpoint's DNS name, or a default host name of the SageMaker family; any other
     host is ``None``.
