@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from sm_private_client.privatelink.records import (
-        EndpointAddress,
-        Evidence,
-        Route,
-        VpcEndpoint,
-    )
+    from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
     from sm_private_client.routing.location import Location
 
 __all__ = [

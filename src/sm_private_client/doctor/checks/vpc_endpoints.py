@@ -44,15 +44,17 @@ __all__ = [
     explained_by=("credentials", "credentials-expiry", "clock", "signature", "proxy", "resolver"),
 ).for_session
 def discovery(facts: Facts) -> Iterator[CheckResult]:
-    for found in [service.vpc_endpoints for service in facts.services[:1]]:
-        if not isinstance(found, Unknown):
-            yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
-        elif not found.unreachable:
-            yield unknown("ec2", found)
-        else:
-            seen = f"EC2 could not be asked for VPC endpoints: {found.reason}."
-            stranded = not all(service.has_route for service in facts.services)
-            yield failure_if(stranded, "ec2", seen, region=facts.region)
+    if not facts.services:
+        return
+    found = facts.services[0].vpc_endpoints
+    if not isinstance(found, Unknown):
+        yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
+    elif not found.unreachable:
+        yield unknown("ec2", found)
+    else:
+        seen = f"EC2 could not be asked for VPC endpoints: {found.reason}."
+        stranded = not all(service.has_route for service in facts.services)
+        yield failure_if(stranded, "ec2", seen, region=facts.region)
 
 
 def _all(service: ServiceFacts) -> list[VpcEndpoint]:

@@ -234,10 +234,7 @@ class _Probes:
         ]
         return probe_account(
             ec2,
-            endpoint_services=[
-                *family,
-                *other_endpoint_services(self.region, self.partition),
-            ],
+            endpoint_services=[*family, *other_endpoint_services(self.region, self.partition)],
             in_full={n for service in services for n in service.endpoint_services()},
             vpc_ids=(vpc_id,) if vpc_id else (),
         )
