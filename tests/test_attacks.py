@@ -906,7 +906,7 @@ def _ending(ended: dict[str, str], *names: str) -> Iterator[None]:
     """Note how calls ended that were not tried yet."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+    except Exception as error:  # noqa: BLE001 - any error ends a call
         for name in names:
             if "not tried" in ended[name]:
                 ended[name] = type(error).__name__

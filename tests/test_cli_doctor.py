@@ -56,10 +56,10 @@ def test_a_broken_world(link: LocalPrivateLink, capsys: pytest.CaptureFixture[st
 def test_json(link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]) -> None:
     """One document with every finding."""
     assert doctor(link, "--json", "--service", "runtime.sagemaker") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["healthy"], told["region"]) == (True, "us-east-1")
-    assert [path["service_name"] for path in told["paths"]] == ["sagemaker-runtime"]
-    assert {"check", "status", "seen", "remedy"} <= told["findings"][0].keys()
+    report = json.loads(capsys.readouterr().out)
+    assert (report["healthy"], report["region"]) == (True, "us-east-1")
+    assert [path["service_name"] for path in report["paths"]] == ["sagemaker-runtime"]
+    assert {"check", "status", "seen", "remedy"} <= report["findings"][0].keys()
 
 
 def test_html(link: LocalPrivateLink, tmp_path: Path) -> None:
@@ -76,13 +76,13 @@ def test_html(link: LocalPrivateLink, tmp_path: Path) -> None:
 def test_html_that_cannot_be_written(
     link: LocalPrivateLink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Says which file, without a traceback."""
+    """The error names the file, without a traceback."""
     assert doctor(link, "--html", str(tmp_path / "no" / "report.html")) == 1
     assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--service", "s3"], "is not a service of the SageMaker family"),
         (["--region"], "requires an argument"),
@@ -90,11 +90,11 @@ def test_html_that_cannot_be_written(
     ],
 )
 def test_wrong_usage(
-    link: LocalPrivateLink, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    link: LocalPrivateLink, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     """Status 2."""
     assert doctor(link, *arguments) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_program_itself(link: LocalPrivateLink, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_program_itself(link: LocalPrivateLink, tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    told = json.loads(ended.stdout)
-    assert ended.returncode == told["exit_status"] == 1
+    report = json.loads(ended.stdout)
+    assert ended.returncode == report["exit_status"] == 1
     assert link.secret_access_key not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

@@ -37,10 +37,10 @@ def url(link: LocalPrivateLink, service: str, *, fips: bool = False) -> str:
     return f"https://{link.vpc_endpoint(service, fips=fips).name.host}"
 
 
-def told(
+def record_of(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str], *words: str, make: Any = None
 ) -> Any:
-    """Runs it with --json and gives what it says; it says nothing of the keys."""
+    """Run it with --json and return the record; the keys are nowhere."""
     assert main(["env", "--json", *words], make_session=make or link.session) == 0
     shown = capsys.readouterr()
     assert link.secret_access_key not in shown.out + shown.err
@@ -52,7 +52,7 @@ def test_a_url_for_each_route_and_no_proxy(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Services with a route get a URL, all hosts pass proxies by, the others are named."""
-    record = told(link, capsys)
+    record = record_of(link, capsys)
     hosts = [url(link, s).removeprefix("https://") for s in ("sagemaker", "sagemaker-runtime")]
     passed_by = ",".join([".vpce.amazonaws.com", *hosts])
     assert record["region"] == "us-east-1"
@@ -71,9 +71,9 @@ def test_a_url_for_each_route_and_no_proxy(
 def test_region_and_profile_that_are_named_are_told_too(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A URL is of one region: whoever names one has it set, and a profile as well."""
+    """A URL is of one region: a user who names one has it set, and a profile as well."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    record = told(link, capsys, "--region", "us-east-1", "--profile", "default")
+    record = record_of(link, capsys, "--region", "us-east-1", "--profile", "default")
     chosen = {n: v for n, v in record["variables"].items() if "PROXY" not in n.upper()}
     assert chosen == {
         "AWS_PROFILE": "default",
@@ -105,14 +105,14 @@ def test_what_passes_proxies_by_already_is_kept(
     """Both spellings are joined, each entry once; a star stays alone, as programs want it."""
     for name, value in before.items():
         monkeypatch.setenv(name, value)
-    variables = told(link, capsys, "--service", "sagemaker")["variables"]
+    variables = record_of(link, capsys, "--service", "sagemaker")["variables"]
     assert variables["NO_PROXY"] == variables["no_proxy"]
     assert variables["NO_PROXY"].startswith(kept)
     assert variables["NO_PROXY"].count(".vpce.amazonaws.com,") == (kept != "*")
 
 
 def test_private_dns_needs_no_url(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where private DNS serves a service, a comment says so and nothing is set or unset for it."""
+    """If private DNS serves a service, a comment says so and nothing is set or unset for it."""
     with LocalPrivateLink(private_dns=True) as link:
         assert main(["env", "--shell", "bash"], make_session=link.session) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -133,7 +133,7 @@ def test_private_dns_needs_no_url(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_partition_has_its_own_suffix(capsys: pytest.CaptureFixture[str]) -> None:
     """In China the hosts that pass proxies by end as they do there."""
     with LocalPrivateLink(region="cn-north-1", services=("sagemaker",)) as link:
-        variables = told(link, capsys, "--service", "sagemaker")["variables"]
+        variables = record_of(link, capsys, "--service", "sagemaker")["variables"]
     assert variables["NO_PROXY"].startswith(".vpce.amazonaws.com.cn,vpce-")
 
 
@@ -150,7 +150,7 @@ def test_fips_gets_the_fips_url(capsys: pytest.CaptureFixture[str]) -> None:
     """A custom URL turns FIPS off in botocore: so it is the FIPS endpoint service's."""
     with LocalPrivateLink(fips=True, services=("sagemaker-runtime",)) as link:
         words = ("--service", "sagemaker-runtime")
-        variables = told(link, capsys, *words, make=with_fips(link))["variables"]
+        variables = record_of(link, capsys, *words, make=with_fips(link))["variables"]
         expected = url(link, "sagemaker-runtime", fips=True)
     assert variables[RUNTIME] == expected
     assert ".runtime-fips.sagemaker." in expected
@@ -169,7 +169,7 @@ def test_fips_is_never_dropped(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["--service", "sagemaker-metrics"], 1, "No private route to sagemaker-metrics"),
         (["--service", "s3"], 2, "not a service of the SageMaker family"),
@@ -181,7 +181,7 @@ def test_fips_is_never_dropped(
 def test_what_cannot_be_told(
     words: list[str],
     status: int,
-    said: str,
+    message: str,
     link: LocalPrivateLink,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -189,14 +189,14 @@ def test_what_cannot_be_told(
     assert main(["env", *words], make_session=link.session) == status
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in " ".join(shown.err.split())
+    assert message in " ".join(shown.err.split())
     assert "Traceback" not in shown.err
 
 
 def test_a_setting_that_passes_urls_over_is_refused(
     link: LocalPrivateLink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where every SDK would ignore the URLs, calls would go out publicly."""
+    """If every SDK would ignore the URLs, calls would go out publicly."""
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     named = ",".join(f"{s}={url(link, s)}" for s in ("sagemaker", "sagemaker-runtime"))
     words = ["env", "--service", "sagemaker", "--vpc-endpoint", named]

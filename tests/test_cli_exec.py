@@ -36,7 +36,7 @@ STAND_IN = {
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": "http://localhost:2",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-"""Where a command needs no route at all, this decides one without asking anybody."""
+"""Settings of a command that needs no route: they decide one without asking anybody."""
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="these are POSIX signals and shells")
 
@@ -64,12 +64,12 @@ def test_streams_status_and_arguments_are_the_commands_own() -> None:
     """Bytes pass through, words are not touched, and SIGPIPE is as a shell would have it."""
     script = 'cat; printf "%s|" "$@" "$AWS_ENDPOINT_URL_SAGEMAKER" >&2; yes | head -n1; exit 7'
     done = run("--json", "--", "sh", "-c", script, "sh", "--json", "-x", "a b", "--", "")
-    *notices, told, rest = done.stderr.split(b"\n")
+    *notices, printed, rest = done.stderr.split(b"\n")
     assert done.returncode == 7
     assert done.stdout == b"\x00in\ny\n"
     assert [b"stand-in" in notice for notice in notices] == [True, True]
     assert rest == b"--json|-x|a b|--||http://localhost:1|"
-    assert json.loads(told)["variables"] == {
+    assert json.loads(printed)["variables"] == {
         "AWS_ENDPOINT_URL_SAGEMAKER": "http://localhost:1",
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": "http://localhost:2",
         "NO_PROXY": ".vpce.amazonaws.com,localhost",
@@ -114,7 +114,7 @@ def test_a_signal_that_ends_the_command_is_seen_as_a_shell_shows_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "changed", "status", "said"),
+    ("words", "changed", "status", "message"),
     [
         (["no-such-program"], {}, 127, "no-such-program cannot be run: No such file or directory."),
         (["{here}/plain"], {}, 126, "/plain cannot be run: Permission denied."),
@@ -134,7 +134,7 @@ def test_what_cannot_be_run_has_a_status_of_its_own(
     words: list[str],
     changed: dict[str, str],
     status: int,
-    said: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -146,7 +146,7 @@ def test_what_cannot_be_run_has_a_status_of_its_own(
     before = signal.getsignal(signal.SIGINT)
     assert main(["exec", *(word.format(here=tmp_path) for word in words)]) == status
     shown = capsys.readouterr()
-    assert said in shown.err
+    assert message in shown.err
     assert "Traceback" not in shown.err
     assert shown.out == ""
     assert signal.getsignal(signal.SIGINT) is before
@@ -156,7 +156,7 @@ def test_what_cannot_be_run_has_a_status_of_its_own(
 def test_ctrl_c_before_the_command_runs_is_130(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever ends the search for routes gets the status of shells, and no traceback."""
+    """A user who ends the search for routes gets the status of shells, and no traceback."""
 
     def interrupted(**_: object) -> Session:
         raise KeyboardInterrupt
@@ -187,13 +187,13 @@ def test_where_routes_are_known_ec2_is_not_asked(
     services = [n for n in routable_service_names() if n != "sagemaker-geospatial"]  # us-west-2's
     with LocalPrivateLink(services=services, private_dns=private_dns) as link:
         environ = {**in_other_processes(link), "SM_PRIVATE_ROUTE_CACHE": str(tmp_path / "routes")}
-        told = []
+        runs = []
         for _ in range(2):
             link.calls.clear()
             words = [*PROGRAM, "exec", "--json", "--", "true"]
             done = subprocess.run(words, env=environ, capture_output=True, check=True, timeout=240)  # noqa: S603 - our own program
-            told.append((json.loads(done.stderr), bool(link.calls)))
-    (first, asked_first), (second, asked_again) = told
+            runs.append((json.loads(done.stderr), bool(link.calls)))
+    (first, asked_first), (second, asked_again) = runs
     assert first == second
     assert len(first["notes"]) == (5 if private_dns else 1)
     assert (asked_first, asked_again) == (not private_dns, False)

@@ -40,7 +40,7 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 class Run:
-    """Runs ``invoke`` and sees to it that nothing tells the keys."""
+    """Run ``invoke`` and check that the keys are nowhere."""
 
     def __init__(self, link: LocalPrivateLink, capsys: pytest.CaptureFixture[bytes]) -> None:
         self.link = link
@@ -108,13 +108,13 @@ def test_flags_are_the_members_of_the_operation(run: Run) -> None:
     out, err = run("echo", "--body=1,2", "--json", *(w for pair in words.items() for w in pair))
     call = run.link.model("echo").calls[-1]
     assert (call.content_type, out) == ("text/csv", b"1,2")
-    told = json.loads(err)
-    assert told["ContentType"] == "text/csv"
-    assert told["InvokedProductionVariant"] == "AllTraffic"
-    assert told["Attempts"] == 1
-    assert told["AvailabilityZone"].startswith("us-east-1")
-    assert told["RequestId"]
-    assert "Body" not in told
+    metadata = json.loads(err)
+    assert metadata["ContentType"] == "text/csv"
+    assert metadata["InvokedProductionVariant"] == "AllTraffic"
+    assert metadata["Attempts"] == 1
+    assert metadata["AvailabilityZone"].startswith("us-east-1")
+    assert metadata["RequestId"]
+    assert "Body" not in metadata
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev/fd")
@@ -146,7 +146,7 @@ def test_a_job_is_submitted_and_waited_for(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["echo"], "Pass --body, or with --async --input-location instead."),
         (["echo", "--body", "@/nowhere/x"], "'@/nowhere/x' cannot be read: No such file"),
@@ -159,12 +159,12 @@ def test_a_job_is_submitted_and_waited_for(run: Run) -> None:
         (["--body", "x"], "Missing argument"),
     ],
 )
-def test_wrong_usage_sends_nothing(words: list[str], said: str, run: Run) -> None:
+def test_wrong_usage_sends_nothing(words: list[str], message: str, run: Run) -> None:
     """It is status 2, said on stderr, and no request leaves."""
     before = len(run.link.requests)
     out, err = run(*words, status=2)
     assert out == b""
-    assert said in " ".join(err.split())
+    assert message in " ".join(err.split())
     assert len(run.link.requests) == before
 
 

@@ -143,7 +143,7 @@ def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         ([], "Commands:"),
         (["route"], "No such command 'route'"),
@@ -161,30 +161,30 @@ def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_usage_is_status_2(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is wrong with the arguments is said on stderr, and the status is 2."""
     assert main(argv) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in shown.err
+    assert message in shown.err
     assert "Traceback" not in shown.err
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["routes"], NO_REGION),
         (["routes", "--region", "us-east-1", "--profile", "nobody"], NO_PROFILE),
     ],
 )
 def test_errors_are_texts_in_three_parts(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error is what happened, cause and remedy on stderr, and the status is 1."""
     assert main(argv) == 1
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", said)
+    assert (shown.out, shown.err) == ("", message)
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +238,7 @@ def test_entry_points(program: list[str]) -> None:
     ],
 )
 def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, extra: str) -> None:
-    """Where the extra is not installed, stderr says how to install it, and the status is 1."""
+    """If the extra is not installed, stderr says how to install it, and the status is 1."""
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         f"from sm_private_client.cli import main; sys.exit(main({argv!r}))"
@@ -261,14 +261,14 @@ def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, e
 )
 def test_shells_complete_commands_options_and_values(words: str, completed: str) -> None:
     """The script that --show-completion prints asks the program, which answers like this."""
-    asked = {
+    completion = {
         "_SM_PRIVATE_CLIENT_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     done = subprocess.run(  # noqa: S603 - our own text
         [SCRIPT],
-        env={**os.environ, **asked},
+        env={**os.environ, **completion},
         capture_output=True,
         text=True,
         check=False,

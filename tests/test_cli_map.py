@@ -102,11 +102,11 @@ def test_rows_that_fail_are_objects_in_their_place(
     source.write_bytes(b'1\n13\n{"broken\n"ab"\n\xff\n')
     before = len(link.model("double").calls)
     assert run(link, "double", "--in", source, "--out", out) == 1
-    said = answers(out)
-    assert [said[0], said[3]] == [2, "abab"]
-    assert (said[1]["error"]["item"], said[1]["error"]["code"]) == (1, "ModelError")
+    lines = answers(out)
+    assert [lines[0], lines[3]] == [2, "abab"]
+    assert (lines[1]["error"]["item"], lines[1]["error"]["code"]) == (1, "ModelError")
     for place, line in ((2, 3), (4, 5)):
-        error = said[place]["error"]
+        error = lines[place]["error"]
         assert (error["item"], error["type"]) == (place, "PayloadError")
         assert error["message"].startswith(
             f"Line {line} is not JSON in UTF-8; nothing was sent for it.\n"
@@ -137,7 +137,7 @@ def not_permitted(link: LocalPrivateLink, _: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("world", "url", "said"),
+    ("disturb", "url", "message"),
     [
         (no_credentials, None, "Unable to locate credentials"),
         (nothing_else, "https://52.46.128.77", "52.46.128.77 is public; nothing was sent."),
@@ -150,9 +150,9 @@ def test_what_is_wrong_with_every_call_ends_the_run(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    world: Callable[[LocalPrivateLink, pytest.MonkeyPatch], Any],
+    disturb: Callable[[LocalPrivateLink, pytest.MonkeyPatch], Any],
     url: str | None,
-    said: str,
+    message: str,
 ) -> None:
     """It is said once, not in a line a row; no file of answers is made; what was there stays."""
     for name, value in link.environment().items():
@@ -160,13 +160,13 @@ def test_what_is_wrong_with_every_call_ends_the_run(
     url = url or link.session().route("sagemaker-runtime").endpoint_url
     out = tmp_path / "out"
     out.write_text("before", encoding="utf-8")
-    with world(link, monkeypatch):
+    with disturb(link, monkeypatch):
         words = ("double", "--in", rows, "--out", out, "--vpc-endpoint", url)
         make = functools.partial(Session, network=link.network)
         assert main(["map", *map(str, words)], make_session=make) == 1
     shown = capsys.readouterr()
-    assert said in shown.err
-    assert shown.err.count(said) == 1
+    assert message in shown.err
+    assert shown.err.count(message) == 1
     assert out.read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.jsonl"]
 
@@ -177,8 +177,8 @@ def test_an_answer_that_json_cannot_hold_failed(
     """Bytes have no place in JSON Lines."""
     rows.write_text("1\n", encoding="utf-8")
     assert run(link, "blob", "--in", rows, "--out", tmp_path / "out") == 1
-    (said,) = answers(tmp_path / "out")
-    assert said["error"]["type"] == "PayloadError"
+    (line,) = answers(tmp_path / "out")
+    assert line["error"]["type"] == "PayloadError"
 
 
 def test_only_what_failed_is_called_again(
@@ -197,7 +197,7 @@ def test_only_what_failed_is_called_again(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["--in", "{rows}"], 2, "Missing option '--out'"),
         (["--in", "/nowhere", "--out", "-"], 2, "'/nowhere' cannot be read: No such file"),
@@ -217,7 +217,7 @@ def test_only_what_failed_is_called_again(
 def test_what_cannot_be_used_sends_nothing(
     words: list[str],
     status: int,
-    said: str,
+    message: str,
     link: LocalPrivateLink,
     rows: Path,
     capsys: pytest.CaptureFixture[str],
@@ -228,7 +228,7 @@ def test_what_cannot_be_used_sends_nothing(
     assert run(link, "double", *(word.format(rows=rows) for word in words)) == status
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in " ".join(shown.err.split())
+    assert message in " ".join(shown.err.split())
     assert "Traceback" not in shown.err
     assert len(link.model("double").calls) == before
 
@@ -257,10 +257,10 @@ def test_a_terminal_sees_how_far_it_is(
                 while part := screen.read(4096):
                     shown += part
             assert process.stdout is not None
-            said = process.stdout.read()
+            output = process.stdout.read()
         assert process.returncode == 0, shown
     assert f"{ROWS}/{ROWS}".encode() in shown
-    assert [json.loads(line) for line in said.splitlines()] == EXPECTED
+    assert [json.loads(line) for line in output.splitlines()] == EXPECTED
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
@@ -306,10 +306,10 @@ def test_a_run_that_was_killed_goes_on(
             process.wait(120)
         goes_on.set()
         assert process.stderr is not None
-        said = process.stderr.read()
+        errors = process.stderr.read()
         status = process.wait(120)
-    assert status == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number], said
-    assert said == b""
+    assert status == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[number], errors
+    assert errors == b""
     assert not out.exists()
     if number != "SIGKILL":
         assert sorted(path.name for path in tmp_path.glob(".*")) == []

@@ -42,7 +42,7 @@ EXAMPLE = """\
 """SageMaker developer guide, "Connect to SageMaker AI within your VPC"."""
 INVOKING = ["--allow", "sagemaker:InvokeEndpoint", "--endpoint-name", "myEndpoint"]
 NOBODY = """\
-Nobody can be asked whether to {deed}; nothing was changed.
+Nobody can be asked whether to {action}; nothing was changed.
 Cause: standard input or standard error is no terminal.
 Remedy: pass --yes if that is meant, or run it on a terminal.
 See docs/errors.md#configuration
@@ -189,7 +189,7 @@ def test_build_says_in_flags_what_the_builders_say_in_python(
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         ([], "Say what to build: --allow"),
         (["--principal", "*"], "Say what to build: --allow"),
@@ -206,17 +206,17 @@ def test_build_says_in_flags_what_the_builders_say_in_python(
     ],
 )
 def test_build_refuses_what_is_no_sentence(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Too little or too much said is wrong usage, and stdout stays empty."""
     assert main(["policy", "build", *argv]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in " ".join(shown.err.split())
+    assert message in " ".join(shown.err.split())
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (
             ["--allow", "sagemaker:InvokeEndpiont"],
@@ -234,7 +234,7 @@ def test_build_refuses_what_is_no_sentence(
     ],
 )
 def test_build_writes_nothing_that_aws_would_refuse(
-    argv: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error of the document is told in three parts, and the file stays as it was."""
     out = tmp_path / "policy.json"
@@ -242,7 +242,7 @@ def test_build_writes_nothing_that_aws_would_refuse(
     assert main(["policy", "build", *argv, "--out", str(out)]) == 1
     shown = capsys.readouterr()
     assert (shown.out, out.read_text(encoding="utf-8")) == ("", "before")
-    assert said in shown.err
+    assert message in shown.err
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
@@ -300,19 +300,19 @@ def test_documents_go_from_one_program_to_the_next(tmp_path: Path) -> None:
     assert run_script(["build", *INVOKING, *HERE, "--out", str(out)]) == (0, "", "")
     assert (out.read_text(encoding="utf-8"), out.stat().st_mode & 0o777) == (EXAMPLE, 0o600)
     assert run_script(["check", str(out)]) == (0, "No problems.\n", "")
-    status, told, _ = run_script(["explain", "-"], EXAMPLE)
-    assert (status, told) == (
+    status, output, _ = run_script(["explain", "-"], EXAMPLE)
+    assert (status, output) == (
         0,
         "Everybody may do sagemaker:InvokeEndpoint (response streams included) on inference "
         f"endpoint myEndpoint in us-east-1 of account {ACCOUNT}.\n",
     )
     call = ["--principal", ROLE, "--action", "sagemaker:InvokeEndpoint", "--resource", f"{ARN}/b"]
-    status, told, _ = run_script(["simulate", "-", *call], EXAMPLE)
-    assert (status, told.splitlines()[0]) == (1, "denied")
+    status, output, _ = run_script(["simulate", "-", *call], EXAMPLE)
+    assert (status, output.splitlines()[0]) == (1, "denied")
 
 
 @pytest.mark.parametrize(
-    ("change", "argv", "status", "said"),
+    ("change", "argv", "status", "message"),
     [
         ({}, [], 0, "No problems."),
         ({}, ["--region", "us-east-1", "--account-id", ACCOUNT], 0, "No problems."),
@@ -334,7 +334,7 @@ def test_check_finds_problems(
     change: dict[str, Any],
     argv: list[str],
     status: int,
-    said: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -344,9 +344,9 @@ def test_check_finds_problems(
     text = json.dumps({"Statement": [kept]})
     typed(monkeypatch, text)
     assert main(["policy", "check", "-", *argv]) == status
-    told = capsys.readouterr()
-    assert said in told.out
-    assert told.err == ""
+    shown = capsys.readouterr()
+    assert message in shown.out
+    assert shown.err == ""
     typed(monkeypatch, text)
     assert main(["policy", "check", "-", *argv, "--json"]) == status
     record = json.loads(capsys.readouterr().out)
@@ -379,12 +379,13 @@ def test_check_of_an_unknown_endpoint_service_is_wrong_usage(
 
 @pytest.mark.parametrize("command", ["check", "explain"])
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot be read: No such file"), (b"\xff\xfe{", "is not in UTF-8")]
+    ("content", "message"),
+    [(None, "cannot be read: No such file"), (b"\xff\xfe{", "is not in UTF-8")],
 )
 def test_a_file_that_cannot_be_read_is_wrong_usage(
     command: str,
     content: bytes | None,
-    said: str,
+    message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -393,7 +394,7 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(
     if content is not None:
         path.write_bytes(content)
     assert main(["policy", command, str(path)]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 # explain
@@ -465,16 +466,16 @@ def test_simulate_says_which_statement_decided(
     path.write_text(policy.to_json(), encoding="utf-8")
     allowed = record[0] == "allow"
     assert main(["policy", "simulate", str(path), *argv, "--json"]) == int(not allowed)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["effect"], told["statement"], told["sid"]) == record
-    assert told["allowed"] is allowed
+    result = json.loads(capsys.readouterr().out)
+    assert (result["effect"], result["statement"], result["sid"]) == record
+    assert result["allowed"] is allowed
     assert main(["policy", "simulate", str(path), *argv]) == int(not allowed)
     shown = capsys.readouterr().out
-    assert shown == f"{'allowed' if allowed else 'denied'}\n  {told['why']}\n"
+    assert shown == f"{'allowed' if allowed else 'denied'}\n  {result['why']}\n"
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (call(action="sagemaker:InvokeEndpiont"), "did you mean sagemaker:InvokeEndpoint?"),
         (call(action="sagemaker:*"), "is not one action"),
@@ -485,13 +486,13 @@ def test_simulate_says_which_statement_decided(
     ],
 )
 def test_simulate_refuses_what_no_call_is(
-    argv: list[str], said: str, example: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, example: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A typing error would be denied by every policy, so it is wrong usage."""
     assert main(["policy", "simulate", example, *argv]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in " ".join(shown.err.split())
+    assert message in " ".join(shown.err.split())
 
 
 def test_simulate_cannot_tell_by_a_broken_document(
@@ -604,12 +605,12 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
     assert example == "policy.json"
     before = link.calls.copy()
     assert main(["policy", *argv], make_session=link.session) == 2
-    assert capsys.readouterr() == ("", NOBODY.format(deed=deed))
+    assert capsys.readouterr() == ("", NOBODY.format(action=deed))
     assert link.calls == before
 
 
 @pytest.mark.parametrize(
-    ("argv", "status", "said"),
+    ("argv", "status", "message"),
     [
         (["apply", "vpce-0123", "policy.json"], 2, "There is no VPC endpoint vpce-0123 in us-east"),
         (["apply", "myEndpoint", "policy.json"], 2, "'myEndpoint' is not the id of a VPC endpoint"),
@@ -625,7 +626,7 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
 def test_what_cannot_be_applied_is_refused_with_nothing_changed(
     argv: list[str],
     status: int,
-    said: str,
+    message: str,
     link: LocalPrivateLink,
     vpce: str,
     example: str,
@@ -641,7 +642,7 @@ def test_what_cannot_be_applied_is_refused_with_nothing_changed(
     named = [vpce if word == "VPCE" else word for word in argv]
     assert main(["policy", *named, "--yes"], make_session=link.session) == status
     shown = capsys.readouterr()
-    assert said.replace("VPCE", vpce) in " ".join(shown.err.split())
+    assert message.replace("VPCE", vpce) in " ".join(shown.err.split())
     assert changing(link.calls - before) == {}
     assert attached(link, vpce) == DEFAULT_ENDPOINT_POLICY.as_dict()["Statement"]
 
@@ -654,7 +655,7 @@ def test_a_missing_permission_is_named(
     example: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where EC2 refuses, the remedy names the permission, and the policy is as it was."""
+    """If EC2 refuses, the remedy names the permission, and the policy is as it was."""
     with link.faults.deny(action):
         assert main(["policy", "apply", vpce, example, "--yes"], make_session=link.session) == 1
     shown = capsys.readouterr()

@@ -234,8 +234,8 @@ def test_what_contradicts_is_refused(before: str, text: str, config: Path) -> No
     config.write_text(before, encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
         write(config)
-    said = text.format(config=config) + "See docs/errors.md#configuration"
-    assert str(caught.value) == said
+    message = text.format(config=config) + "See docs/errors.md#configuration"
+    assert str(caught.value) == message
     assert config.read_text(encoding="utf-8") == before
     assert [path.name for path in config.parent.iterdir()] == ["config"]
 
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_the_file(config: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_writers_at_the_same_time_lose_nothing(config: Path) -> None:
-    """Whoever is told that it is written finds it there; the others are told to run it again."""
+    """A run that reports success has written; the others ask to be run again."""
     barrier = threading.Barrier(4)
 
     def work(number: int) -> str | None:
@@ -324,8 +324,8 @@ def test_the_program_writes_a_profile(
     assert records[0]["section"] == "prod-private"
     assert config.read_bytes().startswith(before)
     assert link.secret_access_key not in config.read_text(encoding="utf-8")
-    standing = link.vpc_endpoint("sagemaker-runtime")
-    assert url_of(config, "prod") == f"https://{standing.name.host}"
+    vpc_endpoint = link.vpc_endpoint("sagemaker-runtime")
+    assert url_of(config, "prod") == f"https://{vpc_endpoint.name.host}"
 
 
 def test_routes_are_found_anew_and_by_the_profile_itself(

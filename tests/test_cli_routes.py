@@ -211,7 +211,7 @@ def test_a_name_that_turned_public_is_refused(
 
 
 def test_a_session_that_only_warns_is_told_public(bare: LocalPrivateLink) -> None:
-    """Where calls may go out publicly the report says public, never private."""
+    """If calls may go out publicly the report says public, never private."""
     report = report_on(bare.session(on_public_route="warn"), "sagemaker-runtime")
     assert report.status is RouteStatus.PUBLIC
     assert report.as_dict()["private"] is False
@@ -220,7 +220,7 @@ def test_a_session_that_only_warns_is_told_public(bare: LocalPrivateLink) -> Non
 def test_geospatial_in_its_own_region_counts_like_any_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where AWS offers a service, having no VPC endpoint for it is said as such."""
+    """If AWS offers a service, having no VPC endpoint for it is said as such."""
     with LocalPrivateLink(region="us-west-2") as link:
         assert main(["routes", "--json"], make_session=link.session) == 0
         assert records(capsys)["sagemaker-geospatial"]["status"] == "no private route"

@@ -35,7 +35,7 @@ POLICY = {
     }
 }
 NOBODY = """\
-Nobody can be asked whether to {deed}; nothing was changed.
+Nobody can be asked whether to {action}; nothing was changed.
 Cause: standard input or standard error is no terminal.
 Remedy: pass --yes if that is meant, or run it on a terminal.
 See docs/errors.md#configuration
@@ -122,12 +122,12 @@ def test_list_as_json_has_the_policy_as_a_document(
     link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A record each, with everything that EC2 told and what the table adds."""
-    made = link.create_vpc_endpoint("sts", vpc_id=vpc.vpc_id).vpc_endpoint_id
+    vpc_endpoint_id = link.create_vpc_endpoint("sts", vpc_id=vpc.vpc_id).vpc_endpoint_id
     link.create_vpc_endpoint("sagemaker", vpc_id=vpc.vpc_id)
     argv = ["list", "--vpc-id", vpc.vpc_id, "--service", "sts", "--json"]
     assert run(link, *argv) == 0
     (record,) = json.loads(capsys.readouterr().out)
-    assert (record["vpc_endpoint_id"], record["service"]) == (made, "sts")
+    assert (record["vpc_endpoint_id"], record["service"]) == (vpc_endpoint_id, "sts")
     assert record["availability_zones"] == ["us-east-1a", "us-east-1b"]
     assert (record["default_policy"], record["plan_id"]) == (True, "")
     assert record["policy"]["Statement"][0]["Action"] == "*"
@@ -184,7 +184,7 @@ def test_list_filters_by_the_words_that_plans_take(
 def test_a_missing_permission_is_named(
     command: str, link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where EC2 may not be asked, each command names what to allow, and changes nothing."""
+    """If EC2 may not be asked, each command names what to allow, and changes nothing."""
     argv = {
         "export": ["--format", "cli"],
         "create": ["--yes"],
@@ -265,7 +265,7 @@ def test_a_plan_with_problems_is_shown_and_not_applied(
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         ([], "Missing option '--vpc-id'"),
         (["--vpc-id", "vpc-1"], "There is no VPC vpc-1 in us-east-1 that this account sees."),
@@ -279,7 +279,7 @@ def test_a_plan_with_problems_is_shown_and_not_applied(
     ],
 )
 def test_what_cannot_be_planned_is_wrong_usage(
-    argv: list[str], said: str, link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 2, the option's value and what is wrong with it; nothing was changed."""
     before = link.calls.copy()
@@ -288,7 +288,7 @@ def test_what_cannot_be_planned_is_wrong_usage(
         assert run(link, *command, *named) == 2
         shown = capsys.readouterr()
         assert shown.out == ""
-        assert said in " ".join(shown.err.split())
+        assert message in " ".join(shown.err.split())
     assert changing(link.calls - before) == {}
 
 
@@ -331,17 +331,17 @@ def test_create_makes_it_once_and_destroy_takes_it_away(
     assert set(record["vpc_endpoint_ids"]) == {"sagemaker-runtime", "s3"}
     assert changing(link.calls - before) == {}
 
-    made = {one["VpcEndpointId"] for one in described(link, link.vpc_id)} - {other}
-    assert set(record["vpc_endpoint_ids"].values()) == made
+    created = {one["VpcEndpointId"] for one in described(link, link.vpc_id)} - {other}
+    assert set(record["vpc_endpoint_ids"].values()) == created
     assert run(link, "destroy", "--dry-run", "--json") == 0
-    (would,) = json.loads(capsys.readouterr().out)["would_remove"]
-    assert (would["plan_id"], would["vpc_id"]) == (plan_id, link.vpc_id)
-    assert made < set(would["resources"])
+    (planned,) = json.loads(capsys.readouterr().out)["would_remove"]
+    assert (planned["plan_id"], planned["vpc_id"]) == (plan_id, link.vpc_id)
+    assert created < set(planned["resources"])
     assert changing(link.calls - before) == {}
 
     assert run(link, "destroy", "--plan", plan_id, "--yes", "--json") == 0
     removed = json.loads(capsys.readouterr().out)
-    assert set(removed["removed"]) == set(would["resources"])
+    assert set(removed["removed"]) == set(planned["resources"])
     assert [one["VpcEndpointId"] for one in described(link, link.vpc_id)] == [other]
     assert groups(link, link.vpc_id) == []
     assert run(link, "destroy", "--yes") == 0
@@ -351,7 +351,7 @@ def test_create_makes_it_once_and_destroy_takes_it_away(
 def test_destroy_takes_one_plan_at_a_time(
     link: LocalPrivateLink, vpc: Vpc, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where several plans made something, one has to be named, by an id that is there."""
+    """If several plans made something, one has to be named, by an id that is there."""
     for service in ("sagemaker", "sts"):
         argv = ["create", "--vpc-id", vpc.vpc_id, "--service", service, "--yes", "--no-verify"]
         assert run(link, *argv) == 0
@@ -386,14 +386,14 @@ def test_a_dry_run_names_missing_permissions(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("ec2:CreateVpcEndpoint", "Remedy: allow ec2:CreateVpcEndpoint for it."),
         ("unverified", "No connection to vpce-"),
     ],
 )
 def test_a_failed_create_leaves_nothing_behind(
-    fault: str, said: str, link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
+    fault: str, message: str, link: LocalPrivateLink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 1, the three-part text, and what was made is removed again."""
     before = described(link, link.vpc_id)
@@ -404,7 +404,7 @@ def test_a_failed_create_leaves_nothing_behind(
         assert run(link, *argv) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert said in shown.err
+    assert message in shown.err
     assert "What it had made was removed again." in shown.err
     assert "Traceback" not in shown.err
     assert described(link, link.vpc_id) == before
@@ -425,7 +425,7 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
     """Status 2, a text that says why, and no call at all."""
     before = link.calls.copy()
     assert run(link, *argv) == 2
-    assert capsys.readouterr() == ("", NOBODY.format(deed=deed))
+    assert capsys.readouterr() == ("", NOBODY.format(action=deed))
     assert link.calls == before
 
 
@@ -474,7 +474,7 @@ def test_the_question_on_a_terminal(
 def test_a_create_that_is_ended_removes_what_it_made(
     sent: signal.Signals, status: int, link: LocalPrivateLink, vpc: Vpc
 ) -> None:
-    """Whoever ends it while it tries to connect leaves nothing behind."""
+    """A run that is ended while it tries to connect leaves nothing behind."""
     create = ["create", "--vpc-id", vpc.vpc_id, "--service", "sagemaker-runtime", "--yes"]
     with subprocess.Popen(  # noqa: S603 - our own program
         [str(SCRIPT), "endpoints", *create],
@@ -532,11 +532,11 @@ def test_export_writes_the_plan_for_others(
 def test_export_needs_a_format_and_something_to_make(
     argv: list[str], status: int, link: LocalPrivateLink, vpc: Vpc, tmp_path: Path
 ) -> None:
-    """An unknown format is wrong usage; where all is there already, no file is written."""
+    """An unknown format is wrong usage; if all is there already, no file is written."""
     link.create_vpc_endpoint("sagemaker", vpc_id=vpc.vpc_id, private_dns=True)
     out = tmp_path / "exported"
-    asked = ["--vpc-id", vpc.vpc_id, "--service", "sagemaker", "--out", str(out)]
-    assert run(link, "export", *asked, *argv) == status
+    options = ["--vpc-id", vpc.vpc_id, "--service", "sagemaker", "--out", str(out)]
+    assert run(link, "export", *options, *argv) == status
     assert list(tmp_path.glob("*exported*")) == []
 
 

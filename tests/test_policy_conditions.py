@@ -13,12 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sm_private_client.policy.conditions import (
-    OPERATORS,
-    ConditionOperator,
-    is_met,
-    read_operator,
-)
+from sm_private_client.policy.conditions import OPERATORS, ConditionOperator, is_met, read_operator
 from sm_private_client.policy.matching import Pattern, expand
 
 if TYPE_CHECKING:
@@ -33,7 +28,7 @@ def met(
     variables: bool = True,
     call: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
-    """Whether the key ``k`` with the actual value meets the operator's wanted ones."""
+    """Return True if the key ``k`` with the actual value meets the operator's wanted ones."""
     read = read_operator(operator)
     assert read is not None
     context: dict[str, tuple[str, ...]] = {name: (value,) for name, value in call.items()}

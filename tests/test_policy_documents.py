@@ -119,112 +119,56 @@ REFUSED: list[tuple[Any, str, str]] = [
     (with_statement(Effect=...), "Statement[1].Effect", "Statement[1].Effect is missing."),
     (with_statement(Effect=["Allow"]), "Statement[1].Effect", "Statement[1].Effect is ['Allow']."),
     (with_statement(Sid=7), "Statement[1].Sid", "Statement[1].Sid is a number."),
-    (
-        with_statement(Sid="first"),
-        "Statement[1].Sid",
-        "Statement[1].Sid is 'first', as that of Statement[0].",
-    ),
+    (with_statement(Sid="first"), "Statement[1].Sid",
+     "Statement[1].Sid is 'first', as that of Statement[0]."),
     (with_statement(Action=...), "Statement[1]", "Statement[1] has neither Action nor NotAction."),
-    (
-        with_statement(NotAction="*"),
-        "Statement[1]",
-        "Statement[1] has both Action and NotAction.",
-    ),
+    (with_statement(NotAction="*"), "Statement[1]", "Statement[1] has both Action and NotAction."),
     (with_statement(Action=[]), "Statement[1].Action", "Statement[1].Action is an empty list."),
     (with_statement(Action=None), "Statement[1].Action", "Statement[1].Action is null."),
-    (
-        with_statement(Action=["*", 1]),
-        "Statement[1].Action[1]",
-        "Statement[1].Action[1] is a number.",
-    ),
+    (with_statement(Action=["*", 1]), "Statement[1].Action[1]",
+     "Statement[1].Action[1] is a number."),
     (with_statement(Action=""), "Statement[1].Action", "Statement[1].Action is empty."),
-    (
-        with_statement(Action="InvokeEndpoint"),
-        "Statement[1].Action",
-        "Statement[1].Action is 'InvokeEndpoint'.",
-    ),
-    (
-        with_statement(Action=["*", "sagemaker:Invoke Endpoint"]),
-        "Statement[1].Action[1]",
-        "Statement[1].Action[1] is 'sagemaker:Invoke Endpoint'.",
-    ),
-    (
-        with_statement(Resource=...),
-        "Statement[1]",
-        "Statement[1] has neither Resource nor NotResource.",
-    ),
-    (
-        with_statement(NotResource="*"),
-        "Statement[1]",
-        "Statement[1] has both Resource and NotResource.",
-    ),
-    (
-        with_statement(NotPrincipal="*"),
-        "Statement[1]",
-        "Statement[1] has both Principal and NotPrincipal.",
-    ),
+    (with_statement(Action="InvokeEndpoint"), "Statement[1].Action",
+     "Statement[1].Action is 'InvokeEndpoint'."),
+    (with_statement(Action=["*", "sagemaker:Invoke Endpoint"]), "Statement[1].Action[1]",
+     "Statement[1].Action[1] is 'sagemaker:Invoke Endpoint'."),
+    (with_statement(Resource=...), "Statement[1]",
+     "Statement[1] has neither Resource nor NotResource."),
+    (with_statement(NotResource="*"), "Statement[1]",
+     "Statement[1] has both Resource and NotResource."),
+    (with_statement(NotPrincipal="*"), "Statement[1]",
+     "Statement[1] has both Principal and NotPrincipal."),
     (with_statement(Principal="me"), "Statement[1].Principal", "Statement[1].Principal is 'me'."),
-    (
-        with_statement(Principal={}),
-        "Statement[1].Principal",
-        "Statement[1].Principal is an empty object.",
-    ),
-    (
-        with_statement(Principal={"Aws": "*"}),
-        "Statement[1].Principal.Aws",
-        "Statement[1].Principal.Aws is no element of the policy language.",
-    ),
-    (
-        with_statement(Principal={"AWS": []}),
-        "Statement[1].Principal.AWS",
-        "Statement[1].Principal.AWS is an empty list.",
-    ),
-    (
-        with_statement(Condition={"StringEqual": {"aws:SourceVpc": "vpc-1"}}),
-        "Statement[1].Condition.StringEqual",
-        "Statement[1].Condition.StringEqual is no condition operator.",
-    ),
-    (
-        with_statement(Condition={"ForSomeValues:StringEquals": {"aws:SourceVpc": "vpc-1"}}),
-        "Statement[1].Condition.ForSomeValues:StringEquals",
-        "Statement[1].Condition.ForSomeValues:StringEquals is no condition operator.",
-    ),
-    (
-        with_statement(Condition={"NullIfExists": {"aws:SourceVpc": "true"}}),
-        "Statement[1].Condition.NullIfExists",
-        "Statement[1].Condition.NullIfExists is no condition operator.",
-    ),
-    (
-        with_statement(Condition={"Bool": {}}),
-        "Statement[1].Condition.Bool",
-        "Statement[1].Condition.Bool is empty.",
-    ),
-    (
-        with_statement(Condition={"Bool": {"aws:SecureTransport": []}}),
-        "Statement[1].Condition.Bool.aws:SecureTransport",
-        "Statement[1].Condition.Bool.aws:SecureTransport is an empty list.",
-    ),
-    (
-        with_statement(Condition={"Bool": {"aws:SecureTransport": None}}),
-        "Statement[1].Condition.Bool.aws:SecureTransport",
-        "Statement[1].Condition.Bool.aws:SecureTransport is null.",
-    ),
-    (
-        with_statement(Condition={"Bool": {"aws:ViaAWSService": "true", "AWS:viaawsservice": "x"}}),
-        "Statement[1].Condition.Bool.AWS:viaawsservice",
-        "Statement[1].Condition.Bool.AWS:viaawsservice is there twice, as keys ignore case.",
-    ),
-    (
-        with_statement(Condition={7: {"aws:SourceVpc": "vpc-1"}}),
-        "Statement[1].Condition.7",
-        "Statement[1].Condition.7 is no condition operator.",
-    ),
+    (with_statement(Principal={}), "Statement[1].Principal",
+     "Statement[1].Principal is an empty object."),
+    (with_statement(Principal={"Aws": "*"}), "Statement[1].Principal.Aws",
+     "Statement[1].Principal.Aws is no element of the policy language."),
+    (with_statement(Principal={"AWS": []}), "Statement[1].Principal.AWS",
+     "Statement[1].Principal.AWS is an empty list."),
+    (with_statement(Condition={"StringEqual": {"aws:SourceVpc": "vpc-1"}}),
+     "Statement[1].Condition.StringEqual",
+     "Statement[1].Condition.StringEqual is no condition operator."),
+    (with_statement(Condition={"ForSomeValues:StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+     "Statement[1].Condition.ForSomeValues:StringEquals",
+     "Statement[1].Condition.ForSomeValues:StringEquals is no condition operator."),
+    (with_statement(Condition={"NullIfExists": {"aws:SourceVpc": "true"}}),
+     "Statement[1].Condition.NullIfExists",
+     "Statement[1].Condition.NullIfExists is no condition operator."),
+    (with_statement(Condition={"Bool": {}}), "Statement[1].Condition.Bool",
+     "Statement[1].Condition.Bool is empty."),
+    (with_statement(Condition={"Bool": {"aws:SecureTransport": []}}),
+     "Statement[1].Condition.Bool.aws:SecureTransport",
+     "Statement[1].Condition.Bool.aws:SecureTransport is an empty list."),
+    (with_statement(Condition={"Bool": {"aws:SecureTransport": None}}),
+     "Statement[1].Condition.Bool.aws:SecureTransport",
+     "Statement[1].Condition.Bool.aws:SecureTransport is null."),
+    (with_statement(Condition={"Bool": {"aws:ViaAWSService": "true", "AWS:viaawsservice": "x"}}),
+     "Statement[1].Condition.Bool.AWS:viaawsservice",
+     "Statement[1].Condition.Bool.AWS:viaawsservice is there twice, as keys ignore case."),
+    (with_statement(Condition={7: {"aws:SourceVpc": "vpc-1"}}), "Statement[1].Condition.7",
+     "Statement[1].Condition.7 is no condition operator."),
     ("{", "line 1 column 2", "The policy document is not JSON: Expecting property name enclosed"),
-    (
-        '{"Statement": [], "Statement": []}',
-        "Statement",
-        "Statement is there twice in one object.",
-    ),
+    ('{"Statement": [], "Statement": []}', "Statement", "Statement is there twice in one object."),
 ]  # fmt: skip
 
 
@@ -252,9 +196,7 @@ def test_the_remedy_says_what_was_meant() -> None:
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 some = st.lists(texts, min_size=1, max_size=3).map(tuple)
 actions = st.lists(
-    st.from_regex(r"\*|[a-zA-Z0-9-]{1,5}:[a-zA-Z*?]{1,8}", fullmatch=True),
-    min_size=1,
-    max_size=3,
+    st.from_regex(r"\*|[a-zA-Z0-9-]{1,5}:[a-zA-Z*?]{1,8}", fullmatch=True), min_size=1, max_size=3
 ).map(tuple)
 principals = st.just(Principals(anyone=True)) | st.builds(
     Principals, aws=some, service=some | st.just(()), federated=some | st.just(())
@@ -274,16 +216,16 @@ conditions = st.lists(
 
 @st.composite
 def statements(draw: st.DrawFn, sid: str | None) -> Statement:
-    made: dict[str, Any] = {
+    elements: dict[str, Any] = {
         draw(st.sampled_from(["actions", "not_actions"])): draw(actions),
         draw(st.sampled_from(["resources", "not_resources"])): draw(some),
     }
     whom = draw(st.sampled_from(["principal", "not_principal", None]))
     if whom is not None:
-        made[whom] = draw(principals)
+        elements[whom] = draw(principals)
     effects: tuple[Effect, ...] = ("Allow", "Deny")
     effect = draw(st.sampled_from(effects))
-    return Statement(sid=sid, effect=effect, conditions=draw(conditions), **made)
+    return Statement(sid=sid, effect=effect, conditions=draw(conditions), **elements)
 
 
 @st.composite

@@ -40,8 +40,8 @@ AWS_EXAMPLE = {
 
 
 def statement(effect: str = "Allow", **changes: Any) -> dict[str, Any]:
-    made = {"Effect": effect, "Principal": "*", "Action": "*", "Resource": "*"} | changes
-    return {key: value for key, value in made.items() if value is not None}
+    elements = {"Effect": effect, "Principal": "*", "Action": "*", "Resource": "*"} | changes
+    return {key: value for key, value in elements.items() if value is not None}
 
 
 def policy(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -164,13 +164,13 @@ ELEMENTS: list[tuple[str, dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(
-    ("made", "expected"), [row[1:] for row in ELEMENTS], ids=[row[0] for row in ELEMENTS]
+    ("one", "expected"), [row[1:] for row in ELEMENTS], ids=[row[0] for row in ELEMENTS]
 )
-def test_elements_choose_the_call(made: dict[str, Any], *, expected: bool) -> None:
+def test_elements_choose_the_call(one: dict[str, Any], *, expected: bool) -> None:
     """Actions and resources match by wildcards; the Not forms mean everything else."""
     keys = {"aws:PrincipalTag/e": "myEndpoint"}
-    assert judge(policy(made), context=keys).allowed is expected
-    denied = judge(policy(statement(), made | {"Effect": "Deny"}), context=keys)
+    assert judge(policy(one), context=keys).allowed is expected
+    denied = judge(policy(statement(), one | {"Effect": "Deny"}), context=keys)
     assert (denied.effect == "explicit-deny") is expected
 
 
@@ -235,8 +235,8 @@ def test_not_principal_spares_only_who_is_named_in_full(
     effect: str, named: Any, principal: str, *, applies: bool
 ) -> None:
     """A Deny spares whom all is listed of, an Allow leaves out whom anything is listed of."""
-    made = statement(effect, Principal=None, NotPrincipal=named)
-    document = policy(made) if effect == "Allow" else policy(statement(), made)
+    one = statement(effect, Principal=None, NotPrincipal=named)
+    document = policy(one) if effect == "Allow" else policy(statement(), one)
     assert (judge(document, principal=principal).index == len(document["Statement"]) - 1) is applies
 
 
@@ -347,8 +347,7 @@ MFA = policy(
 TEAM = policy(
     statement(),
     statement(
-        "Deny",
-        Condition={"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}},
+        "Deny", Condition={"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}
     ),
 )
 MONTHS = policy(
@@ -418,7 +417,7 @@ def some(*values: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def statements(draw: st.DrawFn, effect: str | None = None) -> dict[str, Any]:
-    made = statement(
+    one = statement(
         effect or draw(some("Allow", "Deny")),
         Principal=draw(some("*", aws(ANNA), aws(ROOT), {"Service": SERVICE})),
         Condition=draw(
@@ -432,12 +431,12 @@ def statements(draw: st.DrawFn, effect: str | None = None) -> dict[str, Any]:
     )
     listed = draw(some("*", "sagemaker:Invoke*", "sagemaker:CreateEndpoint"))
     if draw(st.booleans()):
-        made |= {"Action": listed}
+        one |= {"Action": listed}
     else:
-        del made["Action"]
-        made |= {"NotAction": listed}
-    made["Resource"] = draw(some("*", f"{ARN}/a", f"{ARN}/*"))
-    return made
+        del one["Action"]
+        one |= {"NotAction": listed}
+    one["Resource"] = draw(some("*", f"{ARN}/a", f"{ARN}/*"))
+    return one
 
 
 documents = st.lists(statements(), min_size=1, max_size=5)
@@ -452,10 +451,10 @@ calls = st.fixed_dictionaries(
 
 
 @given(documents, calls)
-def test_a_deny_wins(made: list[dict[str, Any]], call: dict[str, Any]) -> None:
+def test_a_deny_wins(listed: list[dict[str, Any]], call: dict[str, Any]) -> None:
     """Where any Deny by itself denies, the whole denies, whatever else allows."""
-    whole = evaluate(policy(*made), **call)
-    each = [evaluate(policy(one), **call).effect for one in made]
+    whole = evaluate(policy(*listed), **call)
+    each = [evaluate(policy(one), **call).effect for one in listed]
     if "explicit-deny" in each:
         assert whole.effect == "explicit-deny"
     else:
@@ -466,31 +465,31 @@ def test_a_deny_wins(made: list[dict[str, Any]], call: dict[str, Any]) -> None:
 
 @given(documents, calls, st.randoms(use_true_random=False))
 def test_order_does_not_matter(
-    made: list[dict[str, Any]], call: dict[str, Any], random: Any
+    listed: list[dict[str, Any]], call: dict[str, Any], random: Any
 ) -> None:
     """Statements in any order decide the same."""
-    mixed = made.copy()
+    mixed = listed.copy()
     random.shuffle(mixed)
-    assert evaluate(policy(*made), **call).effect == evaluate(policy(*mixed), **call).effect
+    assert evaluate(policy(*listed), **call).effect == evaluate(policy(*mixed), **call).effect
 
 
 @given(documents, statements("Allow"), calls)
 def test_adding_an_allow_never_takes_a_right_away(
-    made: list[dict[str, Any]], more: dict[str, Any], call: dict[str, Any]
+    listed: list[dict[str, Any]], more: dict[str, Any], call: dict[str, Any]
 ) -> None:
     """What was allowed stays allowed."""
-    before = evaluate(policy(*made), **call)
-    after = evaluate(policy(*made, more), **call)
+    before = evaluate(policy(*listed), **call)
+    after = evaluate(policy(*listed, more), **call)
     assert after.allowed or not before.allowed
 
 
 @given(documents, statements("Deny"), calls)
 def test_adding_a_deny_never_gives_a_right(
-    made: list[dict[str, Any]], more: dict[str, Any], call: dict[str, Any]
+    listed: list[dict[str, Any]], more: dict[str, Any], call: dict[str, Any]
 ) -> None:
     """What was denied stays denied."""
-    before = evaluate(policy(*made), **call)
-    after = evaluate(policy(*made, more), **call)
+    before = evaluate(policy(*listed), **call)
+    after = evaluate(policy(*listed, more), **call)
     assert before.allowed or not after.allowed
 
 

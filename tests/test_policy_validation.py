@@ -1,4 +1,4 @@
-"""A policy is looked over before AWS does it, and told in English."""
+"""A policy is checked before AWS sees it, and explained in English."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ EXAMPLE = HERE.allow("sagemaker:InvokeEndpoint", endpoint="myEndpoint").document
 
 
 def policy(**changes: Any) -> dict[str, Any]:
-    made = {
+    elements = {
         "Effect": "Allow",
         "Principal": "*",
         "Action": "sagemaker:InvokeEndpoint",
         "Resource": f"{ARN}:endpoint/myEndpoint",
     } | changes
-    kept = {key: value for key, value in made.items() if value is not None}
+    kept = {key: value for key, value in elements.items() if value is not None}
     return {"Version": "2012-10-17", "Statement": [kept]}
 
 
-def told(document: Any, **options: Any) -> list[tuple[str, str, str]]:
+def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
     return [(p.severity, p.place, p.message) for p in check(document, **options)]
 
 
@@ -89,7 +89,7 @@ def test_values_that_an_operator_cannot_read_are_errors(operator: str, value: st
     """A Deny with one would let everything pass, a negated Allow too."""
     document = policy(Condition={operator: {"sagemaker:TargetModel": value}})
     name = operator.removesuffix("IfExists")
-    assert told(document) == [
+    assert found(document) == [
         (
             "error",
             f"Statement[0].Condition.{operator}.sagemaker:TargetModel",
@@ -116,281 +116,104 @@ def test_values_that_an_operator_cannot_read_are_errors(operator: str, value: st
 )
 def test_values_that_an_operator_can_read_are_not(operator: str, value: Any) -> None:
     """Variables, where an operator has them, are not known before a call."""
-    assert told(policy(Condition={operator: {"sagemaker:TargetModel": value}})) == []
+    assert found(policy(Condition={operator: {"sagemaker:TargetModel": value}})) == []
 
 
 FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
-    (
-        "{",
-        {},
-        "error",
-        "line 1 column 2",
-        "The policy document is not JSON: Expecting property name enclosed in double quotes: "
-        "line 1 column 2 (char 1).",
-    ),
+    ("{", {}, "error", "line 1 column 2",
+     "The policy document is not JSON: Expecting property name enclosed in double quotes: "
+     "line 1 column 2 (char 1)."),
     (policy(Effect="allow"), {}, "error", "Statement[0].Effect", "Statement[0].Effect is 'allow'."),
-    (
-        policy(Action=["sagemaker:InvokeEndpiont", "sagemaker:InvokeEndpoint"]),
-        {},
-        "error",
-        "Statement[0].Action[0]",
-        "sagemaker:InvokeEndpiont is no action of SageMaker.",
-    ),
-    (
-        policy(Action="sagemaker-runtime:InvokeEndpoint"),
-        {},
-        "error",
-        "Statement[0].Action",
-        "sagemaker-runtime:InvokeEndpoint is no action: boto3's services share the prefix "
-        "sagemaker.",
-    ),
-    (
-        policy(Action="sagemaker:Invok?Endpoints*", Resource="*"),
-        {},
-        "error",
-        "Statement[0].Action",
-        "sagemaker:Invok?Endpoints* matches no action of SageMaker.",
-    ),
-    (
-        policy(Resource="myEndpoint"),
-        {},
-        "error",
-        "Statement[0].Resource",
-        "myEndpoint is no ARN.",
-    ),
-    (
-        policy(Resource=f"{ARN}:endpoint-config/x"),
-        {},
-        "error",
-        "Statement[0].Action",
-        "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
-        "no resource of the statement is that.",
-    ),
-    (
-        policy(Resource=f"{ARN}:endpoint"),
-        {},
-        "error",
-        "Statement[0].Action",
-        "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
-        "no resource of the statement is that.",
-    ),
-    (
-        policy(Action="sagemaker:ListEndpoints"),
-        {},
-        "error",
-        "Statement[0].Action",
-        "sagemaker:ListEndpoints never applies: it acts on no particular resource, and no resource "
-        "of the statement is that.",
-    ),
-    (
-        policy(Resource=[f"{ARN}:endpoint/x", f"{ARN}:model/x"]),
-        {},
-        "error",
-        "Statement[0].Resource[1]",
-        f"no action of the statement acts on {ARN}:model/x.",
-    ),
-    (
-        policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::x"]),
-        {},
-        "error",
-        "Statement[0].Resource[1]",
-        "no action of the statement acts on arn:aws:s3:::x.",
-    ),
-    (
-        policy(),
-        {"region": "eu-west-1"},
-        "error",
-        "Statement[0].Resource",
-        "it is in us-east-1, but calls are made in eu-west-1: it never matches.",
-    ),
-    (
-        policy(),
-        {"account_id": "999999999999"},
-        "warning",
-        "Statement[0].Resource",
-        f"it is in account {ACCOUNT}, not in 999999999999.",
-    ),
-    (
-        policy(Resource="arn:aws:sagemaker:us-east-1:12345:endpoint/x"),
-        {},
-        "error",
-        "Statement[0].Resource",
-        "12345 is no account id.",
-    ),
-    (
-        policy(Resource=f"arn:aws:sagemaker:cn-north-1:{ACCOUNT}:endpoint/x"),
-        {},
-        "error",
-        "Statement[0].Resource",
-        "it is in partition aws, but cn-north-1 is in aws-cn.",
-    ),
-    (
-        policy(Resource="arn:aws:sagemaker:us-east-1:${aws:PrincipalAccount}:endpoint/x"),
-        {},
-        "error",
-        "Statement[0].Resource",
-        "a policy variable stands before the fifth colon, where there are none.",
-    ),
-    (
-        policy(Condition={"StringEquals": {"aws:SourceVpcArn": "x"}}),
-        {},
-        "error",
-        "Statement[0].Condition.StringEquals.aws:SourceVpcArn",
-        "SageMaker's calls do not have aws:SourceVpcArn: AWS gives it for listed services only.",
-    ),
-    (
-        policy(Condition={"StringEquals": {"AWS:vpceaccount": ACCOUNT}}),
-        {},
-        "error",
-        "Statement[0].Condition.StringEquals.AWS:vpceaccount",
-        "SageMaker's calls do not have AWS:vpceaccount: AWS gives it for listed services only.",
-    ),
-    (
-        policy(Condition={"StringEquals": {"sagemaker:TargetModels": "x"}}),
-        {},
-        "error",
-        "Statement[0].Condition.StringEquals.sagemaker:TargetModels",
-        "sagemaker:TargetModels is no condition key that is known.",
-    ),
-    (
-        policy(Condition={"StringEquals": {"aws:SourceVpcs": "x"}}),
-        {},
-        "warning",
-        "Statement[0].Condition.StringEquals.aws:SourceVpcs",
-        "aws:SourceVpcs is no condition key that is known.",
-    ),
-    (
-        policy(Condition={"StringEquals": {"s3:prefix": "x"}}),
-        {},
-        "warning",
-        "Statement[0].Condition.StringEquals.s3:prefix",
-        "s3:prefix is another service's key; SageMaker's calls do not have it.",
-    ),
-    (
-        policy(Condition={"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
-        {},
-        "warning",
-        "Statement[0].Condition.IpAddress.aws:SourceIp",
-        "calls through a VPC endpoint do not have aws:SourceIp.",
-    ),
-    (
-        policy(Condition={"ForAllValues:StringEquals": {"aws:TagKeys": "x"}}),
-        {},
-        "warning",
-        "Statement[0].Condition.ForAllValues:StringEquals.aws:TagKeys",
-        "ForAllValues also holds for calls that do not have the key.",
-    ),
-    (
-        policy(Action="*", Resource="*"),
-        {},
-        "warning",
-        "Statement[0]",
-        "everybody may do everything, as without a policy.",
-    ),
-    (
-        policy(Effect="Deny"),
-        {},
-        "warning",
-        "Statement",
-        "no statement allows anything, so no call passes the VPC endpoint.",
-    ),
-    (
-        policy(Action="sagemaker:InvokeEndpointWithResponseStream"),
-        {},
-        "warning",
-        "Statement",
-        "sagemaker:InvokeEndpointWithResponseStream alone lets no stream pass: streams are "
-        "authorized as sagemaker:InvokeEndpoint.",
-    ),
-    (
-        policy(
-            Effect="Deny",
-            Principal=None,
-            Condition={"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
-        ),
-        {"kind": "scp"},
-        "warning",
-        "Statement[0].Condition",
-        "the Deny also hits AWS services, which call for others or for themselves.",
-    ),
-    (
-        policy(Principal=None),
-        {},
-        "error",
-        "Statement[0]",
-        "the policy of a VPC endpoint names its principals.",
-    ),
-    (
-        policy(),
-        {"kind": "identity"},
-        "error",
-        "Statement[0].Principal",
-        "policies of identities and organizations name no principals.",
-    ),
-    (
-        policy(Principal=None, Sid="My statement"),
-        {"kind": "identity"},
-        "error",
-        "Statement[0].Sid",
-        "'My statement' has other characters than letters and digits.",
-    ),
-    (
-        policy(Principal=None) | {"Id": "x"},
-        {"kind": "identity"},
-        "warning",
-        "Id",
-        "the grammar has no Id in policies of identities.",
-    ),
-    (
-        policy(Principal={"AWS": ["*", f"arn:aws:iam::{ACCOUNT}:role/*"]}),
-        {},
-        "error",
-        "Statement[0].Principal.AWS[1]",
-        f"arn:aws:iam::{ACCOUNT}:role/* has a wildcard, which matches no part of a principal.",
-    ),
-    (
-        policy(Principal=None, NotPrincipal={"AWS": ACCOUNT}),
-        {},
-        "warning",
-        "Statement[0].NotPrincipal",
-        "an Allow with NotPrincipal lets everybody else in the world pass.",
-    ),
-    (
-        policy(Resource=f"{ARN}:endpoint/${{aws:username}}") | {"Version": "2008-10-17"},
-        {},
-        "warning",
-        "Version",
-        "there are policy variables, but this version has none: they are literal text.",
-    ),
-    (
-        EXAMPLE,
-        {"endpoint_service": "com.amazonaws.us-east-1.sagemaker.runtime-fips"},
-        "error",
-        "",
-        "VPC endpoints of sagemaker-runtime (FIPS) do not support policies.",
-    ),
-    (
-        HERE.allow("sagemaker:CreateEndpoint").document,
-        {"endpoint_service": "sagemaker.api-fips"},
-        "warning",
-        "",
-        "VPC endpoints of sagemaker (FIPS) are not documented to support policies.",
-    ),
-    (
-        HERE.allow("sagemaker:CreateEndpoint", "sagemaker:Invoke*").document,
-        {"endpoint_service": "sagemaker.runtime"},
-        "warning",
-        "Statement[0].Action[0]",
-        "sagemaker:CreateEndpoint does not come through sagemaker.runtime.",
-    ),
-    (
-        EXAMPLE,
-        {"endpoint_service": "sagemaker.api"},
-        "warning",
-        "Statement[0].Action",
-        "sagemaker:InvokeEndpoint does not come through sagemaker.api.",
-    ),
-]
+    (policy(Action=["sagemaker:InvokeEndpiont", "sagemaker:InvokeEndpoint"]), {}, "error",
+     "Statement[0].Action[0]", "sagemaker:InvokeEndpiont is no action of SageMaker."),
+    (policy(Action="sagemaker-runtime:InvokeEndpoint"), {}, "error", "Statement[0].Action",
+     "sagemaker-runtime:InvokeEndpoint is no action: boto3's services share the prefix "
+     "sagemaker."),
+    (policy(Action="sagemaker:Invok?Endpoints*", Resource="*"), {}, "error", "Statement[0].Action",
+     "sagemaker:Invok?Endpoints* matches no action of SageMaker."),
+    (policy(Resource="myEndpoint"), {}, "error", "Statement[0].Resource", "myEndpoint is no ARN."),
+    (policy(Resource=f"{ARN}:endpoint-config/x"), {}, "error", "Statement[0].Action",
+     "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
+     "no resource of the statement is that."),
+    (policy(Resource=f"{ARN}:endpoint"), {}, "error", "Statement[0].Action",
+     "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
+     "no resource of the statement is that."),
+    (policy(Action="sagemaker:ListEndpoints"), {}, "error", "Statement[0].Action",
+     "sagemaker:ListEndpoints never applies: it acts on no particular resource, and no resource "
+     "of the statement is that."),
+    (policy(Resource=[f"{ARN}:endpoint/x", f"{ARN}:model/x"]), {}, "error",
+     "Statement[0].Resource[1]", f"no action of the statement acts on {ARN}:model/x."),
+    (policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::x"]), {}, "error",
+     "Statement[0].Resource[1]", "no action of the statement acts on arn:aws:s3:::x."),
+    (policy(), {"region": "eu-west-1"}, "error", "Statement[0].Resource",
+     "it is in us-east-1, but calls are made in eu-west-1: it never matches."),
+    (policy(), {"account_id": "999999999999"}, "warning", "Statement[0].Resource",
+     f"it is in account {ACCOUNT}, not in 999999999999."),
+    (policy(Resource="arn:aws:sagemaker:us-east-1:12345:endpoint/x"), {}, "error",
+     "Statement[0].Resource", "12345 is no account id."),
+    (policy(Resource=f"arn:aws:sagemaker:cn-north-1:{ACCOUNT}:endpoint/x"), {}, "error",
+     "Statement[0].Resource", "it is in partition aws, but cn-north-1 is in aws-cn."),
+    (policy(Resource="arn:aws:sagemaker:us-east-1:${aws:PrincipalAccount}:endpoint/x"), {}, "error",
+     "Statement[0].Resource",
+     "a policy variable stands before the fifth colon, where there are none."),
+    (policy(Condition={"StringEquals": {"aws:SourceVpcArn": "x"}}), {}, "error",
+     "Statement[0].Condition.StringEquals.aws:SourceVpcArn",
+     "SageMaker's calls do not have aws:SourceVpcArn: AWS gives it for listed services only."),
+    (policy(Condition={"StringEquals": {"AWS:vpceaccount": ACCOUNT}}), {}, "error",
+     "Statement[0].Condition.StringEquals.AWS:vpceaccount",
+     "SageMaker's calls do not have AWS:vpceaccount: AWS gives it for listed services only."),
+    (policy(Condition={"StringEquals": {"sagemaker:TargetModels": "x"}}), {}, "error",
+     "Statement[0].Condition.StringEquals.sagemaker:TargetModels",
+     "sagemaker:TargetModels is no condition key that is known."),
+    (policy(Condition={"StringEquals": {"aws:SourceVpcs": "x"}}), {}, "warning",
+     "Statement[0].Condition.StringEquals.aws:SourceVpcs",
+     "aws:SourceVpcs is no condition key that is known."),
+    (policy(Condition={"StringEquals": {"s3:prefix": "x"}}), {}, "warning",
+     "Statement[0].Condition.StringEquals.s3:prefix",
+     "s3:prefix is another service's key; SageMaker's calls do not have it."),
+    (policy(Condition={"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}), {}, "warning",
+     "Statement[0].Condition.IpAddress.aws:SourceIp",
+     "calls through a VPC endpoint do not have aws:SourceIp."),
+    (policy(Condition={"ForAllValues:StringEquals": {"aws:TagKeys": "x"}}), {}, "warning",
+     "Statement[0].Condition.ForAllValues:StringEquals.aws:TagKeys",
+     "ForAllValues also holds for calls that do not have the key."),
+    (policy(Action="*", Resource="*"), {}, "warning", "Statement[0]",
+     "everybody may do everything, as without a policy."),
+    (policy(Effect="Deny"), {}, "warning", "Statement",
+     "no statement allows anything, so no call passes the VPC endpoint."),
+    (policy(Action="sagemaker:InvokeEndpointWithResponseStream"), {}, "warning", "Statement",
+     "sagemaker:InvokeEndpointWithResponseStream alone lets no stream pass: streams are "
+     "authorized as sagemaker:InvokeEndpoint."),
+    (policy(Effect="Deny", Principal=None, Condition={"StringNotEquals": {"aws:SourceVpc": "v"}}),
+     {"kind": "scp"}, "warning", "Statement[0].Condition",
+     "the Deny also hits AWS services, which call for others or for themselves."),
+    (policy(Principal=None), {}, "error", "Statement[0]",
+     "the policy of a VPC endpoint names its principals."),
+    (policy(), {"kind": "identity"}, "error", "Statement[0].Principal",
+     "policies of identities and organizations name no principals."),
+    (policy(Principal=None, Sid="My statement"), {"kind": "identity"}, "error", "Statement[0].Sid",
+     "'My statement' has other characters than letters and digits."),
+    (policy(Principal=None) | {"Id": "x"}, {"kind": "identity"}, "warning", "Id",
+     "the grammar has no Id in policies of identities."),
+    (policy(Principal={"AWS": ["*", f"arn:aws:iam::{ACCOUNT}:role/*"]}), {}, "error",
+     "Statement[0].Principal.AWS[1]",
+     f"arn:aws:iam::{ACCOUNT}:role/* has a wildcard, which matches no part of a principal."),
+    (policy(Principal=None, NotPrincipal={"AWS": ACCOUNT}), {}, "warning",
+     "Statement[0].NotPrincipal",
+     "an Allow with NotPrincipal lets everybody else in the world pass."),
+    (policy(Resource=f"{ARN}:endpoint/${{aws:username}}") | {"Version": "2008-10-17"}, {},
+     "warning", "Version",
+     "there are policy variables, but this version has none: they are literal text."),
+    (EXAMPLE, {"endpoint_service": "com.amazonaws.us-east-1.sagemaker.runtime-fips"}, "error", "",
+     "VPC endpoints of sagemaker-runtime (FIPS) do not support policies."),
+    (HERE.allow("sagemaker:CreateEndpoint").document, {"endpoint_service": "sagemaker.api-fips"},
+     "warning", "", "VPC endpoints of sagemaker (FIPS) are not documented to support policies."),
+    (HERE.allow("sagemaker:CreateEndpoint", "sagemaker:Invoke*").document,
+     {"endpoint_service": "sagemaker.runtime"}, "warning", "Statement[0].Action[0]",
+     "sagemaker:CreateEndpoint does not come through sagemaker.runtime."),
+    (EXAMPLE, {"endpoint_service": "sagemaker.api"}, "warning", "Statement[0].Action",
+     "sagemaker:InvokeEndpoint does not come through sagemaker.api."),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -400,7 +223,7 @@ def test_each_problem_is_found_with_its_place(
     document: Any, options: dict[str, Any], severity: str, place: str, message: str
 ) -> None:
     """One thing is wrong, and that is what is said, with what to do about it."""
-    assert told(document, **options) == [(severity, place, message)]
+    assert found(document, **options) == [(severity, place, message)]
     (problem,) = check(document, **options)
     assert problem.remedy.endswith((".", "?"))
 
@@ -428,7 +251,7 @@ def test_the_size_counts_white_space_as_it_is_given() -> None:
     text = HERE.allow("sagemaker:InvokeEndpoint", endpoint="x").to_json()
     at_most = text + " " * (ENDPOINT_POLICY_SIZE - len(text))
     assert check(at_most) == ()
-    assert told(at_most + "\n") == [
+    assert found(at_most + "\n") == [
         (
             "error",
             "",

@@ -1,4 +1,4 @@
-"""Applying a plan, undoing what failed, taking it away: nothing stays behind, or is made twice."""
+"""Applying a plan, undoing what failed, removing it: nothing stays behind, or is made twice."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from botocore.awsrequest import AWSResponse
 
 from sm_private_client.errors import DiscoveryError, ProvisioningError
 from sm_private_client.privatelink.ec2 import PLAN_TAG
-from sm_private_client.provisioning import (
-    Plan,
-    list_vpc_endpoints,
-    made_by_plan,
-    plan_vpc_endpoints,
-)
+from sm_private_client.provisioning import Plan, list_vpc_endpoints, plan_vpc_endpoints
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -48,7 +43,7 @@ def ec2(running: LocalPrivateLink) -> Any:
 
 @pytest.fixture
 def link(running: LocalPrivateLink, ec2: Any) -> Iterator[LocalPrivateLink]:
-    """Gives the shared simulator, and leaves it as empty as it was."""
+    """The shared simulator, which is left as empty as it was."""
     yield running
     running.faults.clear()
     for found in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
@@ -69,7 +64,7 @@ def planned(running: LocalPrivateLink) -> Plan:
 
 @pytest.fixture
 def plan(session: Session, planned: Plan) -> Plan:
-    """Gives each test the plan of the empty VPC, with a session of its own."""
+    """The plan of the empty VPC, with a session of the test's own."""
     return replace(planned, session=session)
 
 
@@ -98,28 +93,28 @@ def vpc_endpoint_ids(ec2: Any) -> list[str]:
 
 
 def on(state: str, what: str, do: Callable[[Progress], object]) -> Callable[[Progress], None]:
-    """Does something the first time that a progress is told."""
+    """Return a progress that does something at the first report of a step."""
     done: list[Progress] = []
 
-    def tell(told: Progress) -> None:
-        if told.state == state and what in told.what and not done:
-            done.append(told)
-            do(told)
+    def report(progress: Progress) -> None:
+        if progress.state == state and what in progress.what and not done:
+            done.append(progress)
+            do(progress)
 
-    return tell
+    return report
 
 
 def answered(session: Session, operation: str, status: int, parsed: dict[str, Any]) -> list[str]:
-    """Has an EC2 operation answered so, and never sent; gives what was asked."""
-    asked: list[str] = []
+    """Answer an EC2 operation in place of EC2; return the calls."""
+    calls: list[str] = []
 
     def answer(**_: object) -> tuple[AWSResponse, dict[str, Any]]:
-        asked.append(operation)
+        calls.append(operation)
         return AWSResponse("http://x", status, {}, None), parsed  # type: ignore[arg-type] # no body
 
     events: Any = session.events  # typed as if no handler could answer
     events.register(f"before-call.ec2.{operation}", answer)
-    return asked
+    return calls
 
 
 # What works
@@ -129,20 +124,20 @@ def test_a_plan_is_applied_and_its_clients_work(
     link: LocalPrivateLink, session: Session, plan: Plan, ec2: Any
 ) -> None:
     """Group, rule and VPC endpoints are there with their tags, and were connected to."""
-    told: list[Progress] = []
-    applied = plan.apply(progress=told.append)
+    reports: list[Progress] = []
+    applied = plan.apply(progress=reports.append)
     assert list(applied.made) == [*groups(ec2), *vpc_endpoint_ids(ec2)]
     assert applied.security_group_id == groups(ec2)[0]
     (group,) = ec2.describe_security_groups(GroupIds=groups(ec2))["SecurityGroups"]
     (permission,) = group["IpPermissions"]
     assert [r["CidrIp"] for r in permission["IpRanges"]] == ["10.0.0.0/16"]
     assert (permission["FromPort"], permission["ToPort"]) == (443, 443)
-    for made in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
-        tags = {tag["Key"]: tag["Value"] for tag in made["Tags"]}
+    for vpc_endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
+        tags = {tag["Key"]: tag["Value"] for tag in vpc_endpoint["Tags"]}
         assert (tags["team"], tags[PLAN_TAG]) == ("risk", plan.plan_id)
-        assert made["PrivateDnsEnabled"]
-        assert [g["GroupId"] for g in made["Groups"]] == groups(ec2)
-    verified = [str(one).partition(" (")[0] for one in told if one.state == "verified"]
+        assert vpc_endpoint["PrivateDnsEnabled"]
+        assert [g["GroupId"] for g in vpc_endpoint["Groups"]] == groups(ec2)
+    verified = [str(one).partition(" (")[0] for one in reports if one.state == "verified"]
     assert verified == [
         "verified: interface VPC endpoint com.amazonaws.us-east-1.sagemaker.api at 10.0.0.10",
         f"verified: interface VPC endpoint {RUNTIME} at 10.0.0.11",
@@ -156,13 +151,13 @@ def test_other_services_gateways_and_browsers_are_made_and_verified(
     link: LocalPrivateLink, session: Session
 ) -> None:
     """What only browsers use is connected to without TLS; a gateway has nothing to connect to."""
-    told: list[Progress] = []
+    reports: list[Progress] = []
     services = ("sts", "s3", "s3-interface", "notebook", "studio", "logs")
     plan = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=services, private_dns=False)
-    applied = plan.apply(progress=told.append)
+    applied = plan.apply(progress=reports.append)
     assert set(applied.vpc_endpoint_ids) == set(services)
-    assert sum(one.state == "verified" for one in told) == len(services) - 1
-    assert sum(one.state == "available" for one in told) == len(services)
+    assert sum(one.state == "verified" for one in reports) == len(services) - 1
+    assert sum(one.state == "available" for one in reports) == len(services)
 
 
 def test_applying_twice_makes_nothing_twice(
@@ -259,10 +254,10 @@ STEPS: list[tuple[str, str, str, Callable[[LocalPrivateLink], Callable[..., obje
     ("waiting", "waiting", "until all", lambda link: deny(link, "DescribeVpcEndpoints", 1),
      "allow ec2:DescribeVpcEndpoints for it."),
     ("failed", "made", "sagemaker.api",
-     lambda link: lambda told: link.set_state(told.resource_id, "failed"),
+     lambda link: lambda progress: link.set_state(progress.resource_id, "failed"),
      "see why: aws ec2 describe-vpc-endpoints"),
     ("slow", "made", "sagemaker.runtime",
-     lambda link: lambda told: link.set_state(told.resource_id, "pending"),
+     lambda link: lambda progress: link.set_state(progress.resource_id, "pending"),
      "apply again with a longer timeout=."),
     ("closed", "making", "sagemaker.api",
      lambda link: lambda _: link.faults.zone("us-east-1a", "refuse")
@@ -271,7 +266,7 @@ STEPS: list[tuple[str, str, str, Callable[[LocalPrivateLink], Callable[..., obje
     ("certificate", "making", "sagemaker.api",
      lambda link: lambda _: link.faults.certificate("other.example"),
      "pass verify=False."),
-    ("progress", "available", "sagemaker", lambda _: lambda told: 1 / len(told.what[:0]), ""),
+    ("progress", "available", "sagemaker", lambda _: lambda one: 1 / len(one.what[:0]), ""),
 ]  # fmt: skip
 
 
@@ -295,8 +290,8 @@ def test_a_failed_step_leaves_nothing_behind(
     assert (groups(ec2), vpc_endpoint_ids(ec2)) == ([], [])
     assert caught.value.left == ()
     assert remedy in str(caught.value)
-    made = "What it had made was removed again." if caught.value.made else "Nothing was made."
-    assert caught.value.what.endswith(made)
+    outcome = "What it had made was removed again." if caught.value.made else "Nothing was made."
+    assert caught.value.what.endswith(outcome)
     assert clock.now <= 600
 
 
@@ -336,10 +331,7 @@ def test_throttling_while_waiting_is_waited_for_too(
     assert clock.slept == [5, 5]
 
 
-@pytest.mark.parametrize(
-    "action",
-    [*CHANGES[3:], "DescribeVpcEndpoints", "DescribeSecurityGroups"],
-)
+@pytest.mark.parametrize("action", [*CHANGES[3:], "DescribeVpcEndpoints", "DescribeSecurityGroups"])
 def test_throttling_while_undoing_is_waited_for(
     link: LocalPrivateLink, plan: Plan, ec2: Any, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,11 +434,11 @@ def test_two_runs_at_once_make_nothing_twice(link: LocalPrivateLink, plan: Plan,
 
 def test_a_progress_that_fails_for_good_does_not_stop_the_undoing(plan: Plan, ec2: Any) -> None:
     """As where a pipe was closed that it prints to."""
-    told: list[Progress] = []
+    reports: list[Progress] = []
 
     def broken(one: Progress) -> None:
-        told.append(one)
-        if len(told) > 5:
+        reports.append(one)
+        if len(reports) > 5:
             raise BrokenPipeError("nobody reads")
 
     with pytest.raises(ProvisioningError) as caught:
@@ -518,7 +510,7 @@ def test_what_cannot_be_undone_is_named(link: LocalPrivateLink, plan: Plan, ec2:
 
 
 def test_a_plan_with_problems_is_not_applied(link: LocalPrivateLink, session: Session) -> None:
-    """Nor rehearsed; the text has every problem and its remedy."""
+    """Nor tried in a dry run; the text has every problem and its remedy."""
     shut = link.create_security_group()
     plan = plan_vpc_endpoints(session, vpc_id=link.vpc_id, security_groups=[shut])
     apply: Any = plan.apply
@@ -536,7 +528,7 @@ def test_a_plan_with_problems_is_not_applied(link: LocalPrivateLink, session: Se
     assert link.calls == before
 
 
-# What is taken away
+# What is removed
 
 
 def test_destroy_removes_what_the_plan_made_and_nothing_else(
@@ -547,10 +539,9 @@ def test_destroy_removes_what_the_plan_made_and_nothing_else(
     other = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=["sts"]).apply()
     applied = plan.apply()
     again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, tags={"team": "risk"})
-    made = made_by_plan(session, plan_id=plan.plan_id, vpc_id=link.vpc_id)
-    assert sorted(made) == sorted(applied.made)
-    assert made[-1] == applied.security_group_id
-    assert again.destroy() == made
+    removed = again.destroy()
+    assert sorted(removed) == sorted(applied.made)
+    assert removed[-1] == applied.security_group_id
     assert vpc_endpoint_ids(ec2) == [there.vpc_endpoint_id, other.vpc_endpoint_ids["sts"]]
     assert groups(ec2) == [other.security_group_id]
     assert plan.destroy() == ()
@@ -562,11 +553,11 @@ def test_destroy_waits_for_a_group_that_is_still_in_use(
     """Network interfaces let go of it late; the wait is bounded and what is left is named."""
     plan.apply()
     error = {"Error": {"Code": "DependencyViolation", "Message": "in use"}}
-    asked = answered(session, "DeleteSecurityGroup", 400, error)
+    calls = answered(session, "DeleteSecurityGroup", 400, error)
     clock = Clock()
     with pytest.raises(ProvisioningError) as caught:
         plan.destroy(timeout=20, clock=clock, sleep=clock.sleep)
-    assert (len(asked), clock.slept) == (5, [5, 5, 5, 5])
+    assert (len(calls), clock.slept) == (5, [5, 5, 5, 5])
     assert list(caught.value.left) == groups(ec2)
     assert "EC2 answered DependencyViolation: in use." in str(caught.value)
 
@@ -584,17 +575,17 @@ def test_destroy_waits_until_vpc_endpoints_are_gone(session: Session, plan: Plan
     assert "it is still available after 12 s." in str(caught.value)
 
 
-# What is rehearsed
+# Dry runs
 
 
 def test_a_dry_run_names_missing_permissions_and_makes_nothing(
     link: LocalPrivateLink, session: Session, plan: Plan
 ) -> None:
-    """Every call of a run, and of undoing it, is asked about."""
+    """EC2 is asked about every call of a run, and of undoing it."""
     before = link.calls.copy()
-    rehearsal = plan.apply(dry_run=True)
-    assert rehearsal.missing == ()
-    assert [one.permission for one in rehearsal.calls] == [
+    allowed = plan.apply(dry_run=True)
+    assert allowed.missing == ()
+    assert [one.permission for one in allowed.calls] == [
         "ec2:CreateSecurityGroup",
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:CreateVpcEndpoint",

@@ -1,4 +1,4 @@
-"""A plan as a CloudFormation template, as Terraform JSON, and as AWS CLI commands."""
+"""Exports of a plan: a CloudFormation template, Terraform JSON, AWS CLI commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SERVICES = ("sagemaker", "sagemaker-runtime", "studio", "s3")
 POLICY = EndpointPolicy(region="us-east-1", account_id="123456789012").allow(
     "sagemaker:InvokeEndpoint", endpoint="${aws:username}-*", principal="123456789012"
 )
-"""It has a policy variable, which is a template of Terraform's."""
+"""It has a policy variable, which Terraform would take for its own."""
 
 CFN_LINT = "1.58.0"  # whose rules the template was written for
 EXPORTS: list[Callable[[Plan], str]] = [Plan.to_cloudformation, Plan.to_terraform, Plan.to_cli]
@@ -126,14 +126,14 @@ def test_the_template_has_what_the_plan_has(plan: Plan) -> None:
 
 def test_the_configuration_has_what_the_plan_has(plan: Plan) -> None:
     """Names and arguments are those of the provider hashicorp/aws."""
-    made = json.loads(plan.to_terraform())
-    assert made["provider"] == {"aws": {"region": "us-east-1"}}
-    assert {kind: list(named) for kind, named in made["resource"].items()} == {
+    configuration = json.loads(plan.to_terraform())
+    assert configuration["provider"] == {"aws": {"region": "us-east-1"}}
+    assert {kind: list(named) for kind, named in configuration["resource"].items()} == {
         "aws_security_group": ["vpc_endpoints"],
         "aws_vpc_security_group_ingress_rule": ["https_1"],
         "aws_vpc_endpoint": ["sagemaker", "sagemaker_runtime", "studio", "s3"],
     }
-    assert made["resource"]["aws_vpc_endpoint"]["sagemaker"] == {
+    assert configuration["resource"]["aws_vpc_endpoint"]["sagemaker"] == {
         "vpc_id": plan.vpc_id,
         "service_name": "com.amazonaws.us-east-1.sagemaker.api",
         "vpc_endpoint_type": "Interface",
@@ -142,22 +142,22 @@ def test_the_configuration_has_what_the_plan_has(plan: Plan) -> None:
         "private_dns_enabled": True,
         "security_group_ids": ["${aws_security_group.vpc_endpoints.id}"],
     }
-    assert made["output"]["s3_vpc_endpoint_id"] == {"value": "${aws_vpc_endpoint.s3.id}"}
+    assert configuration["output"]["s3_vpc_endpoint_id"] == {"value": "${aws_vpc_endpoint.s3.id}"}
 
 
 def test_policy_variables_are_literal_text_for_terraform(plan: Plan) -> None:
     """``${`` would begin an expression; Terraform reads ``$${`` as ``${``."""
-    made = json.loads(plan.to_terraform())
-    policy = made["resource"]["aws_vpc_endpoint"]["sagemaker_runtime"]["policy"]
+    configuration = json.loads(plan.to_terraform())
+    policy = configuration["resource"]["aws_vpc_endpoint"]["sagemaker_runtime"]["policy"]
     assert "endpoint/$${aws:username}-*" in policy
     assert json.loads(policy.replace("$${", "${")) == POLICY.as_dict()
 
 
 def test_groups_that_were_given_are_named(given: Plan) -> None:
-    """Nothing of them is made."""
-    made = json.loads(given.to_terraform())["resource"]
-    assert list(made) == ["aws_vpc_endpoint"]
-    assert made["aws_vpc_endpoint"]["sagemaker"]["security_group_ids"] == list(
+    """Nothing of them is configuration."""
+    configuration = json.loads(given.to_terraform())["resource"]
+    assert list(configuration) == ["aws_vpc_endpoint"]
+    assert configuration["aws_vpc_endpoint"]["sagemaker"]["security_group_ids"] == list(
         given.security_group_ids
     )
 
@@ -173,9 +173,8 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
     # A simulator of its own, so that what was applied there before is in nobody's way.
     with LocalPrivateLink(services=()) as link:
         session = link.session()
-        services = SERVICES[
-            1:
-        ]  # a command of the AWS CLI takes half a second; the Runtime has all the API has
+        # A command of the AWS CLI takes half a second; the Runtime has all that the API has.
+        services = SERVICES[1:]
         here = plan_vpc_endpoints(
             session,
             vpc_id=link.vpc_id,
@@ -196,13 +195,13 @@ def test_the_commands_make_the_same_as_apply(plan: Plan, tmp_path: Path) -> None
             timeout=240,
         )
         assert (ended.stderr, ended.returncode) == ("", 0)
-        made = described(session)
+        by_script = described(session)
         again = plan_vpc_endpoints(session, vpc_id=link.vpc_id, services=services)
         assert [bool(one.found_id) for one in again.vpc_endpoints] == [True] * 3
         assert len(here.destroy()) == 4
         assert described(session) == []
         here.apply(verify=False)
-        assert without_ids(described(session)) == without_ids(made)
+        assert without_ids(described(session)) == without_ids(by_script)
         for one in again.vpc_endpoints:
             assert one.found_id in ended.stdout
 

@@ -1,4 +1,4 @@
-"""Planning VPC endpoints: what is looked at, found again, and said before anything is made."""
+"""Planning VPC endpoints: what EC2 is asked, what exists, and what stands against a plan."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from sm_private_client.provisioning.checks import (
     check_private_names,
     check_quotas,
     check_security_groups,
-    chosen_subnets,
+    choose_subnets,
 )
 from sm_private_client.provisioning.records import PlannedVpcEndpoint, Subnet
-from sm_private_client.provisioning.requested_services import services_wanted
+from sm_private_client.provisioning.requested_services import resolve_services
 from sm_private_client.session import Session
 from sm_private_client.testing import LocalPrivateLink
 
@@ -56,7 +56,7 @@ def session(link: LocalPrivateLink) -> Session:
 
 @pytest.fixture
 def vpc(link: LocalPrivateLink) -> Iterator[Vpc]:
-    """Gives each test a VPC of its own, and clears the faults that it made."""
+    """A VPC of the test's own; its faults are cleared."""
     yield link.create_vpc()
     link.faults.clear()
 
@@ -119,11 +119,11 @@ def test_a_notebook_shows_a_plan_escaped(session: Session, vpc: Vpc) -> None:
 def test_a_plan_is_json(session: Session, vpc: Vpc) -> None:
     """``as_dict`` has what the table has; the session is in neither."""
     plan = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, tags={"team": "risk"})
-    made = json.loads(json.dumps(plan.as_dict()))
-    assert made["vpc_id"] == vpc.vpc_id
-    assert made["tags"] == {"team": "risk"}
-    assert made["cost"]["hourly_units"] == 4
-    assert [step["action"] for step in made["steps"]] == [
+    record = json.loads(json.dumps(plan.as_dict()))
+    assert record["vpc_id"] == vpc.vpc_id
+    assert record["tags"] == {"team": "risk"}
+    assert record["cost"]["hourly_units"] == 4
+    assert [step["action"] for step in record["steps"]] == [
         "ec2:CreateSecurityGroup",
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:CreateVpcEndpoint",
@@ -149,8 +149,8 @@ def test_the_same_question_has_the_same_id(session: Session, vpc: Vpc) -> None:
     assert len({ask(), *others}) == 1 + len(others)
 
 
-def test_what_is_there_is_found_again(link: LocalPrivateLink, session: Session, vpc: Vpc) -> None:
-    """Nothing is made for it, and what it has otherwise is told."""
+def test_what_exists_is_found(link: LocalPrivateLink, session: Session, vpc: Vpc) -> None:
+    """Nothing is made for it, and the plan has how it differs."""
     there = link.create_vpc_endpoint("sagemaker", vpc_id=vpc.vpc_id, zones=["us-east-1a"])
     link.create_vpc_endpoint("sagemaker-runtime", vpc_id=vpc.vpc_id, private_dns=True)
     plan = plan_vpc_endpoints(
@@ -171,7 +171,7 @@ def test_what_is_there_is_found_again(link: LocalPrivateLink, session: Session, 
 
 
 @pytest.mark.parametrize("state", ["deleted", "rejected", "failed"])
-def test_what_cannot_be_used_is_not_found_again(
+def test_what_cannot_be_used_is_not_found(
     link: LocalPrivateLink, session: Session, vpc: Vpc, state: str
 ) -> None:
     """One that is gone or broken stands for nothing."""
@@ -220,9 +220,9 @@ def test_security_groups_that_let_nobody_in_are_a_problem(
     link: LocalPrivateLink, session: Session, vpc: Vpc
 ) -> None:
     """The groups are judged by their rules for TCP port 443."""
-    made = link.create_security_group(vpc_id=vpc.vpc_id)
-    (problem,) = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, security_groups=[made]).problems
-    assert problem.what == f"Nobody is let in to TCP port 443 by {made}."
+    group_id = link.create_security_group(vpc_id=vpc.vpc_id)
+    (problem,) = plan_vpc_endpoints(session, vpc_id=vpc.vpc_id, security_groups=[group_id]).problems
+    assert problem.what == f"Nobody is let in to TCP port 443 by {group_id}."
 
 
 def rule(**members: Any) -> dict[str, Any]:
@@ -353,7 +353,7 @@ def test_one_subnet_a_zone_is_chosen() -> None:
         subnet("s5", "a"),
         subnet("s3", "b"),
     ]
-    chosen = chosen_subnets("one-per-zone", there, "v")
+    chosen = choose_subnets("one-per-zone", there, "v")
     assert [(s.availability_zone, s.subnet_id) for s in chosen] == [("a", "s5"), ("b", "s2")]
 
 
@@ -507,5 +507,5 @@ def test_fips_names_the_fips_services_or_refuses(session: Session, vpc: Vpc) -> 
 def test_words_lead_to_endpoint_services(word: str, kind: str, names: tuple[str, ...]) -> None:
     """boto3's names, browsers, gateways, interfaces and full names, in any partition."""
     china = Partition(name="aws-cn", dns_suffix="amazonaws.com.cn", region_regex="cn-.*")
-    (wanted,) = services_wanted([word], region="cn-north-1", partition=china, fips=False)
+    (wanted,) = resolve_services([word], region="cn-north-1", partition=china, fips=False)
     assert (wanted.kind, wanted.names) == (kind, names)

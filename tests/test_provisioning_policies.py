@@ -55,7 +55,7 @@ def session(link: LocalPrivateLink) -> Session:
 
 @pytest.fixture
 def vpc_endpoint_id(link: LocalPrivateLink) -> Iterator[str]:
-    """Gives the VPC endpoint of the Runtime, with the policy of AWS's default."""
+    """The VPC endpoint of the Runtime, with the policy of AWS's default."""
     found = link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
     link.set_policy(found, None)
     yield found
@@ -91,9 +91,9 @@ def test_a_comparison_says_which_actions_on_which_endpoints_change(
         f"+ * sagemaker:InvokeEndpoint {MODELS}/myEndpoint",
         f"+ * sagemaker:InvokeEndpointWithResponseStream {MODELS}/myEndpoint",
     ]
-    made = json.loads(json.dumps(change.as_dict()))
-    assert {right["resource"] for right in made["given"]} == {f"{MODELS}/myEndpoint"}
-    assert {right["resource"] for right in made["taken"]} == {f"{MODELS}/other"}
+    record = json.loads(json.dumps(change.as_dict()))
+    assert {right["resource"] for right in record["given"]} == {f"{MODELS}/myEndpoint"}
+    assert {right["resource"] for right in record["taken"]} == {f"{MODELS}/other"}
 
 
 def test_a_stream_is_no_right_that_invoke_endpoint_lacks(
@@ -232,10 +232,10 @@ def test_what_was_in_force_is_given_back_whatever_is_wrong_with_it(
     link.set_policy(vpc_endpoint_id, old.as_dict())
     change = apply_policy(session, vpc_endpoint_id, SEED, keep_in=tmp_path)
     assert change.kept_in is not None
-    told = compare_kept_policy(session, change.kept_in)
+    preview = compare_kept_policy(session, change.kept_in)
     assert in_force(session, vpc_endpoint_id) == SEED.document
     back = restore_policy(session, change.kept_in)
-    assert (back.old, back.new, back.rights) == (told.old, told.new, told.rights)
+    assert (back.old, back.new, back.rights) == (preview.old, preview.new, preview.rights)
     assert in_force(session, vpc_endpoint_id) == old.document
     assert "sagemaker:NoLongerKnown is no action of SageMaker." in str(back)
 
@@ -291,27 +291,22 @@ def test_a_vpc_endpoint_that_is_not_there_is_refused(
 KEPT = {"vpc_endpoint_id": "vpce-0a1b2c3d", "region": "us-east-1", "policy": SEED.as_dict()}
 
 
+NOT_KEPT = "FILE is not a file that apply_policy wrote."
+OTHER_REGION = "FILE is of a VPC endpoint in eu-west-1, but the session's region is us-east-1."
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("not JSON", "FILE is not a file that apply_policy wrote."),
-        ("[]", "FILE is not a file that apply_policy wrote."),
-        (json.dumps({**KEPT, "policy": {}}), "FILE is not a file that apply_policy wrote."),
-        (json.dumps({"region": "us-east-1"}), "FILE is not a file that apply_policy wrote."),
-        (
-            json.dumps({**KEPT, "vpc_endpoint_id": "*"}),
-            "FILE is not a file that apply_policy wrote.",
-        ),
-        (
-            json.dumps({**KEPT, "vpc_endpoint_id": ["vpce-0a1b2c3d"]}),
-            "FILE is not a file that apply_policy wrote.",
-        ),
-        ("[" * 100_000, "FILE is not a file that apply_policy wrote."),
-        (json.dumps(KEPT) + " " * (1 << 18), "FILE is not a file that apply_policy wrote."),
-        (
-            json.dumps({**KEPT, "region": "eu-west-1"}),
-            "FILE is of a VPC endpoint in eu-west-1, but the session's region is us-east-1.",
-        ),
+        ("not JSON", NOT_KEPT),
+        ("[]", NOT_KEPT),
+        (json.dumps({**KEPT, "policy": {}}), NOT_KEPT),
+        (json.dumps({"region": "us-east-1"}), NOT_KEPT),
+        (json.dumps({**KEPT, "vpc_endpoint_id": "*"}), NOT_KEPT),
+        (json.dumps({**KEPT, "vpc_endpoint_id": ["vpce-0a1b2c3d"]}), NOT_KEPT),
+        ("[" * 100_000, NOT_KEPT),
+        (json.dumps(KEPT) + " " * (1 << 18), NOT_KEPT),
+        (json.dumps({**KEPT, "region": "eu-west-1"}), OTHER_REGION),
     ],
 )
 def test_only_what_was_kept_is_restored(

@@ -261,17 +261,6 @@ def test_a_wrong_certificate_is_shown(link: LocalPrivateLink) -> None:
         secure(link, opened, standing.name.host)
 
 
-def test_a_connection_is_reset_before_the_answer(link: LocalPrivateLink) -> None:
-    """The request arrived whole: its record has no status."""
-    standing = link.vpc_endpoint("sagemaker")
-    opened = connect(link, standing.interfaces[0].address)
-    with link.faults.reset("sagemaker"), secure(link, opened, standing.name.host) as secured:
-        secured.sendall(f"GET / HTTP/1.1\r\nHost: {standing.name.host}\r\n\r\n".encode())
-        with pytest.raises(ConnectionResetError):
-            drain(secured)
-    assert link.requests[-1].status is None
-
-
 def test_faults_tell_and_clear(link: LocalPrivateLink) -> None:
     """The active ones are listed; clear ends all."""
     fault = link.faults.deny("ec2:DescribeVpcEndpoints", times=3)

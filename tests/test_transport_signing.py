@@ -6,7 +6,6 @@ import datetime as dt
 import string
 import threading
 from collections.abc import Callable
-from typing import cast
 from urllib.parse import quote
 
 import botocore.auth
@@ -19,12 +18,7 @@ from hypothesis import strategies as st
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.transport.http11 import HttpResponse
-from sm_private_client.transport.signing import (
-    Credentials,
-    RequestSigner,
-    Signer,
-    canonical_path,
-)
+from sm_private_client.transport.signing import RequestSigner, Signer, canonical_path
 
 HOST = "vpce-0a1b2c3d-abcdefgh.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
 KEYS = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
@@ -71,7 +65,7 @@ def ours(
         path=canonical_path(path),
         headers=(("Host", HOST), *headers),
         body=body,
-        credentials=cast("Credentials", credentials),  # the stubs have None for every key
+        credentials=credentials,
         now=now.timestamp(),
     )
     assert len(dict(added)) == len(added)
@@ -284,7 +278,7 @@ def test_a_signers_repr_has_no_secret() -> None:
 def signing_at(now: Callable[[], float]) -> RequestSigner:
     return RequestSigner(
         service="sagemaker",
-        credentials=lambda: cast("Credentials", KEYS),
+        credentials=lambda: KEYS,
         user_agent="lib/test",
         now=now,
     )

@@ -43,12 +43,7 @@ __all__ = [
 
 
 class Clients(NamedTuple):
-    """The clients that ``connect`` returns.
-
-    Attributes:
-        sagemaker: The SageMaker API.
-        runtime: The SageMaker Runtime.
-    """
+    """The clients that ``connect`` returns."""
 
     sagemaker: SageMakerClient
     runtime: SageMakerRuntimeClient
@@ -98,11 +93,7 @@ def _guarding(session: boto3.session.Session) -> Session:
 
 
 def setup_default_session(**arguments: Any) -> None:  # noqa: ANN401 - Session has their types
-    """Make the default session anew, for this module and for boto3.
-
-    Args:
-        **arguments: As for ``Session``.
-    """
+    """Make the default session anew, for this module and for boto3; see ``Session``."""
     boto3.DEFAULT_SESSION = Session(**arguments)
 
 
@@ -164,11 +155,7 @@ def client(
     There is no I/O: the first call decides the route. The default session makes it; with routing
     options, a session of their own. A single ``vpc_endpoint`` is for this very service.
 
-    Args:
-        service_name: boto3's name of the service.
-        region_name: As for ``boto3.client``.
-        *positional: The other arguments of ``boto3.client``, in its order.
-        **arguments: The same by keyword, and ``RoutingOptions``.
+    Arguments are those of ``boto3.client``, in its order or by keyword, and ``RoutingOptions``.
 
     Raises:
         ConfigurationError: An option cannot be used, or asks for what is not private.
@@ -183,12 +170,7 @@ def client(
 
 
 def resource(service_name: str, *positional: object, **arguments: BotoClient) -> BotoClient:
-    """Return a resource, like ``boto3.resource``.
-
-    Args:
-        service_name: boto3's name of the service.
-        *positional: The other arguments of ``boto3.resource``, in its order.
-        **arguments: The same by keyword, and ``RoutingOptions``.
+    """Return a resource, like ``boto3.resource``; it takes ``RoutingOptions`` too.
 
     Raises:
         ConfigurationError: As ``client``.
@@ -221,17 +203,8 @@ def connect(
 ) -> Clients:
     """Find the private routes to SageMaker and its Runtime and return a boto3 client for each.
 
-    Args:
-        region_name: As for ``boto3.client``.
-        profile_name: As for ``boto3.Session``.
-        session: The session to use, with its own routing options; neither ``profile_name`` nor
-            routing options may be given with it.
-        config: As for ``boto3.client``.
-        verify: As for ``boto3.client``, but TLS is always verified.
-        aws_access_key_id: As for ``boto3.client``.
-        aws_secret_access_key: As for ``boto3.client``.
-        aws_session_token: As for ``boto3.client``.
-        **routing: See ``RoutingOptions``.
+    Arguments mean what they mean to ``boto3.client``, ``boto3.Session`` and ``RoutingOptions``. A
+    ``session`` has its own profile and routing options; give none of them with it.
 
     Raises:
         NoPrivateRouteError: There is no private route to one of them; nothing was sent.

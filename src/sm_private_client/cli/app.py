@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["LazyCommands", "app", "run"]
 
 _PROGRAM: Final = "sm-private-client"
+
+# Of click, or of typer's own copy of it: that depends on typer's version.
+Command: TypeAlias = Any
+Context: TypeAlias = Any
 
 
 class LazyCommands(TyperGroup):
@@ -39,14 +43,16 @@ class LazyCommands(TyperGroup):
         lazy = {name: TyperCommand(name, help=text) for name, (_, text) in self.modules.items()}
         self.commands = {**lazy, **self.commands}
 
-    def load(self, name: str) -> Any:  # noqa: ANN401 - typer has its own copy of click's classes
+    def load(self, name: str) -> Command:
         """Return a command with its options."""
         if name not in self.modules:
             return self.commands[name]
         module = import_module(f"sm_private_client.cli.commands.{self.modules[name][0]}")
         return typer.main.get_group(module.app).commands[name]
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401 - as above
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, Command, list[str]]:
         """Return the command that the arguments name, and the arguments left for it."""
         name, command, left = super().resolve_command(ctx, args)
         return name, (self.load(name) if name else command), left
@@ -167,7 +173,7 @@ def _root(
       sm-private-client routes --service sagemaker-runtime --json
       sm-private-client exec -- aws sagemaker list-endpoints
       sm-private-client invoke churn-xgb --body @row.csv --content-type text/csv
-    """  # noqa: D301 - \b is click's mark for lines that keep their breaks
+    """
     if version:
         typer.echo(f"{_PROGRAM} {__version__}")
         raise typer.Exit

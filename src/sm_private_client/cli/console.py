@@ -132,7 +132,7 @@ def print_json(value: object) -> None:
 
 
 class ProgressLines:
-    """Prints progress on stderr, a line each; a wait again after 30 s."""
+    """Progress as lines on stderr; a wait is printed again after 30 s."""
 
     def __init__(self) -> None:
         self._printed: dict[str, float] = {}

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import typer
+
     from sm_private_client.session import Session
 
-__all__ = ["EXIT_STATUS", "CliContext"]
+__all__ = ["EXIT_STATUS", "CliContext", "cli_context"]
 
 EXIT_STATUS: Final = "Exit status: 0 ok, 1 what was asked for failed, 2 wrong usage."
 _EXTRA_PACKAGES: Final = ("typer", "rich", "click")
@@ -79,6 +81,14 @@ class CliContext:
         is_expected = self.debug or isinstance(error, (BotoCoreError, ClientError))
         self.report(error if is_expected else _unexpected(error))
         return 1
+
+
+def cli_context(context: typer.Context) -> CliContext:
+    """Return the run that a command belongs to."""
+    cli = context.find_object(CliContext)
+    if cli is None:
+        raise RuntimeError("commands are run by sm_private_client.cli.main")
+    return cli
 
 
 def _text_of(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The options that several commands have, and what commands read from their context.
+"""The options that several commands have, and readers of their values.
 
 Those of calls are named as the AWS CLI names them.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sm_private_client.cli.context import CliContext
+from sm_private_client.cli.context import cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,18 +33,9 @@ __all__ = [
     "Timeout",
     "VpcEndpoint",
     "Yes",
-    "cli_context",
     "family_services",
     "read_pairs",
 ]
-
-
-def cli_context(context: typer.Context) -> CliContext:
-    """Return the run that a command belongs to."""
-    cli = context.find_object(CliContext)
-    if cli is None:
-        raise RuntimeError("commands are run by sm_private_client.cli.main")
-    return cli
 
 
 def family_services(names: Sequence[str] | None) -> tuple[str, ...]:

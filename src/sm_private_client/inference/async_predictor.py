@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterable,
-        Awaitable,
         Callable,
         Iterable,
         Mapping,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     )
     from sm_private_client.inference.invokers import AsyncInvoker
     from sm_private_client.inference.jobs import AsyncJob
-    from sm_private_client.inference.mapping.window import Combine, OnError
+    from sm_private_client.inference.mapping.window import Combine, OnError, OnFailure
     from sm_private_client.inference.operations import OperationResult
     from sm_private_client.inference.retry_policy import RetryQuota
     from sm_private_client.inference.s3 import S3Objects
@@ -119,7 +118,7 @@ class AsyncPredictor(BasePredictor):
                 ),
                 timeout=timeout,
             )
-            span.answered(source, attempts)
+            span.answered(source.head, attempts)
             source = span.follow_async(source)
         return AsyncResponseStream(source, started=started)
 
@@ -136,9 +135,7 @@ class AsyncPredictor(BasePredictor):
         loop = asyncio.get_running_loop()
 
         def send(params: Mapping[str, Any]) -> OperationResult:
-            call = self._call(
-                "InvokeEndpointAsync", self._invoker.invoke_async, params, options.get("timeout")
-            )
+            call = self._call("InvokeEndpointAsync", params, options.get("timeout"))
             return asyncio.run_coroutine_threadsafe(call, loop).result()[0]
 
         return await asyncio.to_thread(  # S3 is boto3's, which blocks
@@ -170,10 +167,10 @@ class AsyncPredictor(BasePredictor):
         ``items`` may be an async iterable. The event loop's thread writes the journal.
         """
         item_codec = self._item_codec(
-            codec, journal=journal, batch_size=batch_size, combine=combine
+            options, codec, journal=journal, batch_size=batch_size, combine=combine
         )
 
-        async def call(item: Value, on_failure: Callable[[BaseException], None]) -> object:
+        async def call(item: Value, on_failure: OnFailure) -> object:
             payload = item_codec.encode(item)
             params = self._payload_params(payload, options)
             answer = await self._invoke(params, options.get("timeout"), on_failure)
@@ -196,25 +193,24 @@ class AsyncPredictor(BasePredictor):
         self,
         params: Mapping[str, Any],
         timeout: float | None,
-        on_failure: Callable[[BaseException], object] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> Invocation:
         started = time.perf_counter()
-        result, attempts = await self._call(
-            "InvokeEndpoint", self._invoker.invoke, params, timeout, on_failure
-        )
+        result, attempts = await self._call("InvokeEndpoint", params, timeout, on_failure)
         return invocation_of(result, attempts, time.perf_counter() - started)
 
     async def _call(
         self,
         operation: str,
-        send: Callable[..., Awaitable[OperationResult]],
         params: Mapping[str, Any],
         timeout: float | None,
-        on_failure: Callable[[BaseException], object] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> tuple[OperationResult, int]:
         with call_span(operation, self.endpoint_name) as span:
             result, attempts = await self._retrier.call_async(
-                lambda left: send(params, timeout=left, limit=self._max_response_bytes),
+                lambda left: self._invoker.send(
+                    operation, params, timeout=left, limit=self._max_response_bytes
+                ),
                 timeout=self._timeout if timeout is None else timeout,
                 on_failure=on_failure,
             )

@@ -14,7 +14,6 @@ import json
 import struct
 import zlib
 from abc import abstractmethod
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
-    "Event",
     "FrameDecoder",
     "PayloadPartDecoder",
     "error_response",
@@ -49,6 +47,7 @@ PAYLOAD_LIMIT: Final = 24 * 1024 * 1024
 """Bytes of payload in a frame; the same sources."""
 
 Headers: TypeAlias = "Mapping[str, bool | int | bytes | str]"
+"""Names and values; byte arrays and UUIDs are bytes, a timestamp is in milliseconds since 1970."""
 
 _PRELUDE: Final = struct.Struct("!III")
 _CHECKSUM: Final = struct.Struct("!I")
@@ -64,23 +63,6 @@ _LENGTH: Final = struct.Struct("!H")
 _TRUE, _FALSE, _BYTES, _STRING, _UUID = 0, 1, 6, 7, 9
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Event:
-    """One frame.
-
-    Attributes:
-        headers: Names and values: bool, int, bytes (byte arrays and UUIDs) or str; a timestamp
-            is an int, milliseconds since 1970.
-        payload: The bytes.
-    """
-
-    headers: Headers
-    payload: bytes
-
-    def __repr__(self) -> str:
-        return f"Event(headers={dict(self.headers)!r}, payload=<{len(self.payload)} bytes>)"
 
 
 class FrameDecoder(Decoder[T]):
@@ -177,7 +159,7 @@ class PayloadPartDecoder(FrameDecoder[bytes]):
     def _item(self, headers: Headers, payload: bytes) -> bytes | None:
         if headers is not self._part_headers:
             if headers.get(":message-type") in {"error", "exception"}:
-                raise self._exceptions(error_response(Event(headers=headers, payload=payload)))
+                raise self._exceptions(error_response(headers, payload))
             if headers.get(":event-type") != "PayloadPart":
                 return None
             self._part_headers = headers
@@ -219,20 +201,20 @@ def interrupted(parts_received: int, error: Exception) -> StreamInterruptedError
     )
 
 
-def error_response(event: Event) -> dict[str, Any]:
-    """Return an error or exception event as botocore's error response.
+def error_response(headers: Headers, payload: bytes) -> dict[str, Any]:
+    """Return an error or exception frame as botocore's error response.
 
     Returns:
         ``{"Error": {"Code": …, "Message": …}}``, and for a modelled exception its further
         members, such as ModelStreamError's ``ErrorCode`` (which botocore drops).
     """
-    code = event.headers.get(":exception-type")
+    code = headers.get(":exception-type")
     if code is None:
-        code = event.headers.get(":error-code", "")
-        message = event.headers.get(":error-message", "")
+        code = headers.get(":error-code", "")
+        message = headers.get(":error-message", "")
         return {"Error": {"Code": str(code), "Message": str(message)}}
     try:
-        members = json.loads(event.payload or b"{}")
+        members = json.loads(payload or b"{}")
     except ValueError:  # an error without its document is still that error
         members = {}
     members = dict(members) if isinstance(members, dict) else {}

@@ -281,8 +281,8 @@ class BasePredictor:
         options: CallOptions,
     ) -> AsyncJob:
         # Here, as below: a process that only sends bytes does not load codecs and jobs.
-        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415
-        from sm_private_client.inference.submit import submit  # noqa: PLC0415
+        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415 - see above
+        from sm_private_client.inference.submit import submit  # noqa: PLC0415 - see above
 
         codec = codec or self._codec
         source: dict[str, Any]
@@ -305,14 +305,16 @@ class BasePredictor:
 
     def _item_codec(
         self,
+        options: InvokeOptions,
         codec: Codec | str | None,
         *,
         journal: str | os.PathLike[str] | None,
         batch_size: int,
         combine: Combine | tuple[Any, Any] | None,
     ) -> ItemCodec:
-        from sm_private_client.inference.mapping.predictions import ItemCodec  # noqa: PLC0415
+        from sm_private_client.inference.mapping.predictions import ItemCodec  # noqa: PLC0415 - as above
 
+        self._params(options)  # an option that does not exist is not each item's error
         codec = codec or self._codec
         name = codec if isinstance(codec, str) else type(codec).__name__
         return ItemCodec(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 from botocore.exceptions import EventStreamError, HTTPClientError
 from urllib3.exceptions import HTTPError as URLLib3Error
 
 from sm_private_client.inference.operations import (
-    BODY_LIMITS,
     REQUEST_ID,
     OperationResult,
     RuntimeModel,
     RuntimeOperation,
     result_of,
+    runtime_operations,
 )
 from sm_private_client.transport.direct import DirectTransport
 from sm_private_client.transport.http11 import FIRST_ERROR, check_size
@@ -21,12 +21,12 @@ from sm_private_client.transport.http11 import FIRST_ERROR, check_size
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
+    from botocore.credentials import ReadOnlyCredentials
     from botocore.model import ServiceModel
     from typing_extensions import Unpack
 
     from sm_private_client.transport.async_direct import AsyncDirectTransport, AsyncHttpStream
     from sm_private_client.transport.direct import HttpStream, Routes
-    from sm_private_client.transport.signing import Credentials
     from sm_private_client.types import BotoClient
 
 __all__ = [
@@ -35,40 +35,23 @@ __all__ = [
     "BotocoreInvoker",
     "DirectInvoker",
     "Invoker",
-    "StreamHead",
     "StreamSource",
     "TransportOptions",
     "async_invoker",
     "direct_invoker",
 ]
 
-
-class StreamHead(Protocol):
-    """What is known of a response stream once it has begun; see ``OperationResult``."""
-
-    @property
-    def members(self) -> Mapping[str, Any]:
-        """The output's members by botocore's names, without ``Body``."""
-        ...
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id of the request."""
-        ...
-
-    @property
-    def availability_zone(self) -> str | None:
-        """The zone that answers; ``None`` if not known."""
-        ...
-
-    @property
-    def status(self) -> int | None:
-        """The HTTP status; ``None`` if not known."""
-        ...
+_ASYNC: Final = "InvokeEndpointAsync"
+_STREAM: Final = "InvokeEndpointWithResponseStream"
 
 
-class StreamSource(StreamHead, Protocol):
+class StreamSource(Protocol):
     """A response stream that has begun."""
+
+    @property
+    def head(self) -> OperationResult:
+        """What is known of it."""
+        ...
 
     def parts(self) -> Iterator[bytes]:
         """Yield the bytes of each PayloadPart as it arrives.
@@ -84,15 +67,20 @@ class StreamSource(StreamHead, Protocol):
         ...
 
 
-class AsyncStreamSource(StreamHead, Protocol):
+class AsyncStreamSource(Protocol):
     """``StreamSource`` for asyncio."""
 
+    @property
+    def head(self) -> OperationResult:
+        """See ``StreamSource``."""
+        ...
+
     def parts(self) -> AsyncGenerator[bytes, None]:
-        """See ``StreamSource.parts``."""
+        """See ``StreamSource``."""
         ...
 
     async def close(self) -> None:
-        """See ``StreamSource.close``."""
+        """See ``StreamSource``."""
         ...
 
 
@@ -106,25 +94,19 @@ class Invoker(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """``direct`` or ``botocore``."""
-        ...
-
-    @property
     def async_operation(self) -> RuntimeOperation:
         """InvokeEndpointAsync as the installed botocore has it."""
         ...
 
-    def invoke(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    def send(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,
+        limit: int | None = None,
     ) -> OperationResult:
-        """Send InvokeEndpoint."""
-        ...
-
-    def invoke_async(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> OperationResult:
-        """Send InvokeEndpointAsync."""
+        """Send InvokeEndpoint or InvokeEndpointAsync."""
         ...
 
     def stream(
@@ -146,52 +128,41 @@ class DirectInvoker:
         runtime: The operations.
     """
 
-    name = "direct"
-
     def __init__(self, transport: DirectTransport, runtime: RuntimeModel) -> None:
         self._transport = transport
         self._runtime = runtime
-        self.async_operation = runtime.invoke_async
+        self._operations = runtime.operations
+        self.async_operation = runtime.operations[_ASYNC]
 
     def __repr__(self) -> str:
         return f"DirectInvoker({self._transport!r})"
 
-    def invoke(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    def send(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,
+        limit: int | None = None,
     ) -> OperationResult:
         """See ``Invoker``."""
-        return self._send(self._runtime.invoke, params, timeout, limit)
-
-    def invoke_async(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> OperationResult:
-        """See ``Invoker``."""
-        return self._send(self._runtime.invoke_async, params, timeout, limit)
+        kind = self._operations[operation]
+        response = self._transport.send(kind.request(params), timeout=timeout, limit=limit)
+        return self._runtime.result(kind, response)
 
     def stream(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
     ) -> StreamSource:
         """See ``Invoker``."""
-        operation = self._runtime.stream
-        response = self._transport.stream(operation.request(params), timeout=timeout, limit=limit)
+        kind = self._operations[_STREAM]
+        response = self._transport.stream(kind.request(params), timeout=timeout, limit=limit)
         if response.status >= FIRST_ERROR:
-            self._runtime.result(operation, response.whole())
+            self._runtime.result(kind, response.whole())
         return _DirectStream(response, self._runtime)
 
     def close(self) -> None:
         """See ``Invoker``."""
         self._transport.close()
-
-    def _send(
-        self,
-        operation: RuntimeOperation,
-        params: Mapping[str, Any],
-        timeout: float | None,
-        limit: int | None,
-    ) -> OperationResult:
-        request = operation.request(params)
-        response = self._transport.send(request, timeout=timeout, limit=limit)
-        return self._runtime.result(operation, response)
 
 
 class AsyncInvoker:
@@ -202,96 +173,72 @@ class AsyncInvoker:
         runtime: The operations.
     """
 
-    name = "direct"
-
     def __init__(self, transport: AsyncDirectTransport, runtime: RuntimeModel) -> None:
         self._transport = transport
         self._runtime = runtime
-        self.async_operation = runtime.invoke_async
+        self._operations = runtime.operations
+        self.async_operation = runtime.operations[_ASYNC]
 
     def __repr__(self) -> str:
         return f"AsyncInvoker({self._transport!r})"
 
-    async def invoke(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
+    async def send(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None,
+        limit: int | None = None,
     ) -> OperationResult:
         """See ``Invoker``."""
-        return await self._send(self._runtime.invoke, params, timeout, limit)
-
-    async def invoke_async(
-        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
-    ) -> OperationResult:
-        """See ``Invoker``."""
-        return await self._send(self._runtime.invoke_async, params, timeout, limit)
+        kind = self._operations[operation]
+        response = await self._transport.send(kind.request(params), timeout=timeout, limit=limit)
+        return self._runtime.result(kind, response)
 
     async def stream(
         self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
     ) -> AsyncStreamSource:
         """See ``Invoker``."""
-        operation = self._runtime.stream
-        request = operation.request(params)
-        response = await self._transport.stream(request, timeout=timeout, limit=limit)
+        kind = self._operations[_STREAM]
+        response = await self._transport.stream(kind.request(params), timeout=timeout, limit=limit)
         if response.status >= FIRST_ERROR:
-            self._runtime.result(operation, await response.whole())
+            self._runtime.result(kind, await response.whole())
         return _AsyncDirectStream(response, self._runtime)
 
     async def close(self) -> None:
         """See ``Invoker``."""
         await self._transport.close()
 
-    async def _send(
-        self,
-        operation: RuntimeOperation,
-        params: Mapping[str, Any],
-        timeout: float | None,
-        limit: int | None,
-    ) -> OperationResult:
-        request = operation.request(params)
-        response = await self._transport.send(request, timeout=timeout, limit=limit)
-        return self._runtime.result(operation, response)
 
-
-class _StreamResponse:
-    """The head of a response stream of the direct path."""
-
-    def __init__(self, response: HttpStream | AsyncHttpStream, runtime: RuntimeModel) -> None:
-        self.members: Mapping[str, Any] = runtime.stream.members(response.headers)
-        self.request_id = response.headers.get(REQUEST_ID)
-        self.availability_zone = response.availability_zone
-        self.status = response.status
-        self._runtime = runtime
-
-    def _exception(self, parsed: dict[str, Any]) -> Exception:
-        return self._runtime.exception(self._runtime.stream, parsed)
-
-
-class _DirectStream(_StreamResponse):
+class _DirectStream:
     def __init__(self, response: HttpStream, runtime: RuntimeModel) -> None:
-        super().__init__(response, runtime)
+        self.head = _head_of(response, runtime)
         self._response = response
+        self._runtime = runtime
 
     def parts(self) -> Iterator[bytes]:
         # Here and below: plain calls do without it.
-        from sm_private_client.inference.eventstream import payload_parts  # noqa: PLC0415
+        from sm_private_client.inference.eventstream import payload_parts  # noqa: PLC0415 - see above
 
-        return payload_parts(self._response.chunks(), self._exception)
+        return payload_parts(self._response.chunks(), _stream_errors(self._runtime))
 
     def close(self) -> None:
         self._response.close()
 
 
-class _AsyncDirectStream(_StreamResponse):
+class _AsyncDirectStream:
     def __init__(self, response: AsyncHttpStream, runtime: RuntimeModel) -> None:
-        super().__init__(response, runtime)
+        self.head = _head_of(response, runtime)
         self._response = response
+        self._runtime = runtime
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        from sm_private_client.inference.eventstream import (  # noqa: PLC0415
+        from sm_private_client.inference.eventstream import (  # noqa: PLC0415 - see above
             PayloadPartDecoder,
             interrupted,
         )
 
-        decoder = PayloadPartDecoder(self._exception)
+        decoder = PayloadPartDecoder(_stream_errors(self._runtime))
         try:
             async for chunk in self._response.chunks():
                 for part in decoder.feed(chunk):
@@ -306,6 +253,19 @@ class _AsyncDirectStream(_StreamResponse):
         await self._response.close()
 
 
+def _head_of(response: HttpStream | AsyncHttpStream, runtime: RuntimeModel) -> OperationResult:
+    return OperationResult(
+        members=runtime.operations[_STREAM].members(response.headers),
+        request_id=response.headers.get(REQUEST_ID),
+        availability_zone=response.availability_zone,
+        status=response.status,
+    )
+
+
+def _stream_errors(runtime: RuntimeModel) -> Callable[[dict[str, Any]], Exception]:
+    return lambda parsed: runtime.exception(runtime.operations[_STREAM], parsed)
+
+
 class BotocoreInvoker:
     """The invoker over a boto3 client, whose own retries stay as its config says.
 
@@ -316,54 +276,39 @@ class BotocoreInvoker:
         client: Any ``sagemaker-runtime`` client.
     """
 
-    name = "botocore"
-
     def __init__(self, client: BotoClient) -> None:
         self.client = client
-        model = client.meta.service_model
-        self._operations = {
-            name: RuntimeOperation(model.operation_model(name)) for name in BODY_LIMITS
-        }
-        self.async_operation = self._operations["InvokeEndpointAsync"]
+        self._operations = runtime_operations(client.meta.service_model)
+        self.async_operation = self._operations[_ASYNC]
 
     def __repr__(self) -> str:
         return f"BotocoreInvoker({self.client.meta.endpoint_url!r})"
 
-    def invoke(
+    def send(
         self,
+        operation: str,
         params: Mapping[str, Any],
         *,
-        timeout: float | None,  # noqa: ARG002 - see class
+        timeout: float | None,
         limit: int | None = None,
     ) -> OperationResult:
         """See ``Invoker``."""
-        self._operations["InvokeEndpoint"].request(params)  # refuses what is out of limits
+        del timeout  # the client's own holds
+        self._operations[operation].request(params)  # refuses what is out of limits
+        if operation == _ASYNC:
+            return result_of(self.client.invoke_endpoint_async(**params))
         output = self.client.invoke_endpoint(**params)
-        with output.pop("Body") as body:
-            read = body.read() if limit is None else body.read(limit + 1)
-        check_size(len(read), limit)
-        return result_of(output, read)
-
-    def invoke_async(
-        self,
-        params: Mapping[str, Any],
-        *,
-        timeout: float | None,  # noqa: ARG002 - see class
-        limit: int | None = None,  # noqa: ARG002 - see class
-    ) -> OperationResult:
-        """See ``Invoker``."""
-        self.async_operation.request(params)
-        return result_of(self.client.invoke_endpoint_async(**params))
+        with output.pop("Body") as stream:
+            body = stream.read() if limit is None else stream.read(limit + 1)
+        check_size(len(body), limit)
+        return result_of(output, body)
 
     def stream(
-        self,
-        params: Mapping[str, Any],
-        *,
-        timeout: float | None,  # noqa: ARG002 - see class
-        limit: int | None = None,  # noqa: ARG002 - see class
+        self, params: Mapping[str, Any], *, timeout: float | None, limit: int | None = None
     ) -> StreamSource:
         """See ``Invoker``."""
-        self._operations["InvokeEndpointWithResponseStream"].request(params)
+        del timeout, limit  # the client's own hold
+        self._operations[_STREAM].request(params)
         output = self.client.invoke_endpoint_with_response_stream(**params)
         return _BotocoreStream(output, self.client.exceptions)
 
@@ -372,11 +317,9 @@ class BotocoreInvoker:
 
 
 class _BotocoreStream:
-    """A response stream that a boto3 client reads."""
-
     def __init__(self, output: dict[str, Any], exceptions: BotoClient) -> None:
         self._body = output.pop("Body")
-        self.members, self.request_id, self.availability_zone, self.status = result_of(output)
+        self.head = result_of(output)
         self._exceptions = exceptions
 
     def parts(self) -> Iterator[bytes]:
@@ -391,7 +334,7 @@ class _BotocoreStream:
             kind = self._exceptions.from_code(code[:1].upper() + code[1:])
             raise kind(error.response, error.operation_name) from error
         except (HTTPClientError, URLLib3Error) as error:
-            from sm_private_client.inference.eventstream import interrupted  # noqa: PLC0415
+            from sm_private_client.inference.eventstream import interrupted  # noqa: PLC0415 - as above
 
             raise interrupted(received, error) from error
 
@@ -409,7 +352,7 @@ class TransportOptions(TypedDict):
         user_agent: The value of ``User-Agent``.
     """
 
-    credentials: Callable[[], Credentials | None]
+    credentials: Callable[[], ReadOnlyCredentials | None]
     bundle: Callable[[], bool | str]
     config: Any
     user_agent: str
@@ -452,7 +395,7 @@ def async_invoker(
         **options: See ``TransportOptions``.
     """
     # Here: it imports asyncio, which plain calls do without.
-    from sm_private_client.transport.async_direct import AsyncDirectTransport  # noqa: PLC0415
+    from sm_private_client.transport.async_direct import AsyncDirectTransport  # noqa: PLC0415 - see above
 
     transport = AsyncDirectTransport(
         routes, refresh_is_due=refresh_is_due, **_transport_arguments(model, options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.inference.codecs import decode as decode_by_type
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import boto3.session
+    from typing_extensions import Unpack
 
     from sm_private_client.inference.s3 import ObjectStatus
     from sm_private_client.types import BotoClient, Value
 
-__all__ = ["INVOCATION_TIMEOUT", "MARGIN", "REQUEST_TTL", "AsyncJob"]
+__all__ = ["INVOCATION_TIMEOUT", "MARGIN", "REQUEST_TTL", "AsyncJob", "JobOptions"]
 
 REQUEST_TTL: Final = 21_600.0
 INVOCATION_TIMEOUT: Final = 900.0
@@ -44,6 +45,29 @@ MARGIN: Final = 60.0
 
 _UNTYPED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 """S3's content types of an object that was written without one."""
+
+
+class JobOptions(TypedDict, total=False):
+    """Options of an ``AsyncJob``.
+
+    Attributes:
+        decode: From body and content type to the result. The content type is the output object's;
+            if S3 does not know it, ``accept``, if that is one type. By content type by default.
+        endpoint_name: The inference endpoint, for messages.
+        inference_id: The service's id of the job, for messages.
+        submitted_at: When the job was accepted, with a time zone.
+        time_limit: Seconds after which it has certainly ended.
+        accept: The content type that was asked for.
+        schedule: When to check again.
+    """
+
+    decode: Callable[[bytes, str], Any]
+    endpoint_name: str | None
+    inference_id: str | None
+    submitted_at: dt.datetime | None
+    time_limit: float
+    accept: str | None
+    schedule: PollSchedule | None
 
 
 class AsyncJob:
@@ -58,15 +82,8 @@ class AsyncJob:
         failure_location: The location of the failure object; ``None`` if the inference endpoint
             has no ``S3FailurePath``: a failed job is not different from a slow one then.
         s3: Reads the objects.
-        decode: From body and content type to the result. The content type is the output object's;
-            if S3 does not know it, ``accept``, if that is one type.
-        endpoint_name: The inference endpoint, if known.
-        inference_id: The service's id of the job, if known.
         input_location: The input in S3; ``None`` if it was sent with the call.
-        submitted_at: When the job was accepted, if known.
-        time_limit: Seconds after which it has certainly ended.
-        accept: The content type that was asked for.
-        schedule: When to check again.
+        **options: See ``JobOptions``.
     """
 
     def __init__(
@@ -75,22 +92,26 @@ class AsyncJob:
         output_location: str,
         failure_location: str | None,
         s3: S3Objects,
+        input_location: str | None = None,
         decode: Callable[[bytes, str], Any] = decode_by_type,
         endpoint_name: str | None = None,
         inference_id: str | None = None,
-        input_location: str | None = None,
         submitted_at: dt.datetime | None = None,
         time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
         accept: str | None = None,
         schedule: PollSchedule | None = None,
     ) -> None:
+        if submitted_at is not None and submitted_at.tzinfo is None:
+            raise ConfigurationError(
+                "submitted_at has no time zone.", remedy="give it as datetime.now(timezone.utc)."
+            )
         self.output_location = output_location
         self.failure_location = failure_location
         self.endpoint_name = endpoint_name
         self.inference_id = inference_id
         self.input_location = input_location
         self.submitted_at = submitted_at
-        self.time_limit = time_limit
+        self.time_limit = checked_timeout(time_limit, name="time_limit")
         self._output = S3Location.parse(output_location, name="output_location")
         self._failure = (
             None
@@ -114,13 +135,7 @@ class AsyncJob:
         failure_location: str | None = None,
         session: boto3.session.Session | None = None,
         s3: BotoClient = None,
-        decode: Callable[[bytes, str], Any] = decode_by_type,
-        endpoint_name: str | None = None,
-        inference_id: str | None = None,
-        submitted_at: dt.datetime | None = None,
-        time_limit: float = REQUEST_TTL + INVOCATION_TIMEOUT + MARGIN,
-        accept: str | None = None,
-        schedule: PollSchedule | None = None,
+        **options: Unpack[JobOptions],
     ) -> AsyncJob:
         """Return a job that another process submitted; no I/O.
 
@@ -129,13 +144,8 @@ class AsyncJob:
             failure_location: ``job.failure_location``.
             session: Makes the S3 client; boto3's default session if ``s3`` is not given either.
             s3: An S3 client, or a function that makes one, called on first use.
-            decode: See ``AsyncJob``; by content type by default.
-            endpoint_name: For messages.
-            inference_id: For messages.
-            submitted_at: With a time zone; ``result`` waits no longer than the job can take.
-            time_limit: See ``AsyncJob``.
-            accept: See ``AsyncJob``.
-            schedule: See ``AsyncJob``.
+            **options: See ``JobOptions``. With ``submitted_at``, ``result`` waits no longer than
+                the job can take.
 
         Raises:
             ConfigurationError: A location is not one in S3, ``submitted_at`` has no time zone,
@@ -145,21 +155,11 @@ class AsyncJob:
             raise ConfigurationError(
                 "Both session= and s3= are given.", remedy="give one: either can reach S3."
             )
-        if submitted_at is not None and submitted_at.tzinfo is None:
-            raise ConfigurationError(
-                "submitted_at has no time zone.", remedy="give it as datetime.now(timezone.utc)."
-            )
         return cls(
             output_location=output_location,
             failure_location=failure_location,
             s3=S3Objects.of_session(session) if s3 is None else S3Objects(s3),
-            decode=decode,
-            endpoint_name=endpoint_name,
-            inference_id=inference_id,
-            submitted_at=submitted_at,
-            time_limit=checked_timeout(time_limit, name="time_limit"),
-            accept=accept,
-            schedule=schedule,
+            **options,
         )
 
     def __repr__(self) -> str:

@@ -21,9 +21,10 @@ from sm_private_client.transport.http11 import FIRST_ERROR, HttpRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from botocore.model import OperationModel, ServiceModel
+    from botocore.model import OperationModel, ServiceModel, Shape
 
     from sm_private_client.transport.http11 import HttpResponse
+    from sm_private_client.types import Value
 
 __all__ = [
     "BODY_LIMITS",
@@ -31,7 +32,9 @@ __all__ = [
     "OperationResult",
     "RuntimeModel",
     "RuntimeOperation",
+    "bytes_of",
     "result_of",
+    "runtime_operations",
     "zone_of",
 ]
 
@@ -56,7 +59,8 @@ class OperationResult(NamedTuple):
     """The answer of an operation.
 
     Attributes:
-        members: The output's members by botocore's names, ``Body`` (bytes) among them.
+        members: The output's members by botocore's names; ``Body`` as bytes, without it for a
+            stream.
         request_id: The service's id of the request, if it sent one.
         availability_zone: The zone that answered; ``None`` if not known.
         status: The HTTP status; ``None`` if not known.
@@ -161,7 +165,7 @@ class RuntimeOperation:
         except TypeError:  # a value that cannot be looked up, which is refused
             return self._head(*params, *params.values())
 
-    def _head(self, *params: Any) -> tuple[str, tuple[tuple[str, str], ...]]:  # noqa: ANN401 - whatever is given
+    def _head(self, *params: Value) -> tuple[str, tuple[tuple[str, str], ...]]:
         path = self._path
         headers = []
         names, values = params[: len(params) // 2], params[len(params) // 2 :]
@@ -207,21 +211,20 @@ class RuntimeOperation:
         Raises:
             PayloadError: It is not bytes, or larger than the operation takes.
         """
-        if isinstance(body, (bytearray, memoryview)):
-            body = bytes(body)
-        if not isinstance(body, bytes):
+        payload = bytes_of(
+            body,
+            f"The body of {self.name}",
+            remedy="pass bytes, or use predict(), which encodes.",
+        )
+        limit = BODY_LIMITS[self.name]
+        if len(payload) > limit:
             raise PayloadError(
-                f"The body of {self.name} is a {type(body).__name__}, not bytes; nothing was sent.",
-                remedy="pass bytes, or use predict(), which encodes.",
-            )
-        limit = BODY_LIMITS.get(self.name)
-        if limit is not None and len(body) > limit:
-            raise PayloadError(
-                f"The body has {len(body):,} bytes; {self.name} takes {limit:,}. Nothing was sent.",
+                f"The body has {len(payload):,} bytes; {self.name} takes {limit:,}. "
+                "Nothing was sent.",
                 cause="SageMaker's endpoint quotas (developer guide) set this limit.",
                 remedy="send less at once, or use submit() with an s3_prefix (up to 1 GB).",
             )
-        return body
+        return payload
 
     def members(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the output members that travel in headers.
@@ -241,9 +244,7 @@ class RuntimeModel:
     """
 
     def __init__(self, model: ServiceModel, exceptions: Callable[[], Any]) -> None:
-        self.invoke = RuntimeOperation(model.operation_model("InvokeEndpoint"))
-        self.invoke_async = RuntimeOperation(model.operation_model("InvokeEndpointAsync"))
-        self.stream = RuntimeOperation(model.operation_model("InvokeEndpointWithResponseStream"))
+        self.operations = runtime_operations(model)
         self._exceptions = exceptions
         self._model = model
         self._parser = botocore.parsers.create_parser("rest-json")
@@ -258,7 +259,7 @@ class RuntimeModel:
             error = self._error(operation, response)
             vars(error)[_ZONE] = response.availability_zone
             raise error
-        if operation is self.invoke_async:  # one member of it travels in the body
+        if operation.name == "InvokeEndpointAsync":  # one member of it travels in the body
             members = dict(result_of(self._parsed(operation, response, response.body)).members)
         else:
             members = {**operation.members(response.headers), "Body": response.body}
@@ -301,6 +302,26 @@ class RuntimeModel:
         return parsed
 
 
+def runtime_operations(model: ServiceModel) -> dict[str, RuntimeOperation]:
+    """Return the three operations of botocore's model by name."""
+    return {name: RuntimeOperation(model.operation_model(name)) for name in BODY_LIMITS}
+
+
+def bytes_of(body: object, name: str, *, remedy: str) -> bytes:
+    """Return a payload as bytes.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    if isinstance(body, (bytearray, memoryview)):
+        body = bytes(body)
+    if not isinstance(body, bytes):
+        raise PayloadError(
+            f"{name} is a {type(body).__name__}, not bytes; nothing was sent.", remedy=remedy
+        )
+    return body
+
+
 def result_of(output: dict[str, Any], body: bytes | None = None) -> OperationResult:
     """Return the result from what a boto3 client returns, whose ``Body`` was read."""
     metadata = output.pop("ResponseMetadata", {})
@@ -317,7 +338,7 @@ def zone_of(error: BaseException) -> str | None:
     return zone
 
 
-def _member(name: str, shape: Any) -> _Member:  # noqa: ANN401 - botocore's model
+def _member(name: str, shape: Shape) -> _Member:
     metadata = shape.metadata
     return _Member(
         name=name,

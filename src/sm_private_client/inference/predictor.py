@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.invokers import Invoker
     from sm_private_client.inference.jobs import AsyncJob
     from sm_private_client.inference.mapping.mapping import MapResults
-    from sm_private_client.inference.mapping.window import Combine, OnError
+    from sm_private_client.inference.mapping.window import Combine, OnError, OnFailure
     from sm_private_client.inference.operations import OperationResult
     from sm_private_client.inference.retry_policy import RetryQuota
     from sm_private_client.inference.s3 import S3Objects
@@ -101,7 +101,7 @@ class Predictor(BasePredictor):
 
         Args:
             body: At most 25 MB.
-            **options: See ``InvokeOptions``.
+            **options: Such as ``content_type`` and ``accept``; see ``InvokeOptions``.
 
         Raises:
             ConfigurationError, PayloadError: Something is out of limits; nothing was sent.
@@ -124,8 +124,8 @@ class Predictor(BasePredictor):
             PayloadError: The data cannot be encoded, or the answer cannot be decoded.
             Exception: As ``invoke``.
         """
-        # Here and below: a process that only sends bytes need not load what the other verbs need.
-        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415
+        # Here and below: a process that only sends bytes does not load what other verbs need.
+        from sm_private_client.inference.codecs import decode, encode  # noqa: PLC0415 - see above
 
         codec = codec or self._codec
         payload = encode(data, codec)
@@ -149,7 +149,7 @@ class Predictor(BasePredictor):
             Exception: As ``invoke``.
         """
         from sm_private_client.inference.codecs import encode  # noqa: PLC0415 - as predict
-        from sm_private_client.inference.streams import ResponseStream  # noqa: PLC0415
+        from sm_private_client.inference.streams import ResponseStream  # noqa: PLC0415 - as predict
 
         payload = encode(data, codec or self._codec)
         params = self._params(options, payload.body, ContentType=payload.content_type)
@@ -165,7 +165,7 @@ class Predictor(BasePredictor):
                 ),
                 timeout=timeout,
             )
-            span.answered(source, attempts)
+            span.answered(source.head, attempts)
             source = span.follow(source)
         return ResponseStream(source, started=started)
 
@@ -193,9 +193,7 @@ class Predictor(BasePredictor):
             Exception: As ``submit.submit``.
         """
         return self._submit(
-            lambda params: self._call(
-                "InvokeEndpointAsync", self._invoker.invoke_async, params, options.get("timeout")
-            )[0],
+            lambda params: self._call("InvokeEndpointAsync", params, options.get("timeout"))[0],
             data,
             codec=codec,
             s3_prefix=s3_prefix,
@@ -240,13 +238,13 @@ class Predictor(BasePredictor):
             ConfigurationError: An argument cannot be used, or the journal is another run's.
             Exception: As ``predict``, for the item that failed.
         """
-        from sm_private_client.inference.mapping.mapping import map_calls  # noqa: PLC0415
+        from sm_private_client.inference.mapping.mapping import map_calls  # noqa: PLC0415 - as predict
 
         item_codec = self._item_codec(
-            codec, journal=journal, batch_size=batch_size, combine=combine
+            options, codec, journal=journal, batch_size=batch_size, combine=combine
         )
 
-        def call(item: Value, on_failure: Callable[[BaseException], None]) -> object:
+        def call(item: Value, on_failure: OnFailure) -> object:
             payload = item_codec.encode(item)
             params = self._payload_params(payload, options)
             return item_codec.decode(self._invoke(params, options.get("timeout"), on_failure))
@@ -268,25 +266,24 @@ class Predictor(BasePredictor):
         self,
         params: Mapping[str, Any],
         timeout: float | None,
-        on_failure: Callable[[BaseException], object] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> Invocation:
         started = time.perf_counter()
-        result, attempts = self._call(
-            "InvokeEndpoint", self._invoker.invoke, params, timeout, on_failure
-        )
+        result, attempts = self._call("InvokeEndpoint", params, timeout, on_failure)
         return invocation_of(result, attempts, time.perf_counter() - started)
 
     def _call(
         self,
         operation: str,
-        send: Callable[..., OperationResult],
         params: Mapping[str, Any],
         timeout: float | None,
-        on_failure: Callable[[BaseException], object] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> tuple[OperationResult, int]:
         with call_span(operation, self.endpoint_name) as span:
             result, attempts = self._retrier.call(
-                lambda left: send(params, timeout=left, limit=self._max_response_bytes),
+                lambda left: self._invoker.send(
+                    operation, params, timeout=left, limit=self._max_response_bytes
+                ),
                 timeout=self._timeout if timeout is None else timeout,
                 on_failure=on_failure,
             )

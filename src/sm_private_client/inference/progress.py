@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sm_private_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import TextIO
 
 __all__ = ["Progress", "progress_for"]
@@ -82,7 +83,7 @@ def _is_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"  # Jupyter's, also in SageMaker Studio
 
 
-def _module(name: str) -> Any:  # noqa: ANN401 - an optional module
+def _module(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except ImportError:

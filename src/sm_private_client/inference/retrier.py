@@ -158,8 +158,8 @@ def attempts_made(error: BaseException) -> int:
     return int(getattr(error, _ATTEMPTS, 1))
 
 
-class _FailedBefore(Exception):  # noqa: N818 - a signal to tenacity that nobody else ever sees
-    """The first attempt failed before tenacity was entered."""
+class _FailedBeforeError(Exception):
+    """The first attempt failed before tenacity was entered; only tenacity sees it."""
 
 
 class _RetryState:
@@ -199,7 +199,7 @@ class _RetryState:
         """Start an attempt; tenacity's first stands for the one that failed: it starts waiting."""
         if not self._entered:
             self._entered = True
-            raise _FailedBefore
+            raise _FailedBeforeError
         self._attempts += 1
 
     def count_on(self, error: BaseException) -> None:
@@ -233,7 +233,7 @@ class _RetryState:
         return False
 
     def _goes_on(self, error: BaseException) -> bool:
-        if isinstance(error, _FailedBefore):
+        if isinstance(error, _FailedBeforeError):
             return True
         return isinstance(error, Exception) and self.goes_on_after(error)
 

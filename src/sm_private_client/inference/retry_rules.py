@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,23 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "THROTTLING_CODES", "RetryRule", "classify", "describe", "requested_wait"]
 
-THROTTLING_CODES: Final = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "LimitExceededException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    }
+THROTTLING_CODES: Final = (
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
 )
 """Those of ``botocore.retries.standard.ThrottledRetryableChecker``."""
 
@@ -52,28 +49,27 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryRule:
+class RetryRule(NamedTuple):
     """One row of the table; it covers an error by type, code or HTTP status.
 
     Attributes:
         name: Its name, in kebab case.
+        retried: What decides if an error is retried.
+        why: The reason.
         errors: Types of exceptions.
         mention: A word that the cause of these must have; empty for any cause.
         codes: Error codes of the service.
         statuses: HTTP statuses of the service.
-        retried: What decides if an error is retried.
-        why: The reason.
         cost: Tokens of the retry quota for a retry.
     """
 
     name: str
-    errors: tuple[type[BaseException], ...] = ()
-    mention: str = ""
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
     retried: Literal["yes", "if safe to repeat", "by the model's status", "no"]
     why: str
+    errors: tuple[type[BaseException], ...] = ()
+    mention: str = ""
+    codes: tuple[str, ...] = ()
+    statuses: tuple[int, ...] = ()
     cost: int = RETRY_COST
 
     def covers(self, error: BaseException) -> bool:
@@ -95,164 +91,142 @@ class RetryRule:
 
 RULES: Final = (
     RetryRule(
-        name="refused-here",
+        "refused-here",
+        "no",
+        "this package refused it, and would again",
         errors=(PrivateClientError,),
-        retried="no",
-        why="this package refused it, and would again",
     ),
     RetryRule(
-        name="stream-began",
+        "stream-began",
+        "no",
+        "the answer has begun, and parts of it are used already",
         errors=(exceptions.EventStreamError,),
-        codes=frozenset({"ModelStreamError", "InternalStreamFailure"}),
-        retried="no",
-        why="the answer has begun, and parts of it are used already",
+        codes=("ModelStreamError", "InternalStreamFailure"),
     ),
     RetryRule(
-        name="invalid",
+        "invalid",
+        "no",
+        "the request is not valid, and stays so",
         errors=(exceptions.ParamValidationError, exceptions.ValidationError),
-        codes=frozenset({"ValidationError", "ValidationException", "SerializationException"}),
-        retried="no",
-        why="the request is not valid, and stays so",
+        codes=("ValidationError", "ValidationException", "SerializationException"),
     ),
     RetryRule(
-        name="not-permitted",
-        codes=frozenset(
-            {"AccessDenied", "AccessDeniedException", "OptInRequired", "UnauthorizedOperation"}
-        ),
-        retried="no",
-        why="policies do not change from one attempt to the next",
+        "not-permitted",
+        "no",
+        "policies do not change from one attempt to the next",
+        codes=("AccessDenied", "AccessDeniedException", "OptInRequired", "UnauthorizedOperation"),
     ),
     RetryRule(
-        name="not-authenticated",
+        "not-authenticated",
+        "no",
+        "the same credentials and clock would sign the same",
         errors=(
             exceptions.CredentialRetrievalError,
             exceptions.NoCredentialsError,
             exceptions.PartialCredentialsError,
         ),
-        codes=frozenset(
-            {
-                "ExpiredToken",
-                "ExpiredTokenException",
-                "IncompleteSignature",
-                "IncompleteSignatureException",
-                "InvalidClientTokenId",
-                "InvalidSignatureException",
-                "MissingAuthenticationToken",
-                "MissingAuthenticationTokenException",
-                "RequestExpired",
-                "RequestTimeTooSkewed",
-                "SignatureDoesNotMatch",
-                "UnrecognizedClientException",
-            }
+        codes=(
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "RequestExpired",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
         ),
-        retried="no",
-        why="the same credentials and clock would sign the same",
+    ),
+    RetryRule("not-ready", "yes", "the model is being loaded", codes=("ModelNotReadyException",)),
+    RetryRule(
+        "model",
+        "by the model's status",
+        "only the statuses in RetryPolicy.model_statuses are worth another attempt",
+        codes=("ModelError",),
     ),
     RetryRule(
-        name="not-ready",
-        codes=frozenset({"ModelNotReadyException"}),
-        retried="yes",
-        why="the model is being loaded",
+        "dependency",
+        "yes",
+        "something that the service needs failed for the moment",
+        codes=("InternalDependencyException",),
+        statuses=(530,),
     ),
     RetryRule(
-        name="model",
-        codes=frozenset({"ModelError"}),
-        retried="by the model's status",
-        why="only the statuses in RetryPolicy.model_statuses are worth another attempt",
-    ),
-    RetryRule(
-        name="dependency",
-        codes=frozenset({"InternalDependencyException"}),
-        statuses=frozenset({530}),
-        retried="yes",
-        why="something that the service needs failed for the moment",
-    ),
-    RetryRule(
-        name="throttled",
+        "throttled",
+        "yes",
+        "the service asks for fewer calls a second",
         codes=THROTTLING_CODES,
-        statuses=frozenset({429}),
-        retried="yes",
-        why="the service asks for fewer calls a second",
+        statuses=(429,),
     ),
     RetryRule(
-        name="unavailable",
-        codes=frozenset({"RequestTimeout", "RequestTimeoutException", "ServiceUnavailable"}),
-        statuses=frozenset({502, 503, 504}),
-        retried="yes",
-        why="the service could not take the request",
+        "unavailable",
+        "yes",
+        "the service could not take the request",
+        codes=("RequestTimeout", "RequestTimeoutException", "ServiceUnavailable"),
+        statuses=(502, 503, 504),
     ),
     RetryRule(
-        name="internal",
-        codes=frozenset({"InternalFailure"}),
-        statuses=frozenset({500}),
-        retried="yes",
-        why="the service failed for the moment",
+        "internal",
+        "yes",
+        "the service failed for the moment",
+        codes=("InternalFailure",),
+        statuses=(500,),
     ),
     RetryRule(
-        name="other-answer",
-        errors=(ClientError,),
-        retried="no",
-        why="the service would answer the same again",
+        "other-answer", "no", "the service would answer the same again", errors=(ClientError,)
     ),
     RetryRule(
-        name="connect-timeout",
+        "connect-timeout",
+        "yes",
+        "nothing was sent",
         errors=(exceptions.ConnectTimeoutError,),
-        retried="yes",
-        why="nothing was sent",
         cost=TIMEOUT_COST,
     ),
     RetryRule(
-        name="not-connected",
+        "not-connected",
+        "yes",
+        "nothing was sent",
         errors=(exceptions.EndpointConnectionError, exceptions.ProxyConnectionError),
-        retried="yes",
-        why="nothing was sent",
     ),
     RetryRule(
-        name="certificate",
+        "certificate",
+        "no",
+        "the same certificate would be shown again",
         errors=(exceptions.SSLError,),
         mention="certificate",
-        retried="no",
-        why="the same certificate would be shown again",
     ),
+    # After the handshake too: with TLS 1.3 and botocore nobody knows if the request was read.
+    RetryRule("tls", "if safe to repeat", _MAY_HAVE_RUN, errors=(exceptions.SSLError,)),
     RetryRule(
-        # After the handshake too: with TLS 1.3 and botocore nobody knows if the request was read.
-        name="tls",
-        errors=(exceptions.SSLError,),
-        retried="if safe to repeat",
-        why=_MAY_HAVE_RUN,
-    ),
-    RetryRule(
-        name="read-timeout",
+        "read-timeout",
+        "if safe to repeat",
+        _MAY_HAVE_RUN,
         errors=(exceptions.ReadTimeoutError,),
-        retried="if safe to repeat",
-        why=_MAY_HAVE_RUN,
         cost=TIMEOUT_COST,
     ),
+    # One that the request certainly did not reach is not even an error: see transport.direct.
     RetryRule(
-        # One that the request certainly did not reach is not even an error: see transport.direct.
-        name="kept-connection",
+        "kept-connection",
+        "if safe to repeat",
+        "the kept connection ended without an answer, and " + _MAY_HAVE_RUN,
         errors=(exceptions.ConnectionClosedError,),
         mention="kept connection",
-        retried="if safe to repeat",
-        why="the kept connection ended without an answer, and " + _MAY_HAVE_RUN,
     ),
     RetryRule(
-        name="connection-lost",
+        "connection-lost",
+        "if safe to repeat",
+        _MAY_HAVE_RUN,
         errors=(
             exceptions.ConnectionClosedError,
             exceptions.ResponseStreamingError,
             exceptions.IncompleteReadError,
             exceptions.HTTPClientError,
         ),
-        retried="if safe to repeat",
-        why=_MAY_HAVE_RUN,
     ),
-    RetryRule(
-        name="anything-else",
-        errors=(BaseException,),
-        retried="no",
-        why="nobody knows what it means",
-    ),
+    RetryRule("anything-else", "no", "nobody knows what it means", errors=(BaseException,)),
 )
 """The first row that covers an error decides."""
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sm_private_client.inference.decoders import Decoder, ServerSentEvent
-    from sm_private_client.inference.invokers import AsyncStreamSource, StreamHead, StreamSource
+    from sm_private_client.inference.invokers import AsyncStreamSource, StreamSource
+    from sm_private_client.inference.operations import OperationResult
 
 __all__ = ["AsyncResponseStream", "ResponseStream", "StreamRecord"]
 
@@ -33,14 +34,14 @@ class StreamRecord:
     """The head of a stream, and what was counted while it was read; synchronous or not.
 
     Args:
-        head: What is known of the stream.
+        head: What is known of the stream; see ``OperationResult``.
         started: When the request was sent, by ``clock``; now by default.
         clock: Monotonic seconds.
     """
 
     def __init__(
         self,
-        head: StreamHead,
+        head: OperationResult,
         *,
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -139,8 +140,8 @@ class ResponseStream(StreamRecord):
 
     Args:
         source: The stream from an invoker.
-        started: When the request was sent, by ``clock``; now by default.
-        clock: Monotonic seconds.
+        started: See ``StreamRecord``.
+        clock: See ``StreamRecord``.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class ResponseStream(StreamRecord):
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(source, started=started, clock=clock)
+        super().__init__(source.head, started=started, clock=clock)
         self._source = source
         self._closer = weakref.finalize(self, source.close)
         self._closer.atexit = False  # the process's end closes its connections itself
@@ -250,8 +251,8 @@ class AsyncResponseStream(StreamRecord):
 
     Args:
         source: The stream from an invoker.
-        started: When the request was sent, by ``clock``; now by default.
-        clock: Monotonic seconds.
+        started: See ``StreamRecord``.
+        clock: See ``StreamRecord``.
     """
 
     def __init__(
@@ -261,7 +262,7 @@ class AsyncResponseStream(StreamRecord):
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(source, started=started, clock=clock)
+        super().__init__(source.head, started=started, clock=clock)
         self._source = source
         self._closed = False
 

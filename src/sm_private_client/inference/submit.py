@@ -11,7 +11,7 @@ from sm_private_client.errors import ConfigurationError, JobError, PayloadError
 from sm_private_client.inference.codecs import decode as decode_by_type
 from sm_private_client.inference.job_wait import PollSchedule
 from sm_private_client.inference.jobs import INVOCATION_TIMEOUT, MARGIN, REQUEST_TTL, AsyncJob
-from sm_private_client.inference.operations import BODY_LIMITS
+from sm_private_client.inference.operations import BODY_LIMITS, bytes_of
 from sm_private_client.inference.s3 import S3Location, checked_extra_args
 
 if TYPE_CHECKING:
@@ -122,21 +122,15 @@ def submit(
 
 
 def _checked(body: object) -> bytes:
-    if isinstance(body, (bytearray, memoryview)):
-        body = bytes(body)
-    if not isinstance(body, bytes):
+    payload = bytes_of(body, "The input", remedy="encode it first.")
+    if len(payload) > INPUT_LIMIT:
         raise PayloadError(
-            f"The input is a {type(body).__name__}, not bytes; nothing was sent.",
-            remedy="encode it first.",
-        )
-    if len(body) > INPUT_LIMIT:
-        raise PayloadError(
-            f"The input has {len(body):,} bytes; asynchronous inference takes {INPUT_LIMIT:,}. "
+            f"The input has {len(payload):,} bytes; asynchronous inference takes {INPUT_LIMIT:,}. "
             "Nothing was sent.",
             cause="SageMaker's developer guide sets this limit of 1 GB.",
             remedy="split it, or use batch transform.",
         )
-    return body
+    return payload
 
 
 def _is_inline(payload: bytes, operation: RuntimeOperation) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from sm_private_client._version import __version__
 from sm_private_client.inference.operations import zone_of
@@ -18,41 +18,30 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from sm_private_client.inference.invokers import AsyncStreamSource, StreamHead, StreamSource
+    from sm_private_client.inference.invokers import AsyncStreamSource, StreamSource
+    from sm_private_client.inference.operations import OperationResult
 
 __all__ = ["CallSpan", "call_span"]
 
 _STATUS: Final = "http.response.status_code"
 
 
-class CallSpan(Protocol):
-    """The span of one call."""
+class CallSpan:
+    """The span of one call; this one records nothing."""
 
-    def answered(self, answer: StreamHead, attempts: int) -> None:
+    def answered(self, result: OperationResult, attempts: int) -> None:
         """Set what is known of a call that succeeded."""
-        ...
 
     def follow(self, stream: StreamSource) -> StreamSource:
         """Return the stream to use; the span ends when that is closed."""
-        ...
+        return stream
 
     def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
         """Do the same for asyncio."""
-        ...
-
-
-class _NoSpan:
-    def answered(self, answer: StreamHead, attempts: int) -> None:
-        pass
-
-    def follow(self, stream: StreamSource) -> StreamSource:
-        return stream
-
-    def follow_async(self, stream: AsyncStreamSource) -> AsyncStreamSource:
         return stream
 
 
-_NO_SPAN = contextlib.nullcontext(_NoSpan())  # one for all calls: it does nothing
+_NO_SPAN = contextlib.nullcontext(CallSpan())  # one for all calls: it does nothing
 
 
 def call_span(operation: str, endpoint_name: str) -> AbstractContextManager[CallSpan]:
@@ -112,7 +101,7 @@ def _recorded_span(operation: str, endpoint_name: str) -> Iterator[CallSpan]:
                 span.end()
 
 
-class _RecordedSpan:
+class _RecordedSpan(CallSpan):
     def __init__(self, span: Span) -> None:
         self.follows_stream = False
         self._span = span
@@ -120,9 +109,9 @@ class _RecordedSpan:
         self._parts_received = 0
         self._time_to_first_byte: float | None = None
 
-    def answered(self, answer: StreamHead, attempts: int) -> None:
+    def answered(self, result: OperationResult, attempts: int) -> None:
         self.set_known(
-            {"attempts": attempts, "zone": answer.availability_zone, _STATUS: answer.status}
+            {"attempts": attempts, "zone": result.availability_zone, _STATUS: result.status}
         )
 
     def follow(self, stream: StreamSource) -> StreamSource:
@@ -163,21 +152,13 @@ class _RecordedSpan:
         self._span.end()
 
 
-class _FollowedHead:
-    """The head of a stream whose span ends with it."""
+class _FollowedStream:
+    """A stream whose span ends with it."""
 
-    def __init__(self, head: StreamHead, span: _RecordedSpan) -> None:
-        self.members = head.members
-        self.request_id = head.request_id
-        self.availability_zone = head.availability_zone
-        self.status = head.status
-        self._span = span
-
-
-class _FollowedStream(_FollowedHead):
     def __init__(self, stream: StreamSource, span: _RecordedSpan) -> None:
-        super().__init__(stream, span)
+        self.head = stream.head
         self._stream = stream
+        self._span = span
 
     def parts(self) -> Generator[bytes, None, None]:
         try:
@@ -197,10 +178,13 @@ class _FollowedStream(_FollowedHead):
             self._span.end()
 
 
-class _FollowedAsyncStream(_FollowedHead):
+class _FollowedAsyncStream:
+    """The same for asyncio."""
+
     def __init__(self, stream: AsyncStreamSource, span: _RecordedSpan) -> None:
-        super().__init__(stream, span)
+        self.head = stream.head
         self._stream = stream
+        self._span = span
         self._end = weakref.finalize(self, span.end)  # once; also if nobody closes it
         self._end.atexit = False
 

@@ -1,8 +1,8 @@
-"""Who may pass: policy documents of VPC endpoints and identities, judged without asking AWS.
+"""Policy documents of VPC endpoints and identities, and what they decide, without asking AWS.
 
 Pure: nothing here opens a socket, reads the environment or the clock. ``EndpointPolicy`` and
-``confine_to`` build documents, ``parse`` reads them, ``check`` looks them over, ``explain`` tells
-them in English, ``evaluate`` judges a call by one, ``diff`` compares the rights of two.
+``confine_to`` build documents, ``parse`` reads them, ``check`` finds what is wrong with them,
+``explain`` describes them in English, ``evaluate`` decides about a call, ``diff`` compares two.
 """
 
 from sm_private_client.policy.building import EndpointPolicy, confine_to

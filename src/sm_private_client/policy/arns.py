@@ -18,22 +18,14 @@ _PARTITIONS: Final = (
     ("us-iso-", "aws-iso"),
     ("eusc-", "aws-eusc"),
 )
-"""What the regions of a partition begin with (botocore's partitions.json); else it is ``aws``."""
+"""What the regions of a partition begin with (botocore's partitions.json); all others: ``aws``."""
 _PARTS: Final = 6
 _COLON: Final = re.compile(r":(?![^${}]*\})")  # not one inside of a policy variable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arn:
-    """An ARN, or a pattern of ARNs, in its parts.
-
-    Attributes:
-        partition: ``aws``, ``aws-cn``, …
-        service: ``sagemaker``.
-        region: The region.
-        account_id: The account.
-        resource: The rest, ``endpoint/myEndpoint``.
-    """
+    """An ARN, or a pattern of ARNs, in its parts; ``resource`` is ``endpoint/myEndpoint``."""
 
     partition: str
     service: str
@@ -43,21 +35,22 @@ class Arn:
 
 
 def partition_name(region: str) -> str:
-    """Gives the name of a region's partition; ``*`` for ``*``."""
+    """Return the name of a region's partition; ``*`` for ``*``."""
     if region == ANY:
         return ANY
     return next((name for start, name in _PARTITIONS if region.startswith(start)), "aws")
 
 
 def sagemaker_arn(resource: str, *, region: str, account_id: str, partition: str) -> str:
-    """Builds ``arn:aws:sagemaker:us-east-1:123456789012:endpoint/myEndpoint``."""
+    """Return ``arn:aws:sagemaker:us-east-1:123456789012:endpoint/myEndpoint``."""
     return f"arn:{partition}:sagemaker:{region}:{account_id}:{resource}"
 
 
 def completed_arn(text: str) -> str:
-    """Gives ``arn:aws:sqs:*:*:*`` for ``arn:aws:sqs``, as AWS does in policies of identities.
+    """Return ``arn:aws:sqs:*:*:*`` for ``arn:aws:sqs``, as AWS does in policies of identities.
 
-    Source: IAM User Guide, "IAM JSON policy elements: Resource". Other texts are given back.
+    Source: IAM User Guide, "IAM JSON policy elements: Resource". Other texts are returned as they
+    are.
     """
     parts = _COLON.split(text)
     if parts[0] != "arn" or len(parts) >= _PARTS:
@@ -66,14 +59,15 @@ def completed_arn(text: str) -> str:
 
 
 def read_arn(text: str) -> Arn | None:
-    """Takes an ARN apart; ``None`` where the text has too few parts or another start."""
+    """Return the parts of an ARN; ``None`` if the text has too few parts or another start."""
     parts = _COLON.split(text, _PARTS - 1)
     if len(parts) != _PARTS or parts[0] != "arn":
         return None
+    _, partition, service, region, account_id, resource = parts
     return Arn(
-        partition=parts[1],
-        service=parts[2],
-        region=parts[3],
-        account_id=parts[4],
-        resource=parts[5],
+        partition=partition,
+        service=service,
+        region=region,
+        account_id=account_id,
+        resource=resource,
     )

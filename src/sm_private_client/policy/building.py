@@ -1,7 +1,7 @@
-"""Build policies by sentences that read as what they mean.
+"""Builders of policies, whose calls read as what they mean.
 
 Sources: SageMaker developer guide, "Connect to SageMaker AI within your VPC" (the endpoint policy)
-and "Control access to the SageMaker AI API by using identity-based policies" (confinement to a
+and "Control access to the SageMaker AI API by using identity-based policies" (restriction to a
 VPC); aws-samples/data-perimeter-policy-examples (the organization's perimeter, the exceptions).
 """
 
@@ -29,12 +29,12 @@ _EMPTY: Final = PolicyDocument(statements=(), version=None)
 _NOT_BY_SERVICES: Final = {
     "BoolIfExists": {"aws:ViaAWSService": "false", "aws:PrincipalIsAWSService": "false"}
 }
-"""AWS services call without the caller's VPC endpoint: on its behalf, or as themselves."""
+"""AWS services do not call through the caller's VPC endpoint, on its behalf or as themselves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointPolicy:
-    """The policy of a VPC endpoint, built statement by statement; each step gives a new one.
+    """The policy of a VPC endpoint, built statement by statement; each step returns a new one.
 
     ::
 
@@ -63,12 +63,12 @@ class EndpointPolicy:
         sid: str | None = None,
         **named: Names,
     ) -> EndpointPolicy:
-        """Adds: these principals may do these actions on these resources, if conditions are met.
+        """Add: these principals may do these actions on these resources, if conditions are met.
 
         Args:
             *actions: ``sagemaker:InvokeEndpoint``, with wildcards.
             principal: ``"*"``, an ARN, an account id, or a mapping as the policy language has it.
-            resource: ARNs; everything, where neither these nor names are given.
+            resource: ARNs; everything, if neither these nor names are given.
             conditions: As the policy language has them.
             sid: A name for the statement.
             **named: Names by type of resource, with wildcards: ``endpoint="myEndpoint"``,
@@ -88,19 +88,7 @@ class EndpointPolicy:
         sid: str | None = None,
         **named: Names,
     ) -> EndpointPolicy:
-        """Adds: these principals may not; it wins over every ``allow``.
-
-        Args:
-            *actions: As in ``allow``.
-            principal: As in ``allow``.
-            resource: As in ``allow``.
-            conditions: As in ``allow``.
-            sid: As in ``allow``.
-            **named: As in ``allow``.
-
-        Raises:
-            PolicyError: As in ``allow``.
-        """
+        """Add: these principals may not; it wins over every ``allow``, and takes its arguments."""
         return self._with("Deny", actions, principal, resource, conditions, sid, named)
 
     def allow_invoking(
@@ -110,7 +98,7 @@ class EndpointPolicy:
         streams: bool = True,
         jobs: bool = True,
     ) -> EndpointPolicy:
-        """Adds: these principals may call these models, and nothing else.
+        """Add: these principals may call these models, and nothing else.
 
         Args:
             *endpoint_names: Inference endpoints, with wildcards.
@@ -119,55 +107,48 @@ class EndpointPolicy:
                 covers them.
             jobs: Whether asynchronous inference may be used.
         """
-        wanted = {"InvokeEndpoint": True, "InvokeEndpointWithResponseStream": streams}
-        wanted["InvokeEndpointAsync"] = jobs
-        actions = [INVOKING[operation][0] for operation, use in wanted.items() if use]
-        return self._with(
-            "Allow", actions, principal, None, None, None, {"endpoint": endpoint_names}
-        )
+        operations = ["InvokeEndpoint"]
+        operations += ["InvokeEndpointWithResponseStream"] if streams else []
+        operations += ["InvokeEndpointAsync"] if jobs else []
+        actions = [INVOKING[operation][0] for operation in operations]
+        return self.allow(*actions, principal=principal, endpoint=endpoint_names)
 
     def allow_within(self, organization_id: str, *actions: str) -> EndpointPolicy:
-        """Adds the perimeter: identities of the organization, on its resources; AWS's services.
+        """Add the perimeter: identities of the organization, on its resources; AWS's services.
 
         Args:
             organization_id: ``o-…``.
             *actions: All by default.
         """
-        both = {"aws:PrincipalOrgID": organization_id, "aws:ResourceOrgID": organization_id}
+        own = {"aws:PrincipalOrgID": organization_id, "aws:ResourceOrgID": organization_id}
+        services = {"aws:PrincipalIsAWSService": "true"}
+        actions = actions or (ANY,)
         return self.allow(
-            *(actions or (ANY,)),
-            sid="AllowOwnIdentitiesOnOwnResources",
-            conditions={"StringEquals": both},
-        ).allow(
-            *(actions or (ANY,)),
-            sid="AllowAwsServices",
-            conditions={"Bool": {"aws:PrincipalIsAWSService": "true"}},
-        )
+            *actions, sid="AllowOwnIdentitiesOnOwnResources", conditions={"StringEquals": own}
+        ).allow(*actions, sid="AllowAwsServices", conditions={"Bool": services})
 
     def deny_outside(self, organization_id: str, *actions: str) -> EndpointPolicy:
-        """Adds: neither identities nor resources outside of the organization, whoever allows it.
+        """Add: neither identities nor resources outside of the organization, whoever allows it.
 
-        AWS services are spared. It allows nothing by itself, as every ``deny``.
+        AWS services are exempt. It allows nothing by itself, as every ``deny``.
 
         Args:
             organization_id: ``o-…``.
             *actions: All by default.
         """
-        built = self
-        for key, sid in (
-            ("aws:PrincipalOrgID", "DenyOtherIdentities"),
-            ("aws:ResourceOrgID", "DenyOtherResources"),
-        ):
-            conditions = _elsewhere({key: organization_id})
-            built = built.deny(*(actions or (ANY,)), sid=sid, conditions=conditions)
-        return built
+        actions = actions or (ANY,)
+        identities = _elsewhere({"aws:PrincipalOrgID": organization_id})
+        resources = _elsewhere({"aws:ResourceOrgID": organization_id})
+        return self.deny(*actions, sid="DenyOtherIdentities", conditions=identities).deny(
+            *actions, sid="DenyOtherResources", conditions=resources
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """Gives the document as JSON holds it."""
+        """Return the document as JSON holds it."""
         return self.document.as_dict()
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """Writes the document; see ``to_json`` of documents."""
+        """Return the document as JSON text; see ``policy.to_json``."""
         return to_json(self.document, indent=indent)
 
     def _with(
@@ -180,39 +161,40 @@ class EndpointPolicy:
         sid: str | None,
         named: Mapping[str, Names],
     ) -> EndpointPolicy:
-        whom = principal
         if isinstance(principal, str) and principal != ANY:
             is_service = read_caller(principal).kind == "service"
-            whom = {"Service" if is_service else "AWS": principal}
-        added: dict[str, Any] = {"Effect": effect, "Principal": whom, "Action": list(actions)}
-        # No names given is an empty list, which is refused, and not everything.
+            principal = {"Service" if is_service else "AWS": principal}
+        # An empty list of names is refused: it does not mean everything.
         everything = resource is None and not named
-        added["Resource"] = ANY if everything else [*_listed(resource), *self._arns(named)]
+        statement: dict[str, Any] = {
+            "Effect": effect,
+            "Principal": principal,
+            "Action": list(actions),
+            "Resource": ANY if everything else [*_listed(resource), *self._arns(named)],
+        }
         if sid is not None:
-            added["Sid"] = sid
+            statement["Sid"] = sid
         if conditions:
-            added["Condition"] = conditions
-        statements = [*self.document.as_dict()["Statement"], added]
-        made: dict[str, Any] = {"Statement": statements}
-        # Without Version a variable is literal text; AWS's own example goes without.
-        if VARIABLE.search(str(statements)):
-            made["Version"] = CURRENT_VERSION
-        return replace(self, document=parse(made))
+            statement["Condition"] = conditions
+        document: dict[str, Any] = {"Statement": [*self.document.as_dict()["Statement"], statement]}
+        # Without Version a variable is literal text; AWS's own example has none.
+        if VARIABLE.search(str(document)):
+            document["Version"] = CURRENT_VERSION
+        return replace(self, document=parse(document))
 
     def _arns(self, named: Mapping[str, Names]) -> list[str]:
         partition = self.partition or partition_name(self.region)
-        made = []
+        arns = []
         for keyword, names in named.items():
             kind = keyword.replace("_", "-")
             if kind not in RESOURCE_TYPES:
-                close = difflib.get_close_matches(kind, RESOURCE_TYPES, 1)
-                meant = close[0].replace("-", "_") if close else "endpoint"
+                likely = difflib.get_close_matches(kind, RESOURCE_TYPES, 1) or ["endpoint"]
                 raise PolicyError(
                     f"{keyword}= is no type of SageMaker's resources.",
                     cause="keywords beside those of the signature name resources by their type.",
-                    remedy=f"use {meant}=, or give ARNs as resource=.",
+                    remedy=f"use {likely[0].replace('-', '_')}=, or give ARNs as resource=.",
                 )
-            made += [
+            arns += [
                 sagemaker_arn(
                     f"{prefix_of(kind)}{name}",
                     region=self.region,
@@ -221,7 +203,7 @@ class EndpointPolicy:
                 )
                 for name in _listed(names)
             ]
-        return made
+        return arns
 
 
 def confine_to(
@@ -232,17 +214,17 @@ def confine_to(
     actions: Names = "sagemaker:*",
     effect: Effect = "Allow",
 ) -> PolicyDocument:
-    """Gives a policy of identities that confines SageMaker to VPC endpoints, or to VPCs.
+    """Return a policy of identities that restricts SageMaker to VPC endpoints, or to VPCs.
 
     Console users are shut out, as the SageMaker guide says: their calls come from elsewhere. With
-    an organization it confines to the organization's resources, wherever calls come from.
+    an organization it restricts to the organization's resources, wherever calls come from.
 
     Args:
         vpc_endpoint_ids: The VPC endpoints that calls may come through.
         vpc_id: The VPCs that calls may come from; give these or VPC endpoints.
         organization_id: The organizations (``o-…``) whose resources may be used. What AWS itself
             owns, such as its public model hub, belongs to none.
-        actions: The actions that are confined.
+        actions: The actions that are restricted.
         effect: ``Allow`` is the SageMaker guide's form: it grants the actions from there, and other
             policies may still grant them from elsewhere. ``Deny`` is for service control policies:
             nothing grants them from elsewhere, but AWS services may call, for the caller or as
@@ -251,34 +233,35 @@ def confine_to(
     Raises:
         PolicyError: None of the three, or more than one, was given.
     """
-    given = {
+    keys = {
         "aws:SourceVpce": vpc_endpoint_ids,
         "aws:SourceVpc": vpc_id,
         "aws:ResourceOrgID": organization_id,
     }
-    where = {key: names for key, names in given.items() if names}
-    if len(where) != 1:
+    inside = {key: names for key, names in keys.items() if names}
+    if len(inside) != 1:
         raise PolicyError(
             "confine_to takes either VPC endpoints or VPCs, or an organization.",
             cause="several conditions together would ask for all of them at once.",
             remedy="give vpc_endpoint_ids=, vpc_id= or organization_id=.",
         )
-    inside, outside = "AllowFromThere", "DenyFromElsewhere"
-    if organization_id:
-        inside, outside = "AllowOnOwnResources", "DenyOtherResources"
-    statement: dict[str, Any] = {"Action": _listed(actions), "Resource": ANY, "Effect": effect}
     if effect == "Allow":
-        statement["Sid"] = inside
-        statement["Condition"] = {"StringEquals": where}
+        sid = "AllowOnOwnResources" if organization_id else "AllowFromThere"
     else:
-        statement["Sid"] = outside
-        statement["Condition"] = _elsewhere(where)
+        sid = "DenyOtherResources" if organization_id else "DenyFromElsewhere"
+    statement = {
+        "Sid": sid,
+        "Effect": effect,
+        "Action": _listed(actions),
+        "Resource": ANY,
+        "Condition": {"StringEquals": inside} if effect == "Allow" else _elsewhere(inside),
+    }
     return parse({"Version": CURRENT_VERSION, "Statement": [statement]})
 
 
-def _elsewhere(where: Mapping[str, Names]) -> dict[str, Any]:
-    """Gives the condition of a Deny: what is not there, or not known to be, and no AWS service."""
-    return {"StringNotEqualsIfExists": where, **_NOT_BY_SERVICES}
+def _elsewhere(inside: Mapping[str, Names]) -> dict[str, Any]:
+    """Return the condition of a Deny: not inside, or not known to be, and no AWS service."""
+    return {"StringNotEqualsIfExists": inside, **_NOT_BY_SERVICES}
 
 
 def _listed(names: Names | None) -> list[str]:

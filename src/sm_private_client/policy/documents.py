@@ -1,8 +1,8 @@
-"""Policy documents as records: read strictly, written back the same.
+"""Records of policy documents, written back as they were read; and of the problems in them.
 
 The grammar is IAM's (IAM User Guide, "Grammar of the IAM JSON policy language"), for policies of
 identities, of organizations and of resources such as VPC endpoints. What depends on the kind of
-policy is looked at in ``validation``.
+policy is checked in ``validation``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PRINCIPAL_TYPES: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principals:
-    """Whom a statement names.
+    """The principals that a statement names.
 
     Attributes:
         anyone: Whether it is the bare ``"*"``; the others are empty then.
@@ -59,18 +59,15 @@ class Principals:
 
     @property
     def is_everyone(self) -> bool:
-        """Whether nobody is left out; ``"*"`` and ``{"AWS": "*"}`` mean the same."""
+        """Whether it is everyone; ``"*"`` and ``{"AWS": "*"}`` mean the same."""
         return self.anyone or "*" in self.aws
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """One operator, one key, its values.
+    """One operator such as ``ForAnyValue:StringLikeIfExists``, one key, its values.
 
-    Attributes:
-        operator: As it is written, ``ForAnyValue:StringLikeIfExists``.
-        key: As it is written; case does not matter.
-        values: As text: a number or boolean as JSON writes it.
+    All are as they are written; a number or a boolean as JSON writes it.
     """
 
     operator: str
@@ -84,7 +81,7 @@ class Statement:
 
     Attributes:
         effect: ``Allow`` or ``Deny``.
-        sid: Its name, ``None`` where it has none.
+        sid: Its name, if it has one.
         principal: Whom it is about; ``None`` in policies of identities.
         not_principal: Whom it is not about.
         actions: ``sagemaker:InvokeEndpoint``, with wildcards.
@@ -112,7 +109,7 @@ class PolicyDocument:
     Attributes:
         statements: In the order of the document.
         version: Version of the policy language; ``None`` is read by AWS as 2008-10-17.
-        id: Its name, ``None`` where it has none.
+        id: Its name, if it has one.
     """
 
     statements: tuple[Statement, ...]
@@ -125,14 +122,12 @@ class PolicyDocument:
         return self.version == CURRENT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
-        """Gives the document as JSON holds it; a list of one is written as its element."""
-        made: dict[str, Any] = {}
-        if self.version is not None:
-            made["Version"] = self.version
-        if self.id is not None:
-            made["Id"] = self.id
-        made["Statement"] = [_statement_as_dict(statement) for statement in self.statements]
-        return made
+        """Return the document as JSON holds it; a list of one is written as its element."""
+        head = {"Version": self.version, "Id": self.id}
+        return {
+            **{key: value for key, value in head.items() if value is not None},
+            "Statement": [_statement_as_dict(statement) for statement in self.statements],
+        }
 
 
 DEFAULT_ENDPOINT_POLICY: Final = PolicyDocument(
@@ -143,12 +138,12 @@ DEFAULT_ENDPOINT_POLICY: Final = PolicyDocument(
         ),
     ),
 )
-"""What a VPC endpoint has where none was given: everybody may do everything (PrivateLink guide)."""
+"""What a VPC endpoint has if none was given: everybody may do everything (PrivateLink guide)."""
 
 
 @runtime_checkable
 class Built(Protocol):
-    """What was built and has its document, as ``EndpointPolicy`` does."""
+    """An object that has a document, as ``EndpointPolicy``."""
 
     @property
     def document(self) -> PolicyDocument:
@@ -156,39 +151,30 @@ class Built(Protocol):
 
 
 def to_json(document: PolicyDocument, *, indent: int | None = 2) -> str:
-    """Writes a document; ``parse`` gives an equal one back.
+    """Return a document as JSON text; ``parse`` reads an equal one back.
 
-    Args:
-        document: The document.
-        indent: Spaces a level; ``None`` for the shortest text, since AWS counts white space.
+    ``indent`` is spaces per level; ``None`` for the shortest text, since AWS counts white space.
     """
     separators = (",", ":") if indent is None else None
     return json.dumps(document.as_dict(), indent=indent, separators=separators, ensure_ascii=False)
 
 
 def _statement_as_dict(statement: Statement) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    if statement.sid is not None:
-        made["Sid"] = statement.sid
-    made["Effect"] = statement.effect
-    for name, principals in (
-        ("Principal", statement.principal),
-        ("NotPrincipal", statement.not_principal),
-    ):
-        if principals is not None:
-            made[name] = _principals_as_json(principals)
-    for name, texts in (
-        ("Action", statement.actions),
-        ("NotAction", statement.not_actions),
-        ("Resource", statement.resources),
-        ("NotResource", statement.not_resources),
-    ):
-        if texts:
-            made[name] = _one_or_list(texts)
+    elements: dict[str, Any] = {} if statement.sid is None else {"Sid": statement.sid}
+    elements["Effect"] = statement.effect
+    principals = {"Principal": statement.principal, "NotPrincipal": statement.not_principal}
+    elements |= {key: _principals_as_json(one) for key, one in principals.items() if one}
+    texts = {
+        "Action": statement.actions,
+        "NotAction": statement.not_actions,
+        "Resource": statement.resources,
+        "NotResource": statement.not_resources,
+    }
+    elements |= {key: _one_or_list(listed) for key, listed in texts.items() if listed}
     for condition in statement.conditions:
-        block = made.setdefault("Condition", {}).setdefault(condition.operator, {})
+        block = elements.setdefault("Condition", {}).setdefault(condition.operator, {})
         block[condition.key] = _one_or_list(condition.values)
-    return made
+    return elements
 
 
 def _principals_as_json(principals: Principals) -> str | dict[str, Any]:
@@ -207,11 +193,11 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that is wrong, or likely not meant.
+    """One thing in a policy that is wrong, or likely not meant.
 
     Attributes:
         severity: ``error``: AWS refuses it, or it can never do what it says; ``warning``: it works,
-            and is likely not what was meant.
+            but likely not as it was meant.
         place: Where, such as ``Statement[1].Action[0]``; empty for the whole document.
         message: What it is, as a sentence.
         remedy: What to write instead, in the imperative.
@@ -222,7 +208,17 @@ class Problem:
     message: str
     remedy: str
 
+    @classmethod
+    def error(cls, place: str, message: str, remedy: str) -> Problem:
+        """Return a problem that makes the document useless."""
+        return cls(severity="error", place=place, message=message, remedy=remedy)
+
+    @classmethod
+    def warning(cls, place: str, message: str, remedy: str) -> Problem:
+        """Return a problem with which the document works."""
+        return cls(severity="warning", place=place, message=message, remedy=remedy)
+
     def __str__(self) -> str:
-        """``error at Statement[0].Action: … Remedy: …`` on one line."""
+        """Return one line: ``error at Statement[0].Action: … Remedy: …``."""
         place = f" at {self.place}" if self.place else ""
         return f"{self.severity}{place}: {self.message} Remedy: {self.remedy}"

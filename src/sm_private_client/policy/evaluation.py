@@ -1,7 +1,7 @@
-"""Judge a call by a policy, as AWS would: an explicit deny wins, and nothing is allowed unsaid.
+"""Evaluation of a call by one policy: an explicit deny wins, and what nothing allows is denied.
 
-Source: IAM User Guide, "Policy evaluation logic". One policy is judged, not all that AWS asks: a
-call that an endpoint policy allows still needs the caller's identity policy.
+Source: IAM User Guide, "Policy evaluation logic". AWS asks other policies too: a call that an
+endpoint policy allows still needs the caller's identity policy.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sm_private_client.policy.actions import actions_of_operation, authorizing
+from sm_private_client.policy.actions import actions_of_operation, authorizing_actions
 from sm_private_client.policy.arns import completed_arn
 from sm_private_client.policy.caller import Caller, GivenContext, call_context, read_caller
 from sm_private_client.policy.conditions import is_met, read_operator
@@ -17,11 +17,9 @@ from sm_private_client.policy.matching import Context, Pattern, expand
 from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from sm_private_client.policy.caller import GivenContext
     from sm_private_client.policy.documents import Condition, PolicyDocument, Statement
-    from sm_private_client.policy.parsing import Policy
 
 __all__ = [
     "Decision",
@@ -36,12 +34,12 @@ DecisionEffect = Literal["allow", "explicit-deny", "implicit-deny"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """What a policy says to one call.
+    """What a policy decides about one call.
 
     Attributes:
-        effect: ``implicit-deny`` where no statement speaks for the call.
+        effect: ``implicit-deny`` if no statement allows or denies the call.
         why: A sentence for people.
-        statement: The one that decided, ``None`` for an implicit deny.
+        statement: The one that decided; ``None`` for an implicit deny.
         index: Its place in the document, from 0; ``None`` for an implicit deny.
     """
 
@@ -73,15 +71,15 @@ def evaluate(
     resource: str,
     context: GivenContext | None = None,
 ) -> Decision:
-    """Judges one call by one policy.
+    """Decide about one call by one policy.
 
     Args:
         policy: The document.
         principal: Who calls: ARN of a user, role, assumed-role session or account, an account id,
             or a service principal.
         action: ``sagemaker:InvokeEndpoint``; its case does not matter. Response streams are
-            authorized as that: ``sagemaker:InvokeEndpointWithResponseStream`` is allowed where
-            InvokeEndpoint is, and denied where either is.
+            authorized as that: ``sagemaker:InvokeEndpointWithResponseStream`` is allowed if
+            InvokeEndpoint is, and denied if either is.
         resource: The ARN, or ``*`` for actions that have none.
         context: Condition keys of the call; ``call_context`` fills in what follows from the rest.
 
@@ -91,37 +89,43 @@ def evaluate(
     document = parse(policy)
     caller = read_caller(principal)
     keys = call_context(caller, resource, context)
-    judged = []
-    for named in authorizing(action):
-        call = _Call(
-            caller=caller,
-            action=named.lower(),
-            resource=resource,
-            context=keys,
-            variables=document.has_variables,
+    decisions = [
+        _decide(
+            document,
+            _Call(
+                caller=caller,
+                action=name,
+                resource=resource,
+                context=keys,
+                variables=document.has_variables,
+            ),
         )
-        judged.append(_judged(document, call, named))
-    denied = (decision for decision in judged if decision.effect == "explicit-deny")
-    return next(denied, judged[-1])
+        for name in authorizing_actions(action)
+    ]
+    denied = (decision for decision in decisions if decision.effect == "explicit-deny")
+    return next(denied, decisions[-1])
 
 
-def _judged(document: PolicyDocument, call: _Call, action: str) -> Decision:
-    resource = call.resource
-    misses = [_miss(statement, call) for statement in document.statements]
-    for effect, decided, verb in (
-        ("Deny", "explicit-deny", "denies"),
-        ("Allow", "allow", "allows"),
-    ):
-        for index, statement in enumerate(document.statements):
-            if statement.effect == effect and misses[index] is None:
-                why = f"{_title(index, statement)} {verb} {action} on {resource}."
-                return Decision(
-                    effect="allow" if decided == "allow" else "explicit-deny",
-                    why=why,
-                    statement=statement,
-                    index=index,
-                )
-    return Decision(effect="implicit-deny", why=_unsaid(document, misses, action, resource))
+def evaluate_operation(
+    policy: Policy,
+    *,
+    operation_name: str,
+    principal: str,
+    resource: str,
+    context: GivenContext | None = None,
+) -> Decision:
+    """Decide about an API operation of a SageMaker service, as ``evaluate`` about its action.
+
+    ``operation_name`` is a name such as ``InvokeEndpointWithResponseStream``; the other arguments
+    are those of ``evaluate``.
+    """
+    return evaluate(
+        policy,
+        principal=principal,
+        action=actions_of_operation(operation_name)[0],
+        resource=resource,
+        context=context,
+    )
 
 
 def evaluate_at_vpc_endpoint(
@@ -133,18 +137,11 @@ def evaluate_at_vpc_endpoint(
     resource: str,
     context: GivenContext,
 ) -> Decision | None:
-    """Judges one call by the policy of a VPC endpoint, if the call passes it at all.
+    """Decide about one call by the policy of a VPC endpoint, if the call goes through it.
 
-    Args:
-        policy: The VPC endpoint's document.
-        vpc_endpoint_id: That VPC endpoint.
-        principal: As in ``evaluate``.
-        action: As in ``evaluate``.
-        resource: As in ``evaluate``.
-        context: As in ``evaluate``; ``aws:SourceVpce`` says which way the call takes.
-
-    Returns:
-        The decision; ``None`` for a call that goes another way, on which the policy has no say.
+    ``aws:SourceVpce`` in ``context`` is the VPC endpoint that the call takes. If it is another one,
+    or missing, the policy does not decide, and ``None`` is returned. The arguments are those of
+    ``evaluate``.
     """
     way = {key.lower(): value for key, value in context.items()}.get("aws:sourcevpce")
     if way not in (vpc_endpoint_id, [vpc_endpoint_id], (vpc_endpoint_id,)):
@@ -160,16 +157,16 @@ def denial_message(
     resource: str,
     policy_type: str = "VPC endpoint policy",
 ) -> str:
-    """Words a denial as AWS does in its AccessDenied errors.
+    """Return a denial in the words of AWS's AccessDenied errors.
 
     Source: IAM User Guide, "Troubleshoot access denied error messages".
 
     Args:
-        decision: What ``evaluate`` gave; one that does not allow.
-        principal: As it was given to ``evaluate``.
-        action: As it was given to ``evaluate``.
-        resource: As it was given to ``evaluate``.
-        policy_type: The kind of policy, for other ones ``identity-based policy`` and so on.
+        decision: What ``evaluate`` returned; one that does not allow.
+        principal: As in ``evaluate``.
+        action: As in ``evaluate``.
+        resource: As in ``evaluate``.
+        policy_type: The kind of policy, such as ``identity-based policy``.
     """
     reason = f"because no {policy_type} allows the {action} action"
     if decision.effect == "explicit-deny":
@@ -180,56 +177,64 @@ def denial_message(
     )
 
 
+def _decide(document: PolicyDocument, call: _Call) -> Decision:
+    misses = [_miss(statement, call) for statement in document.statements]
+    applying = [index for index, miss in enumerate(misses) if miss is None]
+    denying = (index for index in applying if document.statements[index].effect == "Deny")
+    index = next(denying, next(iter(applying), None))
+    what = f"{call.action} on {call.resource}"
+    if index is None:
+        reasons = "; ".join(
+            f"{_title(number, statement)} {misses[number]}"
+            for number, statement in enumerate(document.statements)
+            if statement.effect == "Allow"
+        )
+        why = f"No statement allows {what}{': ' if reasons else ''}{reasons}."
+        return Decision(effect="implicit-deny", why=why)
+    statement = document.statements[index]
+    is_denied = statement.effect == "Deny"
+    return Decision(
+        effect="explicit-deny" if is_denied else "allow",
+        why=f"{_title(index, statement)} {'denies' if is_denied else 'allows'} {what}.",
+        statement=statement,
+        index=index,
+    )
+
+
 def _title(index: int, statement: Statement) -> str:
     return f"Statement[{index}]" + (f" ({statement.sid})" if statement.sid else "")
 
 
-def _unsaid(
-    document: PolicyDocument, misses: Sequence[str | None], action: str, resource: str
-) -> str:
-    told = [
-        f"{_title(index, statement)} {miss}"
-        for index, (statement, miss) in enumerate(zip(document.statements, misses, strict=True))
-        if statement.effect == "Allow"
-    ]
-    listed = ": " + "; ".join(told) if told else ""
-    return f"No statement allows {action} on {resource}{listed}."
-
-
 def _miss(statement: Statement, call: _Call) -> str | None:
-    """Gives why a statement does not apply; ``None`` where it does."""
+    """Return why a statement does not apply to a call; ``None`` if it does."""
     if not _is_about_action(statement, call.action):
         return "is for other actions"
     if not _is_about_caller(statement, call.caller):
         return "is for other principals"
     if not _is_about_resource(statement, call):
         return "is for other resources"
-    return next(
-        (
-            f"has a condition that is not met: {_told(condition, call.context)}"
-            for condition in statement.conditions
-            if not _meets(condition, call)
-        ),
-        None,
-    )
+    for condition in statement.conditions:
+        if not _is_met(condition, call):
+            return f"has a condition that is not met: {_describe(condition, call.context)}"
+    return None
 
 
 def _is_about_action(statement: Statement, action: str) -> bool:
-    if statement.not_actions:
-        return not _fits(map(str.lower, statement.not_actions), action)
-    return _fits(map(str.lower, statement.actions), action)
+    listed = statement.not_actions or statement.actions
+    found = _matches_any((Pattern.of(one.lower()) for one in listed), action.lower())
+    return found != bool(statement.not_actions)
 
 
-def _fits(patterns: Iterable[str], text: str) -> bool:
-    return any(Pattern.of(pattern).matches(text) for pattern in patterns)
+def _matches_any(patterns: Iterable[Pattern | None], text: str) -> bool:
+    return any(pattern is not None and pattern.matches(text) for pattern in patterns)
 
 
 def _is_about_caller(statement: Statement, caller: Caller) -> bool:
-    """A policy without principals is one of an identity: whoever has it is meant.
+    """Return True if a statement names a caller; one of an identity policy means whoever has it.
 
-    NotPrincipal is read as AWS warns that it may work: a Deny spares a caller only where each of
-    its identities is listed (session, role and account), an Allow leaves out whoever has one that
-    is.
+    NotPrincipal is read in the stricter of the ways that AWS warns about. A Deny exempts a caller
+    only if each of its identities is listed (session, role and account). An Allow excludes a
+    caller if one of them is.
     """
     if statement.not_principal is not None:
         named = caller.named_by(statement.not_principal)
@@ -238,7 +243,7 @@ def _is_about_caller(statement: Statement, caller: Caller) -> bool:
 
 
 def _is_about_resource(statement: Statement, call: _Call) -> bool:
-    """Wildcards match the ARN as a whole, colons included.
+    """Return True if a statement names a resource; wildcards match the whole ARN, colons included.
 
     A variable without a value makes an entry match no resource, in NotResource too. In policies of
     identities AWS completes ARNs that are too short.
@@ -247,47 +252,17 @@ def _is_about_resource(statement: Statement, call: _Call) -> bool:
     if statement.principal is None and statement.not_principal is None:
         listed = tuple(map(completed_arn, listed))
     patterns = (expand(entry, call.context, variables=call.variables) for entry in listed)
-    found = any(pattern is not None and pattern.matches(call.resource) for pattern in patterns)
-    return found != bool(statement.not_resources)
+    return _matches_any(patterns, call.resource) != bool(statement.not_resources)
 
 
-def _meets(condition: Condition, call: _Call) -> bool:
+def _is_met(condition: Condition, call: _Call) -> bool:
     operator = read_operator(condition.operator)
     return operator is not None and is_met(
         operator, condition.key, condition.values, call.context, variables=call.variables
     )
 
 
-def _told(condition: Condition, context: Context) -> str:
-    has = context.get(condition.key.lower())
-    seen = f"it is {' '.join(has)}" if has else "the call has no such key"
-    return f"{condition.operator} {condition.key} {' '.join(condition.values)} ({seen})"
-
-
-def evaluate_operation(
-    policy: Policy,
-    *,
-    operation_name: str,
-    principal: str,
-    resource: str,
-    context: GivenContext | None = None,
-) -> Decision:
-    """Judges one API operation, as ``evaluate`` judges the action of its name.
-
-    Args:
-        policy: As in ``evaluate``.
-        operation_name: Of a SageMaker service, ``InvokeEndpointWithResponseStream``.
-        principal: As in ``evaluate``.
-        resource: As in ``evaluate``.
-        context: As in ``evaluate``.
-
-    Raises:
-        PolicyError: The document cannot be read.
-    """
-    return evaluate(
-        policy,
-        principal=principal,
-        action=actions_of_operation(operation_name)[0],
-        resource=resource,
-        context=context,
-    )
+def _describe(condition: Condition, context: Context) -> str:
+    values = context.get(condition.key.lower())
+    actual = f"it is {' '.join(values)}" if values else "the call has no such key"
+    return f"{condition.operator} {condition.key} {' '.join(condition.values)} ({actual})"

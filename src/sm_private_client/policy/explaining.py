@@ -1,60 +1,29 @@
-"""Say in one English line what each statement of a policy really does."""
+"""Explanation of a policy: one English line per statement."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sm_private_client.policy.actions import matching
+from sm_private_client.policy.actions import actions_matching
 from sm_private_client.policy.arns import read_arn
 from sm_private_client.policy.caller import read_caller
-from sm_private_client.policy.conditions import read_operator
+from sm_private_client.policy.conditions import OPERATORS, read_operator
 from sm_private_client.policy.parsing import Policy, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from sm_private_client.policy.documents import Condition, Principals, Statement
 
 __all__ = ["explain"]
 
 _LISTED_AT_MOST: Final = 4
-_VERBS: Final = {
-    "StringEquals": "is",
-    "StringNotEquals": "is not",
-    "StringEqualsIgnoreCase": "is (in any case)",
-    "StringNotEqualsIgnoreCase": "is not (in any case)",
-    "StringLike": "is like",
-    "StringNotLike": "is not like",
-    "ArnEquals": "is like",
-    "ArnNotEquals": "is not like",
-    "ArnLike": "is like",
-    "ArnNotLike": "is not like",
-    "NumericEquals": "is",
-    "NumericNotEquals": "is not",
-    "NumericLessThan": "is less than",
-    "NumericLessThanEquals": "is at most",
-    "NumericGreaterThan": "is more than",
-    "NumericGreaterThanEquals": "is at least",
-    "DateEquals": "is",
-    "DateNotEquals": "is not",
-    "DateLessThan": "is before",
-    "DateLessThanEquals": "is not after",
-    "DateGreaterThan": "is after",
-    "DateGreaterThanEquals": "is not before",
-    "Bool": "is",
-    "BinaryEquals": "is",
-    "IpAddress": "is in",
-    "NotIpAddress": "is not in",
-}
 
 
 def explain(policy: Policy) -> tuple[str, ...]:
-    """Gives one line a statement: who may or may not do what on what, and when.
+    """Return one line per statement: who may or may not do what on what, and when.
 
     Wildcards are followed by the actions of SageMaker that they match.
-
-    Args:
-        policy: The document.
 
     Raises:
         PolicyError: The document cannot be read.
@@ -104,20 +73,18 @@ def _principal(entry: str) -> str:
 
 def _what(statement: Statement) -> str:
     if statement.not_actions:
-        return f"do anything but {_and([_action(one) for one in statement.not_actions])}"
-    if "*" in statement.actions:
-        return "do anything"
-    return f"do {_and([_action(one) for one in statement.actions])}"
+        return f"do anything but {_and(map(_action, statement.not_actions))}"
+    return "do " + (
+        "anything" if "*" in statement.actions else _and(map(_action, statement.actions))
+    )
 
 
 def _action(action: str) -> str:
     if action.lower() == "sagemaker:invokeendpoint":
         return f"{action} (response streams included)"
-    if "*" not in action and "?" not in action:
+    if not (set("*?") & set(action) and action.lower().startswith("sagemaker:")):
         return action
-    if not action.lower().startswith("sagemaker:"):
-        return action
-    names = [name.partition(":")[2] for name in matching(action)]
+    names = [name.partition(":")[2] for name in actions_matching(action)]
     if len(names) > _LISTED_AT_MOST:
         return f"{action} ({len(names)} actions)"
     return f"{action} ({', '.join(names) or 'no action'})"
@@ -125,10 +92,8 @@ def _action(action: str) -> str:
 
 def _on(statement: Statement) -> str:
     if statement.not_resources:
-        return f"everything but {_and([_resource(one) for one in statement.not_resources])}"
-    if "*" in statement.resources:
-        return "everything"
-    return _and([_resource(one) for one in statement.resources])
+        return f"everything but {_and(map(_resource, statement.not_resources))}"
+    return "everything" if "*" in statement.resources else _and(map(_resource, statement.resources))
 
 
 def _resource(text: str) -> str:
@@ -154,10 +119,11 @@ def _condition(condition: Condition) -> str:
     if read.set_operator is not None:
         every = "every value" if read.set_operator == "ForAllValues" else "a value"
         subject = f"{every} of {condition.key}"
-    joined = " or ".join(value or "empty" for value in condition.values)
-    absent_too = " (or is absent)" if read.if_exists else ""
-    return f"{subject} {_VERBS[read.name]} {joined}{absent_too}"
+    values = " or ".join(value or "empty" for value in condition.values)
+    or_absent = " (or is absent)" if read.if_exists else ""
+    return f"{subject} {OPERATORS[read.name].words} {values}{or_absent}"
 
 
-def _and(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+def _and(texts: Iterable[str]) -> str:
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last

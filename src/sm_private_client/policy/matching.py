@@ -1,4 +1,4 @@
-"""Patterns of policies: ``*`` is any run of characters, ``?`` is any one."""
+"""Patterns of policies with their wildcards and variables."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Final
 
 __all__ = ["VARIABLE", "Context", "Pattern", "Wildcard", "expand"]
 
 
 class Wildcard(enum.Enum):
-    """What is no character of its own in a pattern."""
+    """``*`` is any run of characters, ``?`` is any one."""
 
     MANY = "*"
     ONE = "?"
@@ -23,18 +20,14 @@ class Wildcard(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern in its tokens, so that a literal ``*`` and a wildcard are told apart.
-
-    Attributes:
-        tokens: Single characters and wildcards.
-    """
+    """A pattern as single characters and wildcards, so that a literal ``*`` is no wildcard."""
 
     tokens: tuple[str | Wildcard, ...]
 
     @classmethod
     def of(cls, text: str) -> Pattern:
-        """Reads ``*`` and ``?`` in a text as wildcards."""
-        return cls(tuple(wildcard_or(character) for character in text))
+        """Return the pattern of a text, whose ``*`` and ``?`` are wildcards."""
+        return cls(tuple(_tokens(text)))
 
     @property
     def text(self) -> str:
@@ -42,7 +35,7 @@ class Pattern:
         return "".join(t.value if isinstance(t, Wildcard) else t for t in self.tokens)
 
     def matches(self, text: str) -> bool:
-        """Says whether the whole text fits; takes time of pattern times text at the worst."""
+        """Return True if the whole text fits; takes time of pattern times text at the worst."""
         tokens, here, there = self.tokens, 0, 0
         star, resume = -1, 0  # the last ``*``, and where in the text to go on if what follows fails
         while there < len(text):
@@ -60,23 +53,18 @@ class Pattern:
         return all(token is Wildcard.MANY for token in tokens[here:])
 
     def split(self, separator: str, times: int) -> tuple[Pattern, ...]:
-        """Cuts at the first literal separators, as ``str.split`` does."""
-        return tuple(self._parts(separator, times))
-
-    def _parts(self, separator: str, times: int) -> Iterator[Pattern]:
-        start = 0
-        for position, token in enumerate(self.tokens):
-            if token == separator and times > 0:
-                yield Pattern(self.tokens[start:position])
-                start, times = position + 1, times - 1
-        yield Pattern(self.tokens[start:])
+        """Split at the first literal separators, as ``str.split`` does."""
+        parts: list[Pattern] = []
+        rest = self.tokens
+        while separator in rest and len(parts) < times:
+            position = rest.index(separator)
+            parts.append(Pattern(rest[:position]))
+            rest = rest[position + 1 :]
+        return (*parts, Pattern(rest))
 
 
-def wildcard_or(character: str) -> str | Wildcard:
-    """Gives the wildcard that a character stands for, or the character."""
-    if character == "*":
-        return Wildcard.MANY
-    return Wildcard.ONE if character == "?" else character
+def _tokens(text: str) -> list[str | Wildcard]:
+    return [Wildcard(character) if character in "*?" else character for character in text]
 
 
 Context = Mapping[str, tuple[str, ...]]
@@ -88,17 +76,9 @@ VARIABLE: Final = re.compile(
 
 
 def expand(text: str, context: Context, *, variables: bool = True) -> Pattern | None:
-    """Puts the call's values into a text of a policy.
+    """Return the pattern of a policy's text with the call's values in place of its variables.
 
-    The values are literal: a ``*`` in one is no wildcard.
-
-    Args:
-        text: An element of a policy.
-        context: The call's keys.
-        variables: Whether the policy's version has variables.
-
-    Returns:
-        The pattern; ``None`` where a variable has no value, which nothing matches.
+    A ``*`` in a value is no wildcard. If a variable has no value, return ``None``: nothing matches.
     """
     if not variables or "${" not in text:
         return Pattern.of(text)
@@ -108,11 +88,9 @@ def expand(text: str, context: Context, *, variables: bool = True) -> Pattern | 
         value = _value(found, context)
         if value is None:
             return None
-        tokens += [wildcard_or(character) for character in text[end : found.start()]]
-        tokens += value
+        tokens += [*_tokens(text[end : found.start()]), *value]
         end = found.end()
-    tokens += [wildcard_or(character) for character in text[end:]]
-    return Pattern(tuple(tokens))
+    return Pattern((*tokens, *_tokens(text[end:])))
 
 
 def _value(found: re.Match[str], context: Context) -> str | None:

@@ -1,4 +1,4 @@
-"""Read a policy document, and say exactly where it breaks the grammar."""
+"""Parser of policy documents, whose errors name the place that breaks the grammar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sm_private_client.policy.documents import (
     VERSIONS,
     Built,
     Condition,
-    Effect,
     PolicyDocument,
     Principals,
     Statement,
@@ -36,18 +35,25 @@ _STATEMENT_KEYS: Final = (
     "Condition",
 )
 _ACTION: Final = re.compile(r"\*\Z|[\w*?-]+:[\w*?-]+\Z", re.ASCII)
-
+_KINDS: Final = {
+    type(None): "null",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+}
 
 Policy = PolicyDocument | Built | str | Mapping[str, Any]
 """A policy in any form: read, built, JSON text, or what ``json.loads`` gives of it."""
 
 
 def parse(document: Policy) -> PolicyDocument:
-    """Reads a policy document.
+    """Read a policy document.
 
     Args:
         document: JSON text, or what ``json.loads`` gives of it; a document that was read already
-            is given back, and that of an ``EndpointPolicy`` taken out.
+            is returned as it is, and so is that of an ``EndpointPolicy``.
 
     Raises:
         PolicyError: It is not JSON, or breaks the grammar. ``place`` is where, such as
@@ -60,7 +66,7 @@ def parse(document: Policy) -> PolicyDocument:
     content = _loads(document) if isinstance(document, str) else document
     if not isinstance(content, Mapping):
         raise _wrong("", f"is {_kind(content)}", "make the document a JSON object.")
-    _only("", content, _DOCUMENT_KEYS)
+    _refuse_other_keys("", content, _DOCUMENT_KEYS)
     version = _text("Version", content.get("Version"))
     if version is not None and version not in VERSIONS:
         raise _wrong(
@@ -68,15 +74,14 @@ def parse(document: Policy) -> PolicyDocument:
         )
     if "Statement" not in content:
         raise _wrong("Statement", "is missing", "give the document at least one statement.")
-    found = content["Statement"]
-    single = isinstance(found, Mapping)
-    statements = [found] if single else _list("Statement", found)
-    read = tuple(
-        _statement("Statement" if single else f"Statement[{number}]", statement)
-        for number, statement in enumerate(statements)
-    )
-    _unique_sids(read)
-    return PolicyDocument(version=version, id=_text("Id", content.get("Id")), statements=read)
+    listed = content["Statement"]
+    if isinstance(listed, Mapping):
+        statements: tuple[Statement, ...] = (_statement("Statement", listed),)
+    else:
+        placed = enumerate(_list("Statement", listed))
+        statements = tuple(_statement(f"Statement[{number}]", one) for number, one in placed)
+    _refuse_equal_sids(statements)
+    return PolicyDocument(version=version, id=_text("Id", content.get("Id")), statements=statements)
 
 
 def _wrong(place: str, what: str, remedy: str) -> PolicyError:
@@ -88,7 +93,7 @@ def _wrong(place: str, what: str, remedy: str) -> PolicyError:
     )
 
 
-def _loads(text: str) -> Any:  # noqa: ANN401 - JSON can be anything
+def _loads(text: str) -> object:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -97,7 +102,7 @@ def _loads(text: str) -> Any:  # noqa: ANN401 - JSON can be anything
         return dict(pairs)
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        content: object = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise PolicyError(
             f"The policy document is not JSON: {error}.",
@@ -107,151 +112,136 @@ def _loads(text: str) -> Any:  # noqa: ANN401 - JSON can be anything
         ) from None
     except RecursionError:
         raise _wrong("", "is nested too deeply", "write it as the grammar has it.") from None
+    return content
 
 
 def _kind(value: object) -> str:
-    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list"}
-    if value is None:
-        return "null"
-    return names.get(type(value), "an object")
+    return _KINDS.get(type(value), "an object")
 
 
-def _only(place: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in found:
+def _refuse_other_keys(place: str, element: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in element:
         if key not in known:
-            meant = difflib.get_close_matches(str(key), known, 1)
+            likely = difflib.get_close_matches(str(key), known, 1)
             raise _wrong(
                 f"{place}.{key}" if place else str(key),
                 "is no element of the policy language",
-                f"did you mean {meant[0]}?" if meant else f"use {', '.join(known)}.",
+                f"did you mean {likely[0]}?" if likely else f"use {', '.join(known)}.",
             )
 
 
-def _text(place: str, found: object) -> str | None:
-    if found is None or isinstance(found, str):
-        return found
-    raise _wrong(place, f"is {_kind(found)}", "write a string.")
+def _text(place: str, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(place, f"is {_kind(value)}", "write a string.")
 
 
-def _list(place: str, found: object) -> Sequence[Any]:
-    if not isinstance(found, Sequence) or isinstance(found, str):
-        raise _wrong(place, f"is {_kind(found)}", "write an object or a list of objects.")
-    if not found:
+def _list(place: str, value: object) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise _wrong(place, f"is {_kind(value)}", "write an object or a list of objects.")
+    if not value:
         raise _wrong(place, "is an empty list", "name at least one, or leave the element out.")
-    return found
+    return value
 
 
-def _texts(place: str, found: object) -> tuple[str, ...]:
-    return tuple(text for _, text in _placed_texts(place, found))
-
-
-def _placed_texts(place: str, found: object) -> list[tuple[str, str]]:
-    """Gives each text with its place, which has a number only where there is a list."""
-    placed = [(place, found)]
-    if isinstance(found, Sequence) and not isinstance(found, str):
-        placed = [(f"{place}[{n}]", one) for n, one in enumerate(_list(place, found))]
-    elif not isinstance(found, str):
-        raise _wrong(place, f"is {_kind(found)}", "write a string or a list of strings.")
+def _texts(place: str, value: object, *, are_actions: bool = False) -> tuple[str, ...]:
+    placed = [(place, value)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        placed = [(f"{place}[{n}]", one) for n, one in enumerate(_list(place, value))]
+    elif not isinstance(value, str):
+        raise _wrong(place, f"is {_kind(value)}", "write a string or a list of strings.")
     texts = []
     for here, text in placed:
         if not isinstance(text, str):
             raise _wrong(here, f"is {_kind(text)}", "write a string.")
         if not text:
             raise _wrong(here, "is empty", "write its text.")
-        texts.append((here, text))
-    return texts
+        if are_actions and not _ACTION.match(text):
+            raise _wrong(
+                here,
+                f"is {text!r}",
+                "write '*', or service and action as in 'sagemaker:InvokeEndpoint'.",
+            )
+        texts.append(text)
+    return tuple(texts)
 
 
-def _statement(place: str, found: object) -> Statement:
-    if not isinstance(found, Mapping):
-        raise _wrong(place, f"is {_kind(found)}", "make each statement a JSON object.")
-    _only(place, found, _STATEMENT_KEYS)
-    _one_of(place, found, "Action", "NotAction")
-    _one_of(place, found, "Resource", "NotResource")
-    _one_of(place, found, "Principal", "NotPrincipal", needed=False)
-    effect = found.get("Effect")
+def _statement(place: str, element: object) -> Statement:
+    if not isinstance(element, Mapping):
+        raise _wrong(place, f"is {_kind(element)}", "make each statement a JSON object.")
+    _refuse_other_keys(place, element, _STATEMENT_KEYS)
+    _refuse_both(place, element, "Action", "NotAction")
+    _refuse_both(place, element, "Resource", "NotResource")
+    _refuse_both(place, element, "Principal", "NotPrincipal", is_needed=False)
+    effect = element.get("Effect")
     if effect not in ("Allow", "Deny"):
         raise _wrong(
             f"{place}.Effect",
-            f"is {effect!r}" if "Effect" in found else "is missing",
+            f"is {effect!r}" if "Effect" in element else "is missing",
             "write 'Allow' or 'Deny', in that case.",
         )
-    granted: Effect = "Allow" if effect == "Allow" else "Deny"
-    lists = {
-        key: _texts(f"{place}.{key}", found[key])
+    texts = {
+        key: _texts(f"{place}.{key}", element[key], are_actions=key.endswith("Action"))
         for key in ("Action", "NotAction", "Resource", "NotResource")
-        if key in found
+        if key in element
     }
-    for key in ("Action", "NotAction"):
-        if key in found:
-            _actions(_placed_texts(f"{place}.{key}", found[key]))
-    whom = {
-        key: _principals(f"{place}.{key}", found[key])
+    principals = {
+        key: _principals(f"{place}.{key}", element[key])
         for key in ("Principal", "NotPrincipal")
-        if key in found
+        if key in element
     }
     return Statement(
-        effect=granted,
-        sid=_text(f"{place}.Sid", found.get("Sid")),
-        principal=whom.get("Principal"),
-        not_principal=whom.get("NotPrincipal"),
-        actions=lists.get("Action", ()),
-        not_actions=lists.get("NotAction", ()),
-        resources=lists.get("Resource", ()),
-        not_resources=lists.get("NotResource", ()),
-        conditions=_conditions(f"{place}.Condition", found.get("Condition", {})),
+        effect="Allow" if effect == "Allow" else "Deny",
+        sid=_text(f"{place}.Sid", element.get("Sid")),
+        principal=principals.get("Principal"),
+        not_principal=principals.get("NotPrincipal"),
+        actions=texts.get("Action", ()),
+        not_actions=texts.get("NotAction", ()),
+        resources=texts.get("Resource", ()),
+        not_resources=texts.get("NotResource", ()),
+        conditions=_conditions(f"{place}.Condition", element.get("Condition", {})),
     )
 
 
-def _one_of(
-    place: str, found: Mapping[str, Any], this: str, that: str, *, needed: bool = True
+def _refuse_both(
+    place: str, element: Mapping[str, Any], this: str, that: str, *, is_needed: bool = True
 ) -> None:
-    if this in found and that in found:
+    if this in element and that in element:
         raise _wrong(place, f"has both {this} and {that}", "keep one of them.")
-    if needed and this not in found and that not in found:
+    if is_needed and this not in element and that not in element:
         raise _wrong(place, f"has neither {this} nor {that}", f"add {this}.")
 
 
-def _actions(placed: Sequence[tuple[str, str]]) -> None:
-    for place, action in placed:
-        if not _ACTION.match(action):
-            raise _wrong(
-                place,
-                f"is {action!r}",
-                "write '*', or service and action as in 'sagemaker:InvokeEndpoint'.",
-            )
-
-
-def _principals(place: str, found: object) -> Principals:
-    if found == "*":
+def _principals(place: str, element: object) -> Principals:
+    if element == "*":
         return Principals(anyone=True)
-    if not isinstance(found, Mapping):
-        raise _wrong(place, f"is {found!r}", """write "*", or an object as {"AWS": "<ARN>"}.""")
-    if not found:
+    if not isinstance(element, Mapping):
+        raise _wrong(place, f"is {element!r}", """write "*", or an object as {"AWS": "<ARN>"}.""")
+    if not element:
         raise _wrong(place, "is an empty object", """write "*", or {"AWS": "<ARN>"}.""")
-    _only(place, found, tuple(PRINCIPAL_TYPES))
-    texts = {key: _texts(f"{place}.{key}", named) for key, named in found.items()}
+    _refuse_other_keys(place, element, tuple(PRINCIPAL_TYPES))
+    names = {key: _texts(f"{place}.{key}", one) for key, one in element.items()}
     return Principals(
-        aws=texts.get("AWS", ()),
-        service=texts.get("Service", ()),
-        federated=texts.get("Federated", ()),
-        canonical_user=texts.get("CanonicalUser", ()),
+        aws=names.get("AWS", ()),
+        service=names.get("Service", ()),
+        federated=names.get("Federated", ()),
+        canonical_user=names.get("CanonicalUser", ()),
     )
 
 
-def _conditions(place: str, found: object) -> tuple[Condition, ...]:
-    if not isinstance(found, Mapping):
-        raise _wrong(place, f"is {_kind(found)}", "make it an object of operators.")
+def _conditions(place: str, element: object) -> tuple[Condition, ...]:
+    if not isinstance(element, Mapping):
+        raise _wrong(place, f"is {_kind(element)}", "make it an object of operators.")
     conditions = []
-    for operator, keys in found.items():
+    for operator, keys in element.items():
         here = f"{place}.{operator}"
         if not isinstance(operator, str) or read_operator(operator) is None:
             bare = str(operator).rpartition(":")[2]
-            meant = difflib.get_close_matches(bare, (*OPERATORS, "Null"), 1, 0.4)
+            likely = difflib.get_close_matches(bare, (*OPERATORS, "Null"), 1, 0.4)
             raise _wrong(
                 here,
                 "is no condition operator",
-                f"did you mean {meant[0]}?" if meant else "use one such as StringEquals.",
+                f"did you mean {likely[0]}?" if likely else "use one such as StringEquals.",
             )
         if not isinstance(keys, Mapping) or not keys:
             what = "is empty" if keys == {} else f"is {_kind(keys)}"
@@ -260,12 +250,13 @@ def _conditions(place: str, found: object) -> tuple[Condition, ...]:
             Condition(operator=operator, key=str(key), values=_values(f"{here}.{key}", values))
             for key, values in keys.items()
         ]
-    _unique_keys(place, conditions)
+    _refuse_equal_keys(place, conditions)
     return tuple(conditions)
 
 
-def _values(place: str, found: object) -> tuple[str, ...]:
-    listed = found if isinstance(found, Sequence) and not isinstance(found, str) else [found]
+def _values(place: str, element: object) -> tuple[str, ...]:
+    is_list = isinstance(element, Sequence) and not isinstance(element, str)
+    listed = element if is_list else [element]
     values = []
     for value in _list(place, listed):
         if isinstance(value, str):
@@ -277,21 +268,21 @@ def _values(place: str, found: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _unique_keys(place: str, conditions: Sequence[Condition]) -> None:
-    """Keys are case-insensitive, so two spellings of one key are the same key twice."""
+def _refuse_equal_keys(place: str, conditions: Sequence[Condition]) -> None:
+    """Refuse two spellings of one key, because keys ignore case."""
     seen = set()
     for condition in conditions:
-        named = (condition.operator, condition.key.lower())
-        if named in seen:
+        name = (condition.operator, condition.key.lower())
+        if name in seen:
             raise _wrong(
                 f"{place}.{condition.operator}.{condition.key}",
                 "is there twice, as keys ignore case",
                 "put all values into one.",
             )
-        seen.add(named)
+        seen.add(name)
 
 
-def _unique_sids(statements: Sequence[Statement]) -> None:
+def _refuse_equal_sids(statements: Sequence[Statement]) -> None:
     seen: dict[str, int] = {}
     for number, statement in enumerate(statements):
         if statement.sid is None:

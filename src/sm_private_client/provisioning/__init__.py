@@ -1,11 +1,11 @@
-"""Plan VPC endpoints, make them, take them away, and change their policies.
+"""Plans of VPC endpoints, made and removed again, and changes of their policies.
 
-A look changes nothing. Nobody is asked here whether a change is meant: that is the caller's.
+Planning and comparing change nothing. Nobody is asked here if a change is meant: the caller does.
 """
 
 from __future__ import annotations
 
-from sm_private_client.provisioning.destroy import destroy_plan, made_by_plan
+from sm_private_client.provisioning.destroy import destroy_plan
 from sm_private_client.provisioning.plan import Plan
 from sm_private_client.provisioning.planning import list_vpc_endpoints, plan_vpc_endpoints
 from sm_private_client.provisioning.policy_changes import (
@@ -24,7 +24,6 @@ __all__ = [
     "compare_policy",
     "destroy_plan",
     "list_vpc_endpoints",
-    "made_by_plan",
     "plan_vpc_endpoints",
     "restore_policy",
 ]

@@ -1,15 +1,16 @@
-"""Apply a plan: make what is missing, wait, connect to it; undo all of it where a step fails."""
+"""Applying a plan: make what is missing, wait, connect to it; undo all of it if a step fails."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sm_private_client.errors import DiscoveryError, PrivateClientError, ProvisioningError
-from sm_private_client.provisioning.account import GONE, Account, ec2_of, why
+from sm_private_client.privatelink.ec2 import error_code
+from sm_private_client.provisioning.account import GONE, Account, ec2_of, explain_error
 from sm_private_client.provisioning.checks import match_existing, refuse_problems
 from sm_private_client.provisioning.destroy import REMOVE_TIMEOUT, Remover, left_behind
 from sm_private_client.provisioning.ec2_requests import (
@@ -17,27 +18,23 @@ from sm_private_client.provisioning.ec2_requests import (
     ingress_request,
     vpc_endpoint_request,
 )
-from sm_private_client.provisioning.progress import POLL_INTERVAL, Progress, ProgressState, Waiting
+from sm_private_client.provisioning.progress import Progress, ProgressState, Run
 from sm_private_client.provisioning.verify import verify_vpc_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_private_client.privatelink.records import VpcEndpoint
-    from sm_private_client.provisioning.records import (
-        Blueprint,
-        PlannedSecurityGroup,
-        PlannedVpcEndpoint,
-    )
-    from sm_private_client.session import Session
+    from sm_private_client.provisioning.plan import Plan
+    from sm_private_client.provisioning.records import PlannedSecurityGroup, PlannedVpcEndpoint
 
-__all__ = ["APPLY_TIMEOUT", "Applied", "apply_blueprint"]
+__all__ = ["APPLY_TIMEOUT", "Applied", "apply_plan"]
 
 APPLY_TIMEOUT: Final = 600.0
 """Seconds until every VPC endpoint is available; AWS takes one to a few minutes."""
 
 SETTLING_TIME: Final = 60.0
-"""Seconds that connections are tried again for: a new name takes a while to be known to DNS."""
+"""Seconds for which connections are tried again: DNS learns a new name late."""
 
 _FAILED: Final = frozenset({"failed", "rejected", "expired", *GONE})
 _GENERATIONS: Final = 10
@@ -46,13 +43,13 @@ _GENERATIONS: Final = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Applied:
-    """What there is after a plan was applied.
+    """What exists after a plan was applied.
 
     Attributes:
         plan_id: The plan.
         made: The ids of what was made now, in order.
-        vpc_endpoint_ids: The VPC endpoint of each service that was asked for.
-        security_group_id: The group that the plan made, now or before; empty where it has none.
+        vpc_endpoint_ids: The VPC endpoint of each requested service.
+        security_group_id: The group that the plan made, now or before; empty if it has none.
     """
 
     plan_id: str
@@ -61,9 +58,8 @@ class Applied:
     security_group_id: str = ""
 
 
-def apply_blueprint(
-    plan: Blueprint,
-    session: Session,
+def apply_plan(
+    plan: Plan,
     *,
     progress: Callable[[Progress], None] | None,
     timeout: float,
@@ -71,148 +67,154 @@ def apply_blueprint(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Applied:
-    """Applies a plan; see ``Plan.apply``."""
+    """Apply a plan; see ``Plan.apply``."""
     refuse_problems(plan)
-    ec2 = ec2_of(session)
-    run = _Run(
-        plan=plan,
-        session=session,
-        ec2=ec2,
-        account=Account(ec2),
-        tell=progress or (lambda _: None),
-        waiting=Waiting(timeout, clock=clock, sleep=sleep),
-    )
-    run.look()
+    applier = _Applier(plan, Run(timeout, progress=progress, clock=clock, sleep=sleep))
+    applier.look()
     try:
-        run.make()
-        run.wait()
+        applier.make()
+        applier.wait()
         if verify:
-            run.verify()
+            applier.verify()
     except BaseException as error:
-        # Undoing takes its own time, however little the caller had for making.
-        left = run.undo(Waiting(REMOVE_TIMEOUT, clock=clock, sleep=sleep))
-        session.forget_routes()
+        # Undoing has its own time, however little the caller had for making.
+        undo = Run(REMOVE_TIMEOUT, progress=_quiet(progress), clock=clock, sleep=sleep)
+        left = applier.undo(undo)
+        plan.session.forget_routes()
         if isinstance(error, Exception):
-            raise run.failure(error, left) from error
+            raise applier.failure(error, left) from error
         if left:  # an interrupt stays one, and its cause says what is left
-            raise error from run.failure(error, left)
+            raise error from applier.failure(error, left)
         raise
-    session.forget_routes()  # what was looked up before knows nothing of what is there now
-    return run.applied()
+    plan.session.forget_routes()  # they were decided before what exists now
+    return Applied(
+        plan_id=plan.plan_id,
+        made=tuple(applier.made),
+        vpc_endpoint_ids=applier.vpc_endpoint_ids,
+        security_group_id=applier.group_id,
+    )
 
 
-@dataclass(kw_only=True, slots=True)
-class _Run:
-    plan: Blueprint
-    session: Session
-    ec2: Any
-    account: Account
-    tell: Callable[[Progress], None]
-    waiting: Waiting
-    before: dict[str, VpcEndpoint] = field(default_factory=dict)
-    groups_before: tuple[str, ...] = ()
-    doing: str = ""
-    permission: str = ""
-    made: list[str] = field(default_factory=list)
-    group_id: str = ""
-    vpc_endpoint_ids: dict[str, str] = field(default_factory=dict)
+def _quiet(progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    """Return a progress whose errors do not stop the undoing."""
+
+    def report(progressed: Progress) -> None:
+        with contextlib.suppress(Exception):
+            if progress is not None:
+                progress(progressed)
+
+    return report
+
+
+class _Applier:
+    def __init__(self, plan: Plan, run: Run) -> None:
+        self._plan = plan
+        self._run = run
+        self._ec2 = ec2_of(plan.session)
+        self._account = Account(self._ec2)
+        self._before: dict[str, VpcEndpoint] = {}
+        self._groups_before: tuple[str, ...] = ()
+        self._step = ""
+        self._permission = ""
+        self.made: list[str] = []
+        self.group_id = ""
+        self.vpc_endpoint_ids: dict[str, str] = {}
 
     def look(self) -> None:
-        """Notes what there is: the world may have changed since the plan."""
-        standing = self.account.vpc_endpoints(vpc_id=self.plan.vpc_id)
-        self.before = {one.vpc_endpoint_id: one for one in standing}
-        self.groups_before = self._tagged_groups()
+        """Note what exists: the account may have changed since the plan."""
+        existing = self._account.vpc_endpoints(vpc_id=self._plan.vpc_id)
+        self._before = {one.vpc_endpoint_id: one for one in existing}
+        self._groups_before = self._tagged_groups()
 
     def make(self) -> None:
-        standing = tuple(self.before.values())
         missing = []
-        for planned in self.plan.vpc_endpoints:
-            found = match_existing(planned, standing)
+        for planned in self._plan.vpc_endpoints:
+            found = match_existing(planned, self._before.values())
             if found is None:
                 missing.append(planned)
                 continue
             self.vpc_endpoint_ids[planned.service] = found.vpc_endpoint_id
-            self._tell("found", _title(planned), found.vpc_endpoint_id)
-        group = self.plan.security_group
+            self._run.report("found", planned.title, found.vpc_endpoint_id)
+        group = self._plan.security_group
         if group is not None and any(planned.kind == "Interface" for planned in missing):
             self._make_group(group)
         for planned in missing:
             self._make_vpc_endpoint(planned)
 
     def _make_group(self, group: PlannedSecurityGroup) -> None:
-        what = f"security group {group.name}"
-        self._begin("ec2:CreateSecurityGroup, ec2:CreateTags", what)
+        self._begin("ec2:CreateSecurityGroup, ec2:CreateTags", group.title)
         self.group_id = self._group_named(group.name)
         if self.group_id:
-            self._tell("found", what, self.group_id)
+            self._run.report("found", group.title, self.group_id)
         else:
-            self.group_id = self._new_group(group)
+            self.group_id = self._create_group(group)
             self.made.append(self.group_id)
-            self._tell("made", what, self.group_id)
+            self._run.report("made", group.title, self.group_id)
         self._begin("ec2:AuthorizeSecurityGroupIngress", f"TCP port 443 into {self.group_id}")
+        self._run.report(self._allow_https(group), self._step)
+
+    def _group_named(self, name: str) -> str:
+        found = self._account.security_groups(vpc_id=[self._plan.vpc_id], group_name=[name])
+        return str(found[0]["GroupId"]) if found else ""
+
+    def _create_group(self, group: PlannedSecurityGroup) -> str:
+        try:
+            response = self._ec2.create_security_group(**group_request(self._plan, group))
+        except ClientError as error:
+            # The response to a first attempt was lost: groups have no client token.
+            exists = error_code(error) == "InvalidGroup.Duplicate"
+            if exists and (group_id := self._group_named(group.name)):
+                return group_id
+            raise
+        return str(response["GroupId"])
+
+    def _allow_https(self, group: PlannedSecurityGroup) -> ProgressState:
         while True:
             try:
-                self.ec2.authorize_security_group_ingress(
+                self._ec2.authorize_security_group_ingress(
                     GroupId=self.group_id, **ingress_request(group)
                 )
             except ClientError as error:
-                code = error.response["Error"]["Code"]
+                code = error_code(error)
                 if code == "InvalidPermission.Duplicate":
-                    self._tell("found", self.doing)
-                    return
+                    return "found"
                 # A group that was just made is not known everywhere at once.
-                if code == "InvalidGroup.NotFound" and self.waiting.again(POLL_INTERVAL):
-                    continue
-                raise
-            self._tell("made", self.doing)
-            return
-
-    def _group_named(self, name: str) -> str:
-        found = self.account.security_groups(vpc_id=[self.plan.vpc_id], group_name=[name])
-        return str(found[0]["GroupId"]) if found else ""
-
-    def _new_group(self, group: PlannedSecurityGroup) -> str:
-        try:
-            return str(self.ec2.create_security_group(**group_request(self.plan, group))["GroupId"])
-        except ClientError as error:
-            # The answer of a first attempt was lost: groups have no client token.
-            made = error.response["Error"]["Code"] == "InvalidGroup.Duplicate"
-            if made and (group_id := self._group_named(group.name)):
-                return group_id
-            raise
+                if not (code == "InvalidGroup.NotFound" and self._run.wait()):
+                    raise
+            else:
+                return "made"
 
     def _make_vpc_endpoint(self, planned: PlannedVpcEndpoint) -> None:
         permissions = "ec2:CreateVpcEndpoint, ec2:CreateTags"
         if planned.private_dns:
             permissions += ", route53:AssociateVPCWithHostedZone"
-        self._begin(permissions, _title(planned))
-        groups = self.plan.security_group_ids or tuple(filter(None, [self.group_id]))
-        after, made = "", {}
+        self._begin(permissions, planned.title)
+        groups = self._plan.security_group_ids or tuple(filter(None, [self.group_id]))
+        vpc_endpoint_id = ""
         for _ in range(_GENERATIONS):
-            request = vpc_endpoint_request(self.plan, planned, groups, after=after)
-            made = self.ec2.create_vpc_endpoint(**request)["VpcEndpoint"]
-            state = str(made.get("State", "")).lower()
-            is_old = str(made["VpcEndpointId"]) in self.before
-            if not (state in GONE or (is_old and state in _FAILED)):
+            request = vpc_endpoint_request(self._plan, planned, groups, after=vpc_endpoint_id)
+            created = self._ec2.create_vpc_endpoint(**request)["VpcEndpoint"]
+            vpc_endpoint_id = str(created["VpcEndpointId"])
+            state = str(created.get("State", "")).lower()
+            # EC2 remembers a token longer than what was made with it.
+            if state not in (_FAILED if vpc_endpoint_id in self._before else GONE):
                 break
-            after = str(made["VpcEndpointId"])  # EC2 remembers tokens longer than what they made
-        made_id = str(made["VpcEndpointId"])
-        if made_id not in self.before:
-            self.made.append(made_id)
-        self.vpc_endpoint_ids[planned.service] = made_id
-        self._tell("made", self.doing, made_id)
+        if vpc_endpoint_id not in self._before:
+            self.made.append(vpc_endpoint_id)
+        self.vpc_endpoint_ids[planned.service] = vpc_endpoint_id
+        self._run.report("made", planned.title, vpc_endpoint_id)
 
     def wait(self) -> None:
-        """Waits until every VPC endpoint is available."""
+        """Wait until every VPC endpoint is available."""
         self._begin("ec2:DescribeVpcEndpoints", "waiting until all are available", "waiting")
         pending = dict(self.vpc_endpoint_ids)
         while True:
-            standing = self._standing()
+            existing = self._existing()
             for service, vpc_endpoint_id in tuple(pending.items()):
-                state = standing[vpc_endpoint_id].state if vpc_endpoint_id in standing else ""
+                state = existing[vpc_endpoint_id].state if vpc_endpoint_id in existing else ""
                 if state == "available":
                     del pending[service]
-                    self._tell("available", service, vpc_endpoint_id)
+                    self._run.report("available", service, vpc_endpoint_id)
                 elif state in _FAILED:
                     raise ProvisioningError(
                         f"{vpc_endpoint_id} for {service} is {state}.",
@@ -220,111 +222,87 @@ class _Run:
                         f"{vpc_endpoint_id}.",
                     )
                 else:
-                    self._tell(
-                        "waiting", f"{service} is {state or 'not shown yet'}", vpc_endpoint_id
-                    )
+                    what = f"{service} is {state or 'not shown yet'}"
+                    self._run.report("waiting", what, vpc_endpoint_id)
             if not pending:
                 return
-            if not self.waiting.again(POLL_INTERVAL):
+            if not self._run.wait():
+                listed = ", ".join(f"{one} for {service}" for service, one in pending.items())
                 raise ProvisioningError(
-                    f"Not available after {self.waiting.timeout:g} s: "
-                    + ", ".join(f"{i} for {s}" for s, i in pending.items())
-                    + ".",
+                    f"Not available after {self._run.timeout:g} s: {listed}.",
                     remedy="apply again with a longer timeout=.",
                 )
 
     def verify(self) -> None:
-        """Connects to every interface VPC endpoint of the plan, as clients would."""
-        standing = self._standing()
-        until = self.waiting.seconds + SETTLING_TIME
-        for planned in self.plan.vpc_endpoints:
+        """Connect to every interface VPC endpoint of the plan, as clients would."""
+        existing = self._existing()
+        until = self._run.seconds + SETTLING_TIME
+        for planned in self._plan.vpc_endpoints:
             if planned.kind == "Interface":
-                found = standing[self.vpc_endpoint_ids[planned.service]]
-                what = f"connecting to {_title(planned)}"
+                found = existing[self.vpc_endpoint_ids[planned.service]]
+                what = f"connecting to {planned.title}"
                 self._begin("ec2:DescribeNetworkInterfaces", what, "waiting")
                 address = self._connect(planned, found, until)
-                self._tell("verified", f"{_title(planned)} at {address}", found.vpc_endpoint_id)
+                what = f"{planned.title} at {address}"
+                self._run.report("verified", what, found.vpc_endpoint_id)
 
     def _connect(self, planned: PlannedVpcEndpoint, found: VpcEndpoint, until: float) -> str:
         while True:
             try:
-                return verify_vpc_endpoint(planned, found, self.session, self.account)
+                return verify_vpc_endpoint(planned, found, self._plan.session, self._account)
             except ProvisioningError:
-                if self.waiting.seconds >= until or not self.waiting.again(POLL_INTERVAL):
+                if self._run.seconds >= until or not self._run.wait():
                     raise
 
-    def undo(self, waiting: Waiting) -> dict[str, str]:
-        """Removes what was made, the last first; gives what is left, with the reason."""
-        if not self.doing:
+    def undo(self, run: Run) -> dict[str, str]:
+        """Remove what was made, the last first; return what is left, with the reason."""
+        if not self._step:
             return {}
-        remover = Remover(
-            self.ec2, self.account, vpc_id=self.plan.vpc_id, tell=self._try_to_tell, waiting=waiting
-        )
         groups = [one for one in self.made if one.startswith("sg-")]
-        made = [one for one in self.made if one not in groups]
-        try:  # a lost answer leaves what is not noted as made
-            tagged = waiting.patiently(
-                lambda: self.account.made_by(self.plan.plan_id, self.plan.vpc_id)
-            )
-            made += [
+        vpc_endpoint_ids = [one for one in self.made if one not in groups]
+        with contextlib.suppress(DiscoveryError):  # then only what is noted is removed
+            # A lost response leaves resources that are not noted as made.
+            plan_id, vpc_id = self._plan.plan_id, self._plan.vpc_id
+            tagged = run.retry_throttled(lambda: self._account.made_by(plan_id, vpc_id))
+            known = {*self._before, *vpc_endpoint_ids}
+            vpc_endpoint_ids += [
                 one.vpc_endpoint_id
                 for one in tagged
-                if one.vpc_endpoint_id not in (*self.before, *made) and one.state not in GONE
+                if one.vpc_endpoint_id not in known and one.state not in GONE
             ]
-            known = (*groups, *self.groups_before)
-            there = waiting.patiently(self._tagged_groups)
-            groups += [one for one in there if one not in known]
-        except DiscoveryError:
-            pass  # what is noted is removed
-        return remover.remove(made[::-1], groups[::-1])
+            known = {*self._groups_before, *groups}
+            tagged_groups = run.retry_throttled(self._tagged_groups)
+            groups += [one for one in tagged_groups if one not in known]
+        remover = Remover(self._ec2, self._account, self._plan.vpc_id, run)
+        return remover.remove(vpc_endpoint_ids[::-1], groups[::-1])
 
     def failure(self, error: BaseException, left: dict[str, str]) -> ProvisioningError:
+        """Return the error that says which step failed, why, and what is left."""
         if isinstance(error, PrivateClientError):
             cause, remedies = f"{error.what} {error.cause}".strip(), error.remedies
         elif isinstance(error, (BotoCoreError, ClientError)):
-            cause, remedies = why(error, self.permission)
+            cause, remedies = explain_error(error, self._permission)
         else:  # a bug, the caller's own progress, or an interrupt
             cause, remedies = f"{type(error).__name__}: {error}", ()
-        undone, by_hand = left_behind(self.made, left)
+        outcome, by_hand = left_behind(self.made, left)
         return ProvisioningError(
-            f"The plan for {self.plan.vpc_id} failed at: {self.doing}. {undone}",
+            f"The plan for {self._plan.vpc_id} failed at: {self._step}. {outcome}",
             made=self.made,
             left=left,
             cause=cause,
             remedy=(*by_hand, *remedies),
         )
 
-    def applied(self) -> Applied:
-        return Applied(
-            plan_id=self.plan.plan_id,
-            made=tuple(self.made),
-            vpc_endpoint_ids=dict(self.vpc_endpoint_ids),
-            security_group_id=self.group_id,
-        )
-
-    def _try_to_tell(self, told: Progress) -> None:
-        """While undoing, what the caller's progress raises is in nobody's way."""
-        with contextlib.suppress(Exception):
-            self.tell(told)
-
     def _tagged_groups(self) -> tuple[str, ...]:
-        if self.plan.security_group is None:
+        if self._plan.security_group is None:
             return ()
-        return self.account.groups_made_by(self.plan.plan_id, self.plan.vpc_id)
+        return self._account.groups_made_by(self._plan.plan_id, self._plan.vpc_id)
 
-    def _standing(self) -> dict[str, VpcEndpoint]:
-        found = self.waiting.patiently(lambda: self.account.vpc_endpoints(vpc_id=self.plan.vpc_id))
+    def _existing(self) -> dict[str, VpcEndpoint]:
+        vpc_id = self._plan.vpc_id
+        found = self._run.retry_throttled(lambda: self._account.vpc_endpoints(vpc_id=vpc_id))
         return {one.vpc_endpoint_id: one for one in found}
 
-    def _begin(self, permission: str, what: str, state: ProgressState = "making") -> None:
-        self.permission, self.doing = permission, what
-        self._tell(state, what)
-
-    def _tell(self, state: ProgressState, what: str, resource_id: str = "") -> None:
-        self.tell(
-            Progress(state=state, what=what, resource_id=resource_id, seconds=self.waiting.seconds)
-        )
-
-
-def _title(planned: PlannedVpcEndpoint) -> str:
-    return f"{planned.kind.lower()} VPC endpoint {planned.endpoint_service}"
+    def _begin(self, permission: str, step: str, state: ProgressState = "making") -> None:
+        self._permission, self._step = permission, step
+        self._run.report(state, step)

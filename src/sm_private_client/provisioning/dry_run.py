@@ -1,7 +1,7 @@
-"""Rehearse a plan: EC2's DryRun says for each call whether it would be allowed, and makes nothing.
+"""Dry run of a plan: EC2's DryRun tells for each call if it would be allowed, and makes nothing.
 
-What a plan makes is not there yet, so stand-ins are named where a call needs an id: the VPC's
-default security group, and ids that nothing has.
+What a plan makes does not exist yet, so a call that needs an id gets a stand-in: the default
+security group of the VPC, or an id that nothing has.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from sm_private_client.provisioning.ec2_requests import (
     ingress_request,
     vpc_endpoint_request,
 )
+from sm_private_client.routing.discovery import permission_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sm_private_client.provisioning.records import Blueprint
-    from sm_private_client.session import Session
+    from sm_private_client.provisioning.plan import Plan
+    from sm_private_client.types import BotoClient
 
-__all__ = ["DryRun", "DryRunResult", "rehearse"]
+__all__ = ["DryRun", "DryRunResult", "dry_run_plan"]
 
 _WOULD_WORK: Final = "DryRunOperation"
 _NO_VPC_ENDPOINT: Final = "vpce-00000000000000000"
@@ -35,12 +36,12 @@ _NO_GROUP: Final = "sg-00000000000000000"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DryRunResult:
-    """One call that was rehearsed.
+    """The result of one call.
 
     Attributes:
         permission: The IAM action.
         what: What for.
-        allowed: Whether it is allowed; ``None`` where EC2 did not tell.
+        allowed: Whether it is allowed; ``None`` if EC2 did not tell.
         detail: What EC2 answered.
     """
 
@@ -50,15 +51,15 @@ class DryRunResult:
     detail: str
 
     def __str__(self) -> str:
-        """One line: the verdict, the permission, what for."""
-        verdict = {True: "allowed", False: "missing", None: "not told"}[self.allowed]
+        """Return one line: the result, the permission, what for."""
+        result = {True: "allowed", False: "missing", None: "not told"}[self.allowed]
         detail = "" if self.allowed else f": {self.detail}"
-        return f"{verdict:8}  {self.permission} ({self.what}){detail}"
+        return f"{result:8}  {self.permission} ({self.what}){detail}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DryRun:
-    """What EC2 said to every call.
+    """The results of all calls of a plan.
 
     Attributes:
         calls: In the order of a run; those that undo it last.
@@ -72,67 +73,47 @@ class DryRun:
         return tuple(dict.fromkeys(c.permission for c in self.calls if c.allowed is False))
 
     def __str__(self) -> str:
-        """One line a call."""
+        """Return one line per call."""
         return "\n".join(map(str, self.calls))
 
 
-def rehearse(plan: Blueprint, session: Session) -> DryRun:
-    """Rehearses a plan; see ``Plan.apply``."""
+def dry_run_plan(plan: Plan) -> DryRun:
+    """Ask EC2 about every call of a plan; see ``Plan.apply``."""
     refuse_problems(plan)
-    ec2 = ec2_of(session)
-    calls = _calls(plan, Account(ec2))
-    return DryRun(calls=tuple(_rehearsed(ec2, *call) for call in calls))
+    ec2 = ec2_of(plan.session)
+    return DryRun(calls=tuple(_try(ec2, *call) for call in _calls(plan, Account(ec2))))
 
 
-def _calls(plan: Blueprint, account: Account) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Gives permission, purpose, boto3's method and its parameters of every call."""
+def _calls(plan: Plan, account: Account) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield operation, purpose and parameters of every call."""
     groups = plan.security_group_ids
     group = plan.security_group
     if group is not None:
         default = account.security_groups(vpc_id=[plan.vpc_id], group_name=["default"])
         groups = tuple(str(one["GroupId"]) for one in default)
-        yield (
-            "ec2:CreateSecurityGroup",
-            group.name,
-            "create_security_group",
-            group_request(plan, group),
-        )
-        yield (
-            "ec2:AuthorizeSecurityGroupIngress",
-            group.name,
-            "authorize_security_group_ingress",
-            {"GroupId": groups[0] if groups else _NO_GROUP, **ingress_request(group)},
-        )
+        yield "create_security_group", group.name, group_request(plan, group)
+        rule = {"GroupId": groups[0] if groups else _NO_GROUP, **ingress_request(group)}
+        yield "authorize_security_group_ingress", group.name, rule
     for planned in plan.to_make:
         request = vpc_endpoint_request(plan, planned, groups)
         del request["ClientToken"]  # the token is for the call that makes it
-        yield "ec2:CreateVpcEndpoint", planned.endpoint_service, "create_vpc_endpoint", request
+        yield "create_vpc_endpoint", planned.endpoint_service, request
     if plan.to_make:
-        yield (
-            "ec2:DeleteVpcEndpoints",
-            "to undo",
-            "delete_vpc_endpoints",
-            {"VpcEndpointIds": [_NO_VPC_ENDPOINT]},
-        )
+        yield "delete_vpc_endpoints", "to undo", {"VpcEndpointIds": [_NO_VPC_ENDPOINT]}
     if group is not None:
-        yield "ec2:DeleteSecurityGroup", "to undo", "delete_security_group", {"GroupId": _NO_GROUP}
+        yield "delete_security_group", "to undo", {"GroupId": _NO_GROUP}
 
 
-def _rehearsed(
-    ec2: Any,  # noqa: ANN401 - boto3's
-    permission: str,
-    what: str,
-    method: str,
-    parameters: dict[str, Any],
-) -> DryRunResult:
+def _try(ec2: BotoClient, operation: str, what: str, parameters: dict[str, Any]) -> DryRunResult:
+    permission = permission_for(operation)
+    allowed, detail = None, "EC2 did not refuse"
     try:
-        getattr(ec2, method)(DryRun=True, **parameters)
+        getattr(ec2, operation)(DryRun=True, **parameters)
     except ClientError as error:
         code = error_code(error)
-        is_denied = explain(error, permission).kind == "denied"
-        allowed = True if code == _WOULD_WORK else False if is_denied else None
-        message = error.response["Error"].get("Message", "")
-        return DryRunResult(
-            permission=permission, what=what, allowed=allowed, detail=message or code
-        )
-    return DryRunResult(permission=permission, what=what, allowed=None, detail="EC2 did not refuse")
+        if code == _WOULD_WORK:
+            allowed = True
+        elif explain(error, permission).kind == "denied":
+            allowed = False
+        detail = error.response["Error"].get("Message") or code
+    return DryRunResult(permission=permission, what=what, allowed=allowed, detail=detail)

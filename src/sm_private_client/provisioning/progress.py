@@ -1,4 +1,4 @@
-"""What is told while a plan is applied or taken away, and bounded waiting."""
+"""Progress reports of a run that applies or removes a plan, and its time limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sm_private_client.privatelink.ec2 import is_throttled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["POLL_INTERVAL", "Progress", "ProgressState", "Waiting"]
+__all__ = ["POLL_INTERVAL", "Progress", "ProgressState", "Run"]
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Progress:
     Attributes:
         state: What happens.
         what: To what, in words.
-        resource_id: Its id; empty where it has none yet.
+        resource_id: Empty if it has none yet.
         seconds: Since the run began.
     """
 
@@ -42,44 +42,50 @@ class Progress:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        """``made: interface VPC endpoint com.amazonaws… (vpce-…)`` on one line."""
-        named = f" ({self.resource_id})" if self.resource_id else ""
-        return f"{self.state}: {self.what}{named}"
+        """Return one line: ``made: interface VPC endpoint com.amazonaws… (vpce-…)``."""
+        resource_id = f" ({self.resource_id})" if self.resource_id else ""
+        return f"{self.state}: {self.what}{resource_id}"
 
 
-class Waiting:
-    """A time limit that several waits share.
-
-    Args:
-        timeout: Seconds, from now on.
-        clock: Monotonic seconds.
-        sleep: Waits seconds.
-    """
+class Run:
+    """The time limit of one run, in seconds from now on, and whom its progress is reported to."""
 
     def __init__(
-        self, timeout: float, *, clock: Callable[[], float], sleep: Callable[[float], None]
+        self,
+        timeout: float,
+        *,
+        progress: Callable[[Progress], None] | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
+        self.timeout = timeout
+        self._progress = progress
         self._clock = clock
         self._sleep = sleep
         self._started = clock()
-        self._deadline = self._started + timeout
-        self.timeout = timeout
 
     @property
     def seconds(self) -> float:
-        """How long it has been."""
+        """Seconds since the run began."""
         return self._clock() - self._started
 
-    def again(self, interval: float) -> bool:
-        """Waits an interval and says whether there is time for another look."""
-        left = self._deadline - self._clock()
+    def report(self, state: ProgressState, what: str, resource_id: str = "") -> None:
+        """Report what happens."""
+        if self._progress is not None:
+            self._progress(
+                Progress(state=state, what=what, resource_id=resource_id, seconds=self.seconds)
+            )
+
+    def wait(self) -> bool:
+        """Wait until it is time for another look; return False if the time limit is reached."""
+        left = self.timeout - self.seconds
         if left <= 0:
             return False
-        self._sleep(min(interval, left))
+        self._sleep(min(POLL_INTERVAL, left))
         return True
 
-    def patiently(self, call: Callable[[], T]) -> T:
-        """Calls again where EC2 throttles, while there is time; boto3 gives up sooner.
+    def retry_throttled(self, call: Callable[[], T]) -> T:
+        """Repeat a call that EC2 throttles, while there is time; boto3 gives up sooner.
 
         Raises:
             ClientError, DiscoveryError: The call's own.
@@ -88,5 +94,5 @@ class Waiting:
             try:
                 return call()
             except (ClientError, DiscoveryError) as error:
-                if not (is_throttled(error) and self.again(POLL_INTERVAL)):
+                if not (is_throttled(error) and self.wait()):
                     raise

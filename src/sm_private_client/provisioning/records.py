@@ -1,12 +1,11 @@
-"""What a plan is made of, as frozen records; how it is shown is in ``views``."""
+"""Records of a plan: subnets, VPC endpoints that exist or are planned, problems and steps."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
-    "Blueprint",
     "Kind",
     "PlannedSecurityGroup",
     "PlannedVpcEndpoint",
@@ -20,12 +19,7 @@ Kind = Literal["Interface", "Gateway"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subnet:
-    """A subnet that gets a network interface of each VPC endpoint.
-
-    Attributes:
-        subnet_id: Its id.
-        availability_zone: Its zone's name.
-    """
+    """A subnet that gets a network interface of each VPC endpoint."""
 
     subnet_id: str
     availability_zone: str
@@ -46,34 +40,54 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedSecurityGroup:
-    """The security group that lets HTTPS in from the VPC.
+    """The security group that allows HTTPS from the VPC.
 
     Attributes:
-        name: Its name, which has the plan's id in it.
-        cidrs: The VPC's IPv4 and IPv6 CIDRs.
-        found_id: The group of that name, where an earlier run made it.
+        name: It contains the id of the plan.
+        cidrs: The IPv4 and IPv6 CIDRs of the VPC.
+        found_id: The group of that name, if an earlier run made it; else empty.
     """
 
     name: str
     cidrs: tuple[str, ...]
     found_id: str = ""
 
+    @property
+    def title(self) -> str:
+        """``security group sm-private-client-…``, for people."""
+        return f"security group {self.name}"
+
+    def steps(self, vpc_id: str) -> tuple[Step, Step]:
+        """Return the rows of a plan: the group, and its rule."""
+        return (
+            Step(
+                action="ec2:CreateSecurityGroup",
+                what=self.title,
+                detail=f"in {vpc_id}",
+                found_id=self.found_id,
+            ),
+            Step(
+                action="ec2:AuthorizeSecurityGroupIngress",
+                what="TCP port 443 in",
+                detail=f"from {', '.join(self.cidrs)}",
+            ),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedVpcEndpoint:
-    """One VPC endpoint that there is to be.
+    """One VPC endpoint of a plan.
 
     Attributes:
-        service: The word it was asked for with.
+        service: The word it was requested with.
         endpoint_service: Name of the endpoint service.
-        kind: ``Interface`` or ``Gateway``.
-        service_name: boto3's name of the service; empty where no client calls it.
-        subnets: One a zone; none for a gateway.
-        private_dns: Whether the default host name is to lead to it inside the VPC.
+        service_name: boto3's name of the service; empty if no client calls it.
+        subnets: One per zone; none for a gateway.
+        private_dns: Whether the default host name leads to it inside the VPC.
         policy: The endpoint policy, JSON without white space; empty for AWS's "allow all".
-        route_table_ids: A gateway's route tables.
-        found_id: The VPC endpoint that there is already, so that none is made.
-        differences: What that one has otherwise; it is left as it is.
+        route_table_ids: Of a gateway.
+        found_id: The VPC endpoint that exists already, so that none is made; else empty.
+        differences: How the existing one differs; it is not changed.
     """
 
     service: str
@@ -87,135 +101,43 @@ class PlannedVpcEndpoint:
     found_id: str = ""
     differences: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """``interface VPC endpoint com.amazonaws…``, for people."""
+        return f"{self.kind.lower()} VPC endpoint {self.endpoint_service}"
+
+    def step(self) -> Step:
+        """Return the row of a plan."""
+        if self.kind == "Gateway":
+            details = [f"in {', '.join(self.route_table_ids)}"]
+        else:
+            places = (f"{one.availability_zone} ({one.subnet_id})" for one in self.subnets)
+            details = [
+                f"in {', '.join(places)}",
+                f"private DNS {'on' if self.private_dns else 'off'}",
+            ]
+        if self.policy:
+            details.append("with an endpoint policy")
+        return Step(
+            action="ec2:CreateVpcEndpoint",
+            what=self.title,
+            detail="; ".join((*details, *self.differences)),
+            found_id=self.found_id,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """One row of a plan.
 
     Attributes:
-        action: The IAM action it takes, such as ``ec2:CreateVpcEndpoint``.
+        action: The IAM action it needs, such as ``ec2:CreateVpcEndpoint``.
         what: What is made, for people.
         detail: Where, and with which settings.
-        found_id: What there is already, so that nothing is done; else empty.
+        found_id: What exists already, so that nothing is done; else empty.
     """
 
     action: str
     what: str
     detail: str
     found_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Blueprint:
-    """What is to be there, and what stands against it.
-
-    Attributes:
-        plan_id: Follows from what was asked for: the same question has the same id.
-        region: The region.
-        vpc_id: The VPC.
-        vpc_endpoints: In the order they were asked for.
-        security_group: What is made; ``None`` where groups were given, or none is needed.
-        security_group_ids: The groups that were given.
-        tags: Of everything that is made, besides ``PLAN_TAG``.
-        problems: Why it cannot be applied; empty where it can.
-        notes: What is worth knowing before.
-    """
-
-    plan_id: str
-    region: str
-    vpc_id: str
-    vpc_endpoints: tuple[PlannedVpcEndpoint, ...]
-    security_group: PlannedSecurityGroup | None = None
-    security_group_ids: tuple[str, ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def to_make(self) -> tuple[PlannedVpcEndpoint, ...]:
-        """The VPC endpoints that there are not yet."""
-        return tuple(planned for planned in self.vpc_endpoints if not planned.found_id)
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """Everything in the order it is done."""
-        group = self.security_group
-        made = [] if group is None else _group_steps(group, self.vpc_id)
-        return (*made, *(_vpc_endpoint_step(planned) for planned in self.vpc_endpoints))
-
-    @property
-    def hourly_units(self) -> int:
-        """How many zones times services are paid by the hour, for what the plan makes."""
-        return sum(len(planned.subnets) for planned in self.to_make)
-
-    @property
-    def cost(self) -> str:
-        """The cost an hour as a formula, to be filled in from your price list."""
-        interfaces = [planned for planned in self.to_make if planned.kind == "Interface"]
-        if not interfaces:
-            return "no interface VPC endpoint is made, so none is paid by the hour"
-        sizes = sorted({len(planned.subnets) for planned in interfaces}, reverse=True)
-        sums = []
-        for size in sizes:
-            services = sum(len(planned.subnets) == size for planned in interfaces)
-            sums.append(f"{_counted(size, 'zone')} x {_counted(services, 'service')}")
-        return (
-            f"({' + '.join(sums)} = {self.hourly_units}) x your price per VPC endpoint, zone and "
-            "hour, + GB processed x your price per GB"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Gives the plan as JSON can hold it."""
-        return {
-            "plan_id": self.plan_id,
-            "region": self.region,
-            "vpc_id": self.vpc_id,
-            "tags": dict(self.tags),
-            "security_group": asdict(self.security_group) if self.security_group else None,
-            "security_group_ids": list(self.security_group_ids),
-            "vpc_endpoints": [asdict(planned) for planned in self.vpc_endpoints],
-            "steps": [asdict(step) for step in self.steps],
-            "problems": [asdict(problem) for problem in self.problems],
-            "notes": list(self.notes),
-            "cost": {"hourly_units": self.hourly_units, "formula": self.cost},
-        }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _group_steps(group: PlannedSecurityGroup, vpc_id: str) -> list[Step]:
-    found = group.found_id
-    return [
-        Step(
-            action="ec2:CreateSecurityGroup",
-            what=f"security group {group.name}",
-            detail=f"in {vpc_id}",
-            found_id=found,
-        ),
-        Step(
-            action="ec2:AuthorizeSecurityGroupIngress",
-            what="TCP port 443 in",
-            detail=f"from {', '.join(group.cidrs)}",
-        ),
-    ]
-
-
-def _vpc_endpoint_step(planned: PlannedVpcEndpoint) -> Step:
-    if planned.kind == "Gateway":
-        details = [f"in {', '.join(planned.route_table_ids)}"]
-    else:
-        places = (f"{s.availability_zone} ({s.subnet_id})" for s in planned.subnets)
-        details = [
-            f"in {', '.join(places)}",
-            f"private DNS {'on' if planned.private_dns else 'off'}",
-        ]
-    if planned.policy:
-        details.append("with an endpoint policy")
-    return Step(
-        action="ec2:CreateVpcEndpoint",
-        what=f"{planned.kind.lower()} VPC endpoint {planned.endpoint_service}",
-        detail="; ".join((*details, *planned.differences)),
-        found_id=planned.found_id,
-    )

@@ -1,4 +1,4 @@
-"""From the word that a service is asked for with to the endpoint service that EC2 knows."""
+"""Words of ``services=``, and the endpoint services that they stand for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.services import EndpointService
     from sm_private_client.provisioning.records import Kind
 
-__all__ = ["RequestedService", "services_wanted"]
+__all__ = ["RequestedService", "resolve_services"]
 
 _INTERFACE_SUFFIX: Final = "-interface"
 """``s3`` is the gateway, ``s3-interface`` the interface VPC endpoint."""
@@ -42,70 +42,57 @@ class RequestedService:
     """One service that is to get a VPC endpoint.
 
     Attributes:
-        service: The word it was asked for with.
+        service: The word it was requested with.
         names: The names that its endpoint service may have; EC2 knows one of them.
-        kind: ``Interface`` or ``Gateway``.
-        service_name: boto3's name of the service; empty where no client calls it.
-        row: Its row in the family's catalogue, ``None`` for others.
+        service_name: boto3's name of the service; empty if no client calls it.
     """
 
     service: str
     names: tuple[str, ...]
     kind: Kind = "Interface"
     service_name: str = ""
-    row: EndpointService | None = None
 
 
-def services_wanted(
+def resolve_services(
     services: Iterable[str], *, region: str, partition: Partition, fips: bool
 ) -> tuple[RequestedService, ...]:
-    """Finds what is meant by each word.
-
-    Args:
-        services: boto3's names (of the SageMaker family and the other services), ``notebook``,
-            ``studio``, ``s3-interface``, ``dynamodb-interface``, or full names of endpoint
-            services.
-        region: The region.
-        partition: Its partition.
-        fips: Whether the family's FIPS endpoint services are meant.
+    """Return what each word stands for; see ``plan_vpc_endpoints``.
 
     Raises:
         ConfigurationError: A word is not known, is there twice, or there is none.
         FipsUnavailableError: A service of the family has no FIPS endpoint service.
     """
-    if isinstance(services, str):
-        services = (services,)
-    wanted = tuple(
-        _requested(word, region=region, partition=partition, fips=fips) for word in services
-    )
-    if not wanted:
+    words = (services,) if isinstance(services, str) else services
+    requested = tuple(_requested(word, region, partition, fips=fips) for word in words)
+    if not requested:
         raise ConfigurationError(
             "services is empty, so there is nothing to plan.",
             remedy="name at least one, such as services=('sagemaker', 'sagemaker-runtime').",
         )
     seen: dict[tuple[str, ...], str] = {}
-    for one in wanted:
+    for one in requested:
         if (key := (*one.names, one.kind)) in seen:
             raise ConfigurationError(
                 f"services names {seen[key]!r} and {one.service!r}, which are the same.",
                 remedy="name it once.",
             )
         seen[key] = one.service
-    return wanted
+    return requested
 
 
-def _requested(word: str, *, region: str, partition: Partition, fips: bool) -> RequestedService:
+def _requested(word: str, region: str, partition: Partition, *, fips: bool) -> RequestedService:
     if word.count(".") > 1:  # a full name, such as com.amazonaws.us-east-1.ecr.dkr
         row = by_endpoint_service_name(word)
-        name = row.service_name if row is not None else None
-        return RequestedService(service=word, names=(word,), service_name=name or "", row=row)
+        service_name = (row.service_name if row else None) or ""
+        return RequestedService(service=word, names=(word,), service_name=service_name)
     if word in _BROWSER:
-        row = _BROWSER[word]
-        name = endpoint_service_name(row, region=region, partition=partition)
-        return RequestedService(service=word, names=(name,), row=row)
+        name = endpoint_service_name(_BROWSER[word], region=region, partition=partition)
+        return RequestedService(service=word, names=(name,))
     canonical = canonical_service_name(word)
     if is_family(canonical):
-        return _of_family(canonical, region=region, partition=partition, fips=fips)
+        row = _family_row(canonical, fips=fips)
+        name = endpoint_service_name(row, region=region, partition=partition)
+        return RequestedService(service=canonical, names=(name,), service_name=canonical)
     bare = word.removesuffix(_INTERFACE_SUFFIX)
     found = other_service(bare)
     if found is None or (bare != word and not found.has_gateway):
@@ -118,7 +105,7 @@ def _requested(word: str, *, region: str, partition: Partition, fips: bool) -> R
     )
 
 
-def _of_family(word: str, *, region: str, partition: Partition, fips: bool) -> RequestedService:
+def _family_row(word: str, *, fips: bool) -> EndpointService:
     row = for_service(word, fips=fips)
     if row is None and fips and for_service(word) is not None:
         raise FipsUnavailableError(
@@ -128,17 +115,16 @@ def _of_family(word: str, *, region: str, partition: Partition, fips: bool) -> R
         )
     if row is None:
         raise _unknown(word)
-    name = endpoint_service_name(row, region=region, partition=partition)
-    return RequestedService(service=word, names=(name,), service_name=word, row=row)
+    return row
 
 
 def _unknown(word: str) -> ConfigurationError:
     known = (*routable_service_names(), *_BROWSER, *(row.service_name for row in OTHER_SERVICES))
-    meant = difflib.get_close_matches(word, known, 1)
+    likely = difflib.get_close_matches(word, known, 1)
     return ConfigurationError(
         f"services names {word!r}, for which no endpoint service is known.",
         remedy=(
-            *((f"did you mean {meant[0]!r}?",) if meant else ()),
+            *(f"did you mean {one!r}?" for one in likely),
             f"name one of {', '.join(known)}, or the full name of an endpoint service.",
         ),
     )

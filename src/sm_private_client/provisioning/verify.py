@@ -1,4 +1,4 @@
-"""Verify a VPC endpoint as a client would use it: a route, a judged address, TCP and TLS."""
+"""Verification of a VPC endpoint as clients use it: a route, a judged address, TCP and TLS."""
 
 from __future__ import annotations
 
@@ -34,19 +34,13 @@ CONNECT_TIMEOUT = 5.0
 def verify_vpc_endpoint(
     planned: PlannedVpcEndpoint, found: VpcEndpoint, session: Session, account: Account
 ) -> str:
-    """Connects to a VPC endpoint by its own DNS name; sends no request.
+    """Connect to a VPC endpoint by its own DNS name; send no request.
 
-    No certificate is documented for the own names of VPC endpoints that only browsers use, so
+    AWS documents no certificate for the own names of VPC endpoints that only browsers use, so
     these are verified without TLS.
 
-    Args:
-        planned: What was planned.
-        found: The VPC endpoint.
-        session: Its network, and its trust, are used.
-        account: Asks EC2.
-
     Returns:
-        The address that was connected to.
+        The address of the connection.
 
     Raises:
         ProvisioningError: There is no connection.
@@ -73,13 +67,11 @@ def verify_vpc_endpoint(
             address = dialed.address
             dialed.sock.close()
     except (BotoCoreError, OSError) as error:
-        if isinstance(error, PrivateClientError):
-            reason = error.what.partition("\n")[0]
-        else:
-            reason = str(error)
         raise ProvisioningError(
             f"No connection to {host}.",
-            cause=reason,
+            cause=error.what.partition("\n")[0]
+            if isinstance(error, PrivateClientError)
+            else str(error),
             remedy=(
                 "apply from a network that reaches the VPC, or pass verify=False.",
                 "let TCP port 443 in by the security groups of the VPC endpoint, out by the "
@@ -102,14 +94,14 @@ def _route(
     row = other_service(planned.service_name)
     region = str(session.region_name)
     addresses = [
-        str(made["PrivateIpAddress"])
-        for made in account.interfaces(found.network_interface_ids)
-        if made.get("PrivateIpAddress")
+        str(interface["PrivateIpAddress"])
+        for interface in account.interfaces(found.network_interface_ids)
+        if interface.get("PrivateIpAddress")
     ]
     return Route(
         service_name=planned.service_name or planned.service,
         region=region,
-        partition=partition_of(region, partitions(session._session)).name,  # noqa: SLF001 - as boto3
+        partition=partition_of(region, partitions(session._session)).name,  # noqa: SLF001 - boto3 has no public name for it
         endpoint_url=other_service_url(row, host) if row else f"https://{host}",
         source="explicit",
         address_policy=AddressPolicy(eni_addresses=frozenset(addresses)),

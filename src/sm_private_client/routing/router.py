@@ -324,14 +324,13 @@ class Router:
 
     def _decide(self, request: RouteRequest, credentials: ClientCredentials) -> Route:
         if not services.is_family(request.service_name):
-            # Here: a session that is not sealed asks for no such route.
-            from sm_private_client.routing.sealed_routes import other_service_route  # noqa: PLC0415
+            from sm_private_client.routing import sealed_routes  # noqa: PLC0415 - for these alone
 
             sources = self._sources(request.region, credentials)
             # The session's own credentials may be what STS is called for, without a signature.
             unsigned = credentials.is_unsigned and request.service_name == "sts"
             can_ask = not unsigned and request.service_name != "ec2"
-            return other_service_route(sources, request, can_ask_ec2=can_ask)
+            return sealed_routes.other_service_route(sources, request, can_ask_ec2=can_ask)
         resolver = RouteResolver(self._sources(request.region, credentials))
         directory = request.settings.route_cache
         if directory is None or request.endpoint_url or request.configured_url:

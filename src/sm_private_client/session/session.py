@@ -273,11 +273,6 @@ def session_over(
 
     boto3 can set up a botocore session only once, so that is left out. The session cannot be
     pickled. Over a botocore session it makes no resources, and is never sealed.
-
-    Args:
-        session: Whose region, profile and credentials count.
-        network: As for ``Session``.
-        **routing: As for ``Session``.
     """
     load_settings(routing, environ={}, profile={})
     made = Session.__new__(Session)
@@ -293,11 +288,8 @@ def guard_client(session: Session, client: BotoClient) -> None:
     """Put a session's guard on a client that another session made; no I/O.
 
     Its first call decides the route. Its retries stay what they are; its time-outs become ours
-    if they are botocore's defaults. A URL that it was made with is kept, and judged.
-
-    Args:
-        session: Whose routes count.
-        client: A client of botocore that nobody has used yet.
+    if they are botocore's defaults. A URL that it was made with is kept, and judged. Nobody may
+    have used it yet.
 
     Raises:
         ConfigurationError: It asks for a proxy or for unverified TLS, or it is asynchronous; the

@@ -162,9 +162,7 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
         known = {detail["ServiceName"] for detail in details}
         for name in names:
             if name not in known:
-                raise EC2ClientError(
-                    "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
-                )
+                raise _unknown_service(name)
         patterns = self._filters_from_querystring().get("service-name", ["*"])
         details = [
             detail
@@ -200,9 +198,7 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
         """
         service = self._services.find(name, self.region)
         if service is None and ".sagemaker" in name:
-            raise EC2ClientError(
-                "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
-            )
+            raise _unknown_service(name)
         if service is None or kind == "Interface":
             return service
         if kind == "Gateway" and not gateway_service(name, self.region):
@@ -259,6 +255,11 @@ class PrivateLinkEC2(EC2Response):  # type: ignore[misc] # moto has no types
 
 def _not_found(vpc_endpoint_id: str) -> str:
     return f"The Vpc Endpoint Id '{vpc_endpoint_id}' does not exist"
+
+
+def _unknown_service(name: str) -> EC2ClientError:
+    message = f"The Vpc Endpoint Service '{name}' does not exist"
+    return EC2ClientError("InvalidServiceName", message)
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sm_private_client.policy.caller import ContextValue
+    from sm_private_client.policy.evaluation import Decision
     from sm_private_client.testing.caller import Caller
     from sm_private_client.testing.control_plane import ControlPlane
     from sm_private_client.testing.http_connection import Request
@@ -66,16 +67,12 @@ class EndpointPolicies:
                 resource=resource,
                 context=self._context(ingress),
             )
-            if not decision.allowed:
-                message = denial_message(
-                    decision, principal=principal, action=action, resource=resource
-                )
-                raise denied("sagemaker", message)
+            _require(decision, "sagemaker", principal, action, resource)
 
     def check_other_service(
         self, ingress: Ingress, service: str, operation: str, request: Request
     ) -> None:
-        """Judge a call of another service; resources are told apart for S3 only.
+        """Judge a call of another service; only S3's resources differ.
 
         Raises:
             AwsError: The VPC endpoint's policy does not let it pass.
@@ -86,18 +83,11 @@ class EndpointPolicies:
         action, resource = f"{service}:{operation}", "*"
         if service == "s3":
             action, resource = _s3_call(request, self._control.partition)
+        context = self._context(ingress)
         decision = evaluate(
-            document,
-            principal=principal,
-            action=action,
-            resource=resource,
-            context=self._context(ingress),
+            document, principal=principal, action=action, resource=resource, context=context
         )
-        if not decision.allowed:
-            message = denial_message(
-                decision, principal=principal, action=action, resource=resource
-            )
-            raise denied(service, message)
+        _require(decision, service, principal, action, resource)
 
     def _document(self, ingress: Ingress) -> str | None:
         """Return the attached document, unless it is the one that allows everything."""
@@ -139,6 +129,12 @@ class EndpointPolicies:
                 prefix = f"arn:{self._control.partition}:sagemaker:{region}"
                 arns.append(f"{prefix}:{self._control.account_id}:{kind}/{name}")
         return arns or ["*"]
+
+
+def _require(decision: Decision, service: str, principal: str, action: str, resource: str) -> None:
+    if not decision.allowed:
+        message = denial_message(decision, principal=principal, action=action, resource=resource)
+        raise denied(service, message)
 
 
 def _s3_call(request: Request, partition: str) -> tuple[str, str]:

@@ -92,8 +92,9 @@ class SageMakerFront:
                 response = UNKNOWN_OPERATION
             else:
                 try:
-                    self._check(ingress, request, operations, operation, now, skew_code)
-                    response = self._play(ingress, request, connection, operations, operation)
+                    response = self._respond(
+                        ingress, request, connection, operations, operation, now, skew_code
+                    )
                 except AwsError as error:
                     response = json_error(error) if operations.is_json else rest_error(error)
             if self._faults.take("reset-after-model", service_name):
@@ -114,15 +115,16 @@ class SageMakerFront:
         seconds, code = fault.value
         return self._clock() + dt.timedelta(seconds=seconds), code
 
-    def _check(
+    def _respond(
         self,
         ingress: Ingress,
         request: Request,
+        connection: Connection,
         operations: ServiceOperations,
         operation: str,
         now: dt.datetime,
         skew_code: str,
-    ) -> None:
+    ) -> Response:
         verify(
             request,
             region=ingress.region,
@@ -138,26 +140,16 @@ class SageMakerFront:
             parameters = {name: unquote(value) for name, value in path.items()}
         self._policies.check_sagemaker(ingress, operation, request, parameters)
         self._control.check(f"{operations.signing_name}:{operation}")
-
-    def _play(
-        self,
-        ingress: Ingress,
-        request: Request,
-        connection: Connection,
-        operations: ServiceOperations,
-        operation: str,
-    ) -> Response:
-        service_name = operations.service_name
-        if service_name == "sagemaker-runtime" and operation in INVOKING:
+        if operations.service_name == "sagemaker-runtime" and operation in INVOKING:
             return self._runtime.answer(operation, request, connection)
         # moto reads the region from the host; in other partitions the rest does not matter to it.
         domain = f"sagemaker.{ingress.region}.amazonaws.com"
-        if service_name == "sagemaker":
-            url = _presigned_url(operation, _document(request), ingress.region)
+        if operations.service_name == "sagemaker":
+            url = _presigned_url(operation, parameters, ingress.region)
             if url is not None:
                 return _json({"AuthorizedUrl": url})
             return self._control.sagemaker(request, host=f"api.{domain}")
-        if service_name == "sagemaker-metrics":
+        if operations.service_name == "sagemaker-metrics":
             return self._control.sagemaker_metrics(request, host=f"metrics.{domain}")
         raise unsupported(operation)
 

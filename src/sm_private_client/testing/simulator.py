@@ -32,22 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["AwsFiles", "Simulator"]
 
 _OTHER_SERVICES: Final = (
-    "cloudwatch",
-    "cloudwatch_logs",
-    "ec2",
-    "ecr",
-    "eventbridge",
-    "iam",
-    "kms",
-    "lambda",
-    "s3",
-    "s3_control",
-    "secrets_manager",
-    "service_catalog",
-    "sns",
-    "sqs",
-    "ssm",
-    "sts",
+    "cloudwatch cloudwatch_logs ec2 ecr eventbridge iam kms lambda s3 s3_control secrets_manager "
+    "service_catalog sns sqs ssm sts"
 )
 """Services beside SageMaker, as the ``services`` section names them; SageMaker's own are not
 among them, because finding the way to those is what is tested."""
@@ -71,7 +57,9 @@ class AwsFiles:
 
     def write(self, *, region: str, url: str, access_key_id: str, secret_access_key: str) -> None:
         """Write the files for a simulator whose other services are at a URL."""
-        services = "".join(f"{name} =\n  endpoint_url = {url}\n" for name in _OTHER_SERVICES)
+        services = "".join(
+            f"{name} =\n  endpoint_url = {url}\n" for name in _OTHER_SERVICES.split()
+        )
         default = f"[default]\nregion = {region}\nca_bundle = {self.ca_bundle}\n"
         for path, text in (
             (

@@ -155,7 +155,7 @@ class AsyncConnection(BaseConnection, asyncio.Protocol):
             self._take(data)
             if self._tls is not None and self._tls.is_ended:
                 self._end()
-        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+        except Exception as error:  # noqa: BLE001 - raised where the answer is awaited
             self._fail(error)
 
     def eof_received(self) -> None:
@@ -168,7 +168,7 @@ class AsyncConnection(BaseConnection, asyncio.Protocol):
                 if not self._tls.is_ended:
                     self._take(self._tls.decrypt(b""))
             self._end()
-        except Exception as error:  # noqa: BLE001 - a traceback is for --debug
+        except Exception as error:  # noqa: BLE001 - raised where the answer is awaited
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:

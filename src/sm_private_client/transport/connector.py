@@ -135,8 +135,9 @@ class Connector:
 
     async def connect_async(self, url: str) -> AsyncConnection:
         """Do what ``connect`` does, in the running event loop."""
-        # Here: it imports asyncio, which plain calls do not need.
-        from sm_private_client.transport.async_connection import AsyncConnection  # noqa: PLC0415
+        from sm_private_client.transport.async_connection import (  # noqa: PLC0415 - imports asyncio
+            AsyncConnection,
+        )
 
         started = self._clock()
         try:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
+    from botocore.credentials import ReadOnlyCredentials
+
     from sm_private_client.transport.connection import BaseConnection, Connection
     from sm_private_client.transport.dialer import Dialer
     from sm_private_client.transport.http11 import HttpRequest
-    from sm_private_client.transport.signing import Credentials
 
 __all__ = [
     "BaseDirectTransport",
@@ -124,7 +125,7 @@ class BaseDirectTransport(Generic[C]):
         routes: Routes,
         *,
         service: str,
-        credentials: Callable[[], Credentials | None],
+        credentials: Callable[[], ReadOnlyCredentials | None],
         bundle: Callable[[], bool | str],
         client_cert: str | tuple[str, str] | None = None,
         connect_timeout: float | None = 5.0,
@@ -213,10 +214,7 @@ class DirectTransport(BaseDirectTransport["Connection"]):
     ) -> HttpResponse:
         """Send a request and read the whole answer, whatever its status.
 
-        Args:
-            request: What to send.
-            timeout: Seconds of silence; ``None`` waits for ever.
-            limit: The most bytes of payload; ``None``: any number.
+        ``timeout`` is in seconds of silence, ``limit`` the most bytes of payload; ``None``: any.
         """
         response = self._response(request, timeout, limit)
         if self._signer.is_corrected_by(response):

@@ -56,12 +56,8 @@ _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 class HttpRequest(NamedTuple):
     """One request, not signed yet.
 
-    Attributes:
-        method: The HTTP method.
-        path: The path, percent-encoded as it goes on the wire, without that of the endpoint URL.
-        headers: Names and values, without ``Host``, ``Content-Length``, ``User-Agent`` and what
-            the signature adds.
-        body: The payload.
+    The path is percent-encoded as it goes on the wire, without that of the endpoint URL. The
+    headers lack ``Host``, ``Content-Length``, ``User-Agent`` and those that the signature adds.
     """
 
     method: str
@@ -71,19 +67,12 @@ class HttpRequest(NamedTuple):
 
 
 class HttpResponse(NamedTuple):
-    """One whole answer.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Names in lower case.
-        body: The payload.
-        availability_zone: The zone of the address that answered, ``None`` if not known.
-    """
+    """One whole answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
-    availability_zone: str | None = None
+    availability_zone: str | None = None  # of the address that answered
 
 
 def request_head(

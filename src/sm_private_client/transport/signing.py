@@ -14,7 +14,7 @@ import json
 import re
 import time
 from datetime import timezone
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from botocore.auth import SIGNED_HEADERS_BLACKLIST
@@ -27,9 +27,11 @@ from sm_private_client.transport.http11 import request_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.credentials import ReadOnlyCredentials
+
     from sm_private_client.transport.http11 import HttpRequest, HttpResponse
 
-__all__ = ["Credentials", "RequestSigner", "Signer", "canonical_path"]
+__all__ = ["RequestSigner", "Signer", "canonical_path"]
 
 LEAST_SKEW: Final = 240.0
 """Seconds; AWS takes a signature within five minutes ("Elements of an AWS API request
@@ -49,23 +51,9 @@ _WIRE_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 """The characters of a path (RFC 3986, 3.3); some URL parser would change any other."""
 
 
-class Credentials(Protocol):
-    """Frozen credentials, as botocore's ``get_frozen_credentials`` returns them."""
-
-    @property
-    def access_key(self) -> str: ...  # noqa: D102 - botocore's own names
-    @property
-    def secret_key(self) -> str: ...  # noqa: D102
-    @property
-    def token(self) -> str | None: ...  # noqa: D102
-
-
 @functools.lru_cache(maxsize=1024)
 def canonical_path(path: str) -> str:
     """Return the path that is signed for a path on the wire: percent-encoded once more.
-
-    Args:
-        path: Percent-encoded as it goes on the wire, without a query.
 
     Raises:
         ConfigurationError: It could not go on the wire as it is.
@@ -86,7 +74,7 @@ class Signer:
         self._region = region
         self._service = service
         # One entry each, replaced as a whole: a lost race only derives the value once more.
-        self._day_key: tuple[str, str, bytes] = ("", "", b"")
+        self._day_key: tuple[str | None, str, bytes] = ("", "", b"")
         self._layout = functools.lru_cache(maxsize=256)(_layout)  # calls have few kinds of headers
         self._stamp: tuple[int, str] = (-1, "")
 
@@ -101,7 +89,7 @@ class Signer:
         query: str = "",
         headers: tuple[tuple[str, str], ...],
         body: bytes,
-        credentials: Credentials,
+        credentials: ReadOnlyCredentials,
         now: float,
     ) -> list[tuple[str, str]]:
         """Return the headers that a signature adds: date, token if there is one, Authorization.
@@ -151,7 +139,7 @@ class Signer:
         self._stamp = (second, stamp)
         return stamp
 
-    def _key(self, secret_key: str, day: str) -> bytes:
+    def _key(self, secret_key: str | None, day: str) -> bytes:
         kept_secret, kept_day, kept = self._day_key
         if kept_day == day and kept_secret == secret_key:
             return kept
@@ -190,7 +178,7 @@ class RequestSigner:
         self,
         *,
         service: str,
-        credentials: Callable[[], Credentials | None],
+        credentials: Callable[[], ReadOnlyCredentials | None],
         user_agent: str,
         now: Callable[[], float] = time.time,
     ) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import exit_on_sigterm
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug  # noqa: TC001 - typer reads annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command(epilog=EXIT_STATUS)
-def demo(*, as_json: AsJson = False, debug: Debug = False) -> None:
+def demo(*, as_json: options.AsJson = False, debug: options.Debug = False) -> None:
     """Prove it on this machine, without AWS.
 
     Plays a VPC with SageMaker endpoints, trains and serves a scikit-learn model, finds the

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads it at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import print_json
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    Services,
-    VpcEndpoint,
-    cli_context,
-    family_services,
-)
+from sm_private_client.cli.context import cli_context
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -36,7 +28,7 @@ app = typer.Typer(rich_markup_mode=None)
 def doctor(
     context: typer.Context,
     *,
-    service: Services = None,
+    service: options.Services = None,
     deep: Annotated[
         bool,
         typer.Option(
@@ -47,11 +39,11 @@ def doctor(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write the report as one HTML page as well."),
     ] = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Find out why it does not work: the root cause first, and what mends it.
 
@@ -67,7 +59,7 @@ def doctor(
     """
     from sm_private_client.doctor.diagnose import diagnose
 
-    service_names = family_services(service)
+    service_names = options.family_services(service)
     session = cli_context(context).session(
         region=region, profile=profile, vpc_endpoint=vpc_endpoint
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import (
     ProgressLines,
     confirm,
@@ -13,16 +14,7 @@ from sm_private_client.cli.console import (
     print_json,
     require_terminal,
 )
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    DryRun,
-    Profile,
-    Region,
-    Yes,
-    cli_context,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.privatelink.ec2 import PLAN_TAG
 from sm_private_client.provisioning import Plan
@@ -60,7 +52,7 @@ def destroy(
         typer.Option(
             "--plan",
             metavar="ID",
-            help="What this plan made, as `endpoints list` names it; needed where there are more.",
+            help="What this plan made, as `endpoints list` names it; needed if there are more.",
         ),
     ] = None,
     vpc_id: Annotated[
@@ -69,12 +61,12 @@ def destroy(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Until all is gone.", min=1)
     ] = REMOVE_TIMEOUT,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Remove the VPC endpoints and the security group that a plan made, and nothing else.
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import print_json
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import AsJson, Debug, Profile, Region, cli_context
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 from sm_private_client.errors import DiscoveryError, PolicyError
 from sm_private_client.policy import DEFAULT_ENDPOINT_POLICY, parse
 from sm_private_client.privatelink.hostnames import partition_of
@@ -59,10 +59,10 @@ def list_(
             help="Only this: a boto3 name, or notebook, studio; may be repeated.",
         ),
     ] = None,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """List the VPC endpoints of SageMaker and the other services, as EC2 shows them.
 

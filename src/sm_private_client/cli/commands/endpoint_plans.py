@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import (
     STANDARD,
     ProgressLines,
@@ -17,17 +18,7 @@ from sm_private_client.cli.console import (
     read_text,
     require_terminal,
 )
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    OutFile,
-    Profile,
-    Region,
-    Yes,
-    cli_context,
-    read_pairs,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.provisioning import plan_vpc_endpoints
 from sm_private_client.provisioning.apply import APPLY_TIMEOUT
@@ -96,10 +87,10 @@ def plan(
     private_dns: _PrivateDns = True,
     policy: _Policy = None,
     tag: _Tags = None,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Show which VPC endpoints would be made, and what stands against it; change nothing.
 
@@ -154,11 +145,11 @@ def create(
         bool,
         typer.Option("--dry-run", help="Ask EC2 which permissions are missing; make nothing."),
     ] = False,
-    yes: Yes = False,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    yes: options.Yes = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Make the VPC endpoints of a plan that are not there yet, and wait for them.
 
@@ -204,17 +195,17 @@ def export(
     *,
     vpc_id: _VpcId,
     form: Annotated[_Format, typer.Option("--format", help="What reads it.")],
-    out: OutFile = None,
+    out: options.OutFile = None,
     service: _Services = None,
     subnet: _Subnets = None,
     security_group: _SecurityGroups = None,
     private_dns: _PrivateDns = True,
     policy: _Policy = None,
     tag: _Tags = None,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Write a plan for those who apply such things: a template, a configuration, a script.
 
@@ -277,7 +268,7 @@ def _plan_of(
         DiscoveryError: EC2 could not be asked; the permission is named.
     """
     tags: dict[str, str] = {}
-    for key, value in read_pairs(tag, "--tag"):
+    for key, value in options.read_pairs(tag, "--tag"):
         if key in tags:
             raise typer.BadParameter(f"--tag gives {key!r} twice.")
         tags[key] = value

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import print_json
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    Services,
-    VpcEndpoint,
-    cli_context,
-    family_services,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,12 +59,12 @@ def env(
             help="With --write-profile: into the services section that the profile has already.",
         ),
     ] = False,
-    service: Services = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    service: options.Services = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Print the lines that lead any AWS SDK, or the AWS CLI, over the private routes.
 
@@ -95,7 +86,7 @@ def env(
         raise typer.BadParameter("--merge goes with --write-profile.")
     if shell is not None and (as_json or write is not None):
         raise typer.BadParameter("--shell goes with neither --json nor --write-profile.")
-    cli, service_names = cli_context(context), family_services(service)
+    cli, service_names = cli_context(context), options.family_services(service)
     if write is not None:
         session = _session_of(cli, write, region, profile, vpc_endpoint)
         _write(session, write, service_names, merge=merge, as_json=as_json)

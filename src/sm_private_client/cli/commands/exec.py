@@ -6,16 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    Services,
-    VpcEndpoint,
-    cli_context,
-    family_services,
-)
+from sm_private_client.cli import options
+from sm_private_client.cli.context import cli_context
 
 __all__ = ["EXIT_STATUS", "app"]
 
@@ -38,15 +30,15 @@ def exec_(
     guard: Annotated[
         bool,
         typer.Option(
-            "--guard", help="Guard every boto3 client of the command, where it is in Python."
+            "--guard", help="Guard every boto3 client of the command, if it is in Python."
         ),
     ] = False,
-    service: Services = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    service: options.Services = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Run a command that calls SageMaker over the private routes, without changing it.
 
@@ -59,7 +51,7 @@ def exec_(
       sm-private-client exec --region eu-west-1 -- python train.py --epochs 3
       sm-private-client exec --guard -- python train.py
     """
-    service_names = family_services(service)
+    service_names = options.family_services(service)
     from sm_private_client.cli.execution import execute
 
     status = execute(

@@ -9,24 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import STANDARD, exit_on_sigterm, open_output
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    Accept,
-    AsJson,
-    CustomAttributes,
-    Debug,
-    EndpointName,
-    InferenceComponentName,
-    Profile,
-    Region,
-    TargetContainerHostname,
-    TargetModel,
-    TargetVariant,
-    Timeout,
-    VpcEndpoint,
-    cli_context,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +31,7 @@ app = typer.Typer(rich_markup_mode=None)
 def invoke(
     context: typer.Context,
     *,
-    name: EndpointName,
+    name: options.EndpointName,
     outfile: Annotated[
         str | None,
         typer.Argument(
@@ -67,12 +52,12 @@ def invoke(
         str | None,
         typer.Option("--content-type", metavar="TYPE", help="The content type of the payload."),
     ] = None,
-    accept: Accept = None,
-    custom_attributes: CustomAttributes = None,
-    target_model: TargetModel = None,
-    target_variant: TargetVariant = None,
-    target_container_hostname: TargetContainerHostname = None,
-    inference_component_name: InferenceComponentName = None,
+    accept: options.Accept = None,
+    custom_attributes: options.CustomAttributes = None,
+    target_model: options.TargetModel = None,
+    target_variant: options.TargetVariant = None,
+    target_container_hostname: options.TargetContainerHostname = None,
+    inference_component_name: options.InferenceComponentName = None,
     inference_id: Annotated[
         str | None,
         typer.Option("--inference-id", metavar="ID", help="Names the call in captured data."),
@@ -119,12 +104,12 @@ def invoke(
             "--request-ttl-seconds", metavar="N", help="With --async: 60 to 21600 (21600)."
         ),
     ] = None,
-    timeout: Timeout = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    timeout: options.Timeout = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Call a model once and write its answer, as it is, to a file or stdout.
 
@@ -156,7 +141,7 @@ def invoke(
         "InvocationTimeoutSeconds": invocation_timeout_seconds,
         "RequestTTLSeconds": request_ttl_seconds,
     }
-    options = {
+    keywords = {
         "content_type": content_type,
         "accept": accept,
         "custom_attributes": custom_attributes,
@@ -173,19 +158,19 @@ def invoke(
             s3_prefix=s3_prefix,
         )
         if is_async:
-            _submit(predictor, payload, options, output, timeout, as_json=as_json)
+            _submit(predictor, payload, keywords, output, timeout, as_json=as_json)
         else:
             call = _stream if stream else _invoke
-            metadata = call(predictor, payload, {**options, "timeout": timeout}, output)
+            metadata = call(predictor, payload, {**keywords, "timeout": timeout}, output)
             if as_json:
                 _print_metadata(metadata)
         output.commit()
 
 
 def _invoke(
-    predictor: Predictor, payload: Value, options: Mapping[str, Any], output: Output
+    predictor: Predictor, payload: Value, keywords: Mapping[str, Any], output: Output
 ) -> dict[str, object]:
-    response = predictor.invoke(payload, **options)
+    response = predictor.invoke(payload, **keywords)
     output.write(response.body)
     return {
         **{name: value for name, value in response.members.items() if name != "Body"},
@@ -197,9 +182,9 @@ def _invoke(
 
 
 def _stream(
-    predictor: Predictor, payload: Value, options: Mapping[str, Any], output: Output
+    predictor: Predictor, payload: Value, keywords: Mapping[str, Any], output: Output
 ) -> dict[str, object]:
-    with predictor.stream(payload, **options) as stream:
+    with predictor.stream(payload, **keywords) as stream:
         for chunk in stream.bytes():
             output.write(chunk)
         return {
@@ -215,7 +200,7 @@ def _stream(
 def _submit(
     predictor: Predictor,
     payload: Value,
-    options: Mapping[str, Any],
+    keywords: Mapping[str, Any],
     output: Output,
     timeout: float | None,
     *,
@@ -223,7 +208,7 @@ def _submit(
 ) -> None:
     from sm_private_client.inference.codecs.codec import BytesCodec
 
-    job = predictor.submit(payload, codec=BytesCodec(), **options)
+    job = predictor.submit(payload, codec=BytesCodec(), **keywords)
     # Printed before the wait: a user who ends the wait finds the answer by it.
     if as_json:
         _print_metadata(

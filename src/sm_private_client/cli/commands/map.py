@@ -10,24 +10,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import STANDARD, exit_on_sigterm, open_output
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    Accept,
-    AsJson,
-    CustomAttributes,
-    Debug,
-    EndpointName,
-    InferenceComponentName,
-    Profile,
-    Region,
-    TargetContainerHostname,
-    TargetModel,
-    TargetVariant,
-    Timeout,
-    VpcEndpoint,
-    cli_context,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +32,7 @@ app = typer.Typer(rich_markup_mode=None)
 def map_(
     context: typer.Context,
     *,
-    name: EndpointName,
+    name: options.EndpointName,
     source: Annotated[
         str,
         typer.Option("--in", metavar="FILE", help="JSON Lines, a row each; - for stdin."),
@@ -76,18 +61,18 @@ def map_(
         str,
         typer.Option("--content-type", metavar="TYPE", help="How a row is sent, such as text/csv."),
     ] = "application/json",
-    accept: Accept = None,
-    custom_attributes: CustomAttributes = None,
-    target_model: TargetModel = None,
-    target_variant: TargetVariant = None,
-    target_container_hostname: TargetContainerHostname = None,
-    inference_component_name: InferenceComponentName = None,
-    timeout: Timeout = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    accept: options.Accept = None,
+    custom_attributes: options.CustomAttributes = None,
+    target_model: options.TargetModel = None,
+    target_variant: options.TargetVariant = None,
+    target_container_hostname: options.TargetContainerHostname = None,
+    inference_component_name: options.InferenceComponentName = None,
+    timeout: options.Timeout = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Call a model for every row of a file and write the answers in the same order.
 
@@ -108,7 +93,7 @@ def map_(
     with contextlib.suppress(PayloadError):  # only whether there is such a codec
         encode(None, content_type)
     given = {"accept": accept, "custom_attributes": custom_attributes, "timeout": timeout}
-    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    keywords: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     with exit_on_sigterm(), _open_rows(source) as file, open_output(out) as output:
         session = cli_context(context).session(
             region=region, profile=profile, vpc_endpoint=vpc_endpoint
@@ -124,7 +109,7 @@ def map_(
         rows = _SizedRows(file) if file.seekable() and source != STANDARD else _Rows(file)
         items = failed = 0
         with predictor.map(
-            rows, concurrency=at_once, on_error="return", journal=journal, **options
+            rows, concurrency=at_once, on_error="return", journal=journal, **keywords
         ) as answers:
             for answer in answers:
                 if isinstance(answer, Exception) and _ends_the_run(answer):

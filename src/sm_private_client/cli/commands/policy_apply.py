@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import confirm, print_json, read_text, require_terminal
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    DryRun,
-    PolicyFile,
-    Profile,
-    Region,
-    Yes,
-    cli_context,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.provisioning import (
     apply_policy,
@@ -65,14 +56,14 @@ def apply(
     context: typer.Context,
     *,
     vpc_endpoint: _VpcEndpointId,
-    file: PolicyFile,
+    file: options.PolicyFile,
     keep_in: _KeepIn = ".",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Give a VPC endpoint a policy, once it is known what that changes.
 
@@ -116,12 +107,12 @@ def restore(
         ),
     ] = None,
     keep_in: _KeepIn = ".",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    region: Region = None,
-    profile: Profile = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Give a VPC endpoint back a policy that `policy apply` replaced.
 

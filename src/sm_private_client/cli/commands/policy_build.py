@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import STANDARD, open_output, print_json, read_text
 from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import Debug, OutFile  # noqa: TC001 - typer reads annotations
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy import (
     EndpointPolicy,
@@ -138,12 +138,12 @@ def build(
             help="For identities: SageMaker only from this; may be repeated.",
         ),
     ] = None,
-    out: OutFile = None,
+    out: options.OutFile = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the document with its explanation and warnings."),
     ] = False,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Write the policy document that a sentence means, and look it over.
 

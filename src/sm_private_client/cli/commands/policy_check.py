@@ -7,23 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import print_json, read_text
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    PolicyFile,
-    Region,
-    cli_context,
-    read_pairs,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 from sm_private_client.errors import ConfigurationError, PolicyError
 from sm_private_client.policy import check as problems_of
 from sm_private_client.policy import evaluate, parse
 from sm_private_client.policy import explain as lines_of
 from sm_private_client.policy.actions import is_known, suggestion
 from sm_private_client.policy.caller import read_caller
-from sm_private_client.policy.validation import PolicyKind  # noqa: TC001 - typer reads it
+from sm_private_client.policy.validation import PolicyKind
 
 __all__ = ["app"]
 
@@ -42,7 +35,7 @@ _AccountId = Annotated[
 def check(
     context: typer.Context,
     *,
-    file: PolicyFile,
+    file: options.PolicyFile,
     kind: Annotated[
         PolicyKind, typer.Option("--kind", help="What it will be attached to.")
     ] = "endpoint",
@@ -54,10 +47,10 @@ def check(
             help="The VPC endpoint's service, or its end: sagemaker.runtime.",
         ),
     ] = None,
-    region: Region = None,
+    region: options.Region = None,
     account_id: _AccountId = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Look a policy over before AWS does: what is refused, and what is likely not meant.
 
@@ -98,9 +91,9 @@ def check(
 def explain(
     context: typer.Context,
     *,
-    file: PolicyFile,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    file: options.PolicyFile,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Say in one English line what each statement of a policy really does.
 
@@ -123,7 +116,7 @@ def explain(
 def simulate(
     context: typer.Context,
     *,
-    file: PolicyFile,
+    file: options.PolicyFile,
     principal: Annotated[
         str,
         typer.Option("--principal", metavar="ARN", help="Who calls: a user, role, session, …"),
@@ -143,8 +136,8 @@ def simulate(
             help="A condition key of the call; may be repeated, a key with several values too.",
         ),
     ] = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Judge one call by a policy: allowed or denied, by which statement, and why.
 
@@ -161,7 +154,7 @@ def simulate(
     """
     _refuse_typing_errors(principal, action)
     values: dict[str, list[str]] = {}
-    for key, value in read_pairs(keys, "--context"):
+    for key, value in options.read_pairs(keys, "--context"):
         values.setdefault(key.lower(), []).append(value)  # the case of a key does not matter
     text = read_text(file)
     with cli_context(context).usage_errors(PolicyError):

@@ -6,18 +6,9 @@ import sys
 
 import typer
 
+from sm_private_client.cli import options
 from sm_private_client.cli.console import print_json
-from sm_private_client.cli.context import EXIT_STATUS
-from sm_private_client.cli.options import (
-    AsJson,
-    Debug,
-    Profile,
-    Region,
-    Services,
-    VpcEndpoint,
-    cli_context,
-    family_services,
-)
+from sm_private_client.cli.context import EXIT_STATUS, cli_context
 
 __all__ = ["app"]
 
@@ -29,12 +20,12 @@ app = typer.Typer(rich_markup_mode=None)
 def routes(
     context: typer.Context,
     *,
-    service: Services = None,
-    region: Region = None,
-    profile: Profile = None,
-    vpc_endpoint: VpcEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    service: options.Services = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    vpc_endpoint: options.VpcEndpoint = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Print how each service is reached from here and why, or why not.
 
@@ -50,7 +41,7 @@ def routes(
     from sm_private_client.cli.route_reports import NEEDED, RouteStatus, lines, report_on, table
     from sm_private_client.privatelink.services import routable_service_names
 
-    cli, names = cli_context(context), family_services(service)
+    cli, names = cli_context(context), options.family_services(service)
     session = cli.session(region=region, profile=profile, vpc_endpoint=vpc_endpoint)
     reports = [
         report_on(session, name, asked_for=bool(names))

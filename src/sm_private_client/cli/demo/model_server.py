@@ -6,7 +6,6 @@ its standard input ends, so that it never outlives the process that started it.
 
 from __future__ import annotations
 
-import json
 import pickle
 import sys
 import threading
@@ -17,7 +16,6 @@ from typing import Any, ClassVar
 __all__ = ["main"]
 
 _CSV = "text/csv"
-_JSON = "application/json"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -43,10 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._send(400, str(error).encode())
             return
-        if _JSON in self.headers.get("Accept", ""):
-            self._send(200, json.dumps({"predictions": labels}).encode(), _JSON)
-        else:
-            self._send(200, "".join(f"{label}\n" for label in labels).encode(), _CSV)
+        self._send(200, "".join(f"{label}\n" for label in labels).encode(), _CSV)
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""

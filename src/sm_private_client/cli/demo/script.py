@@ -48,7 +48,6 @@ _SLOWEST_CALL: Final = 5.0
 _SLOWEST_REFUSAL: Final = 2.0
 """Seconds; refusing takes one look-up, and waits for nobody."""
 
-_CUT_TIMEOUT: Final = 5.0
 _THREAD_NAMES: Final = ("private-link", "demo-call")
 
 
@@ -137,7 +136,8 @@ class Demo:
         ids = {r.vpc_endpoint.vpc_endpoint_id for r in routes if r.vpc_endpoint is not None}
         self._check(
             "the routes lead to the two VPC endpoints that stand",
-            ids == {v.vpc_endpoint_id for v in self._link.vpc_endpoints} and len(ids) == 2,  # noqa: PLR2004 - as it says
+            ids == {v.vpc_endpoint_id for v in self._link.vpc_endpoints}
+            and len(ids) == len(_SERVICES),
             ", ".join(sorted(ids)),
         )
         enis = {i.address for v in self._link.vpc_endpoints for i in v.interfaces}
@@ -167,8 +167,8 @@ class Demo:
         self._check("both lists have what was made", is_there)
 
     def _invoke(self) -> None:
-        before, started = len(self._link.requests), time.monotonic()
-        labels, _ = self._call_for_every_row()
+        started = time.monotonic()
+        labels, _, zones = self._call_for_every_row()
         total, rate = len(labels), len(labels) / (time.monotonic() - started)
         accuracy = self._model.accuracy(labels)
         text = f"accuracy {accuracy:.1%} over {total} calls of invoke_endpoint"
@@ -186,7 +186,6 @@ class Demo:
         )
         claim = f"the accuracy is at least {_GOOD_ACCURACY:.0%}"
         self._check(claim, accuracy >= _GOOD_ACCURACY, f"{accuracy:.1%}")
-        zones = self._zones_since(before)
         self._check(
             "every call came through a VPC endpoint, in our own zone",
             set(zones) == {_HOME_ZONE} and zones[_HOME_ZONE] >= total,
@@ -194,15 +193,15 @@ class Demo:
         )
 
     def _lose_a_zone(self) -> None:
-        before, total = len(self._link.requests), len(self._model.rows)
+        total = len(self._model.rows)
         cut = total // 3
 
         def cut_zone(index: int) -> None:
             if index == cut:  # packets vanish: the hardest way to go, since nothing says so
                 self._link.faults.zone(_HOME_ZONE, how="swallow")
 
-        labels, seconds = self._call_for_every_row(before_call=cut_zone)
-        slowest, zones = max(seconds), self._zones_since(before)
+        labels, seconds, zones = self._call_for_every_row(before_call=cut_zone)
+        slowest = max(seconds)
         self._fact(
             "zone_down",
             {"zone": _HOME_ZONE, "after_calls": cut, "slowest_call": round(slowest, 2)},
@@ -223,22 +222,17 @@ class Demo:
         link, internet = self._link, self._link.internet
         link.faults.dns("sagemaker-runtime", _PUBLIC_ADDRESS)
         listeners = [i.listener for v in link.vpc_endpoints for i in v.interfaces]
-        for listener in listeners:  # a new connection needs a new look-up
-            listener.reset_connections()
-        deadline = time.monotonic() + _CUT_TIMEOUT
-        while any(listener.open_connections() for listener in listeners):
-            if time.monotonic() > deadline:
-                raise TimeoutError("connections to the VPC endpoints could not be ended")
-            time.sleep(0.005)
 
         def traffic() -> tuple[int, int]:
             received = sum(listener.bytes_received for listener in listeners)
             return len(link.network.dialled), received
 
+        runtime = self._session.client("sagemaker-runtime")  # has no connection: it looks it up
+        self._stack.callback(runtime.close)
         before, started = traffic(), time.monotonic()
         address, text = "", "the call was answered"
         try:
-            self._call(self._runtime, self._model.rows[0])
+            self._call(runtime, self._model.rows[0])
         except PublicAddressError as error:
             address, text = error.address, str(error).partition("\n")[0]
         seconds = time.monotonic() - started
@@ -259,13 +253,12 @@ class Demo:
             (internet.connections, internet.bytes_received) == (0, 0),
             f"{internet.connections} connections, {internet.bytes_received} bytes",
         )
-        with contextlib.redirect_stderr(
-            io.StringIO()
-        ):  # the warning that the guard is off is meant
+        with contextlib.redirect_stderr(io.StringIO()):  # it would warn that the guard is off
             # The default host, because the listener's certificate is for AWS's public names.
             url = f"https://runtime.sagemaker.{_REGION}.amazonaws.com"
             session = link.session(on_public_route="warn")
-            with contextlib.closing(session.client(_SERVICES[1], endpoint_url=url)) as runtime:
+            runtime = session.client("sagemaker-runtime", endpoint_url=url)
+            with contextlib.closing(runtime):
                 self._call(runtime, self._model.rows[0])
         self._check(
             "its counter works: with the guard switched off the same call arrives there",
@@ -275,21 +268,21 @@ class Demo:
 
     def _call_for_every_row(
         self, before_call: Callable[[int], None] = lambda _: None
-    ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Call the model for every held-out row; return the labels and each call's seconds."""
+    ) -> tuple[tuple[int, ...], list[float], Counter[str]]:
+        """Return the labels of all held-out rows, each call's seconds, and requests by zone."""
 
         def call(index: int) -> tuple[int, float]:
             before_call(index)
             started = time.monotonic()
             return self._call(self._runtime, rows[index]), time.monotonic() - started
 
-        rows = self._model.rows
+        rows, before, answers = self._model.rows, len(self._link.requests), []
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="demo-call") as pool:
-            answers = []
             for answer in pool.map(call, range(len(rows))):
                 answers.append(answer)
                 self._output.progress(len(answers), len(rows))
-        return tuple(label for label, _ in answers), tuple(seconds for _, seconds in answers)
+        zones = Counter(r.availability_zone or "the internet" for r in self._link.requests[before:])
+        return tuple(label for label, _ in answers), [seconds for _, seconds in answers], zones
 
     @staticmethod
     def _call(runtime: BotoClient, row: bytes) -> int:
@@ -298,11 +291,6 @@ class Demo:
 
     def _right(self, labels: tuple[int, ...]) -> int:
         return sum(a == b for a, b in zip(labels, self._model.predictions, strict=True))
-
-    def _zones_since(self, first: int) -> Counter[str]:
-        """Count requests by the zone they came through."""
-        requests = self._link.requests[first:]
-        return Counter(request.availability_zone or "the internet" for request in requests)
 
 
 def _in_words(values: Mapping[str, object]) -> str:

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sm_private_client.errors import PrivateClientError
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainedModel", "environment_of", "serve", "train"]
 
 _SDK_VARIABLES: Final = ("AWS_", "SM_PRIVATE_")
-_START_TIMEOUT: Final = 120.0
 _END_TIMEOUT: Final = 5.0
-_SEED: Final = 7
-_HELD_OUT: Final = 0.3
 
 
 @contextlib.contextmanager
@@ -69,7 +65,7 @@ def train(artifact: Path) -> TrainedModel:
 
     features, labels = load_breast_cancer(return_X_y=True)
     seen, held_out, seen_labels, held_out_labels = train_test_split(
-        features, labels, test_size=_HELD_OUT, random_state=_SEED, stratify=labels
+        features, labels, test_size=0.3, random_state=7, stratify=labels
     )
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(seen, seen_labels)
@@ -106,11 +102,11 @@ def serve(artifact: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         ) as process,
     ):
         try:
-            url = _first_line(process)
+            url = process.stdout.readline().strip() if process.stdout else ""
             if not url:
                 raise PrivateClientError(
                     "The model server did not start.",
-                    cause=log.read_text().strip() or f"it said nothing for {_START_TIMEOUT:g} s.",
+                    cause=log.read_text().strip() or "it printed nothing.",
                     remedy="run the command again; if it fails again, tell us what it says here.",
                 )
             yield url, process
@@ -119,14 +115,3 @@ def serve(artifact: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
                 process.communicate(timeout=_END_TIMEOUT)  # its standard input ends, and so does it
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def _first_line(process: subprocess.Popen[str]) -> str:
-    # A pipe has no time-out of its own; killing the process ends the wait.
-    watchdog = threading.Timer(_START_TIMEOUT, process.kill)
-    watchdog.start()
-    try:
-        return process.stdout.readline().strip() if process.stdout else ""
-    finally:
-        watchdog.cancel()
-        watchdog.join()

@@ -1,7 +1,7 @@
-"""Python values to bytes of a content type, and back.
+"""Codecs: Python values as bytes of a content type, and back.
 
-numpy, pandas and pyarrow (extra ``data``) are loaded only where a value is theirs or a codec
-cannot do without.
+numpy, pandas and pyarrow (extra ``data``) are loaded only if a value is theirs or a codec needs
+them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Parquet and Arrow IPC streams."""
+"""Codecs of binary forms: Parquet, Arrow IPC streams, numpy arrays."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sm_private_client.errors import PayloadError
 from sm_private_client.inference.codecs.codec import refusal
@@ -18,85 +18,125 @@ from sm_private_client.inference.codecs.rows import (
     members,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sm_private_client.types import Value
+
 __all__ = ["ArrowCodec", "NpyCodec", "ParquetCodec"]
 
-_TAKES = "DataFrame, Table, RecordBatch, dicts or dataclasses as rows, a dict of columns"
+_TABLES: Final = "DataFrame, Table, RecordBatch, dicts or dataclasses as rows, a dict of columns"
+_ARRAYS: Final = "arrays, lists and tuples of equal lengths, numbers, DataFrame, Series"
+_FEATURE: Final = "Parquet and Arrow"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParquetCodec:
     """One Parquet file. A DataFrame's index is not written.
 
-    Answers are pyarrow Tables; a DataFrame where pandas' was sent.
+    Answers are pyarrow Tables; a DataFrame if pandas' was sent.
     """
 
     content_type: ClassVar[str] = "application/x-parquet"
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         table = _table(data, "Parquet")
-        parquet, pyarrow = _load("pyarrow.parquet"), _load("pyarrow")
-        sink = pyarrow.BufferOutputStream()
+        sink = load("pyarrow", _FEATURE).BufferOutputStream()
         try:
-            parquet.write_table(table, sink)
+            load("pyarrow.parquet", _FEATURE).write_table(table, sink)
         except (ValueError, NotImplementedError):  # a type that Parquet lacks; pyarrow's errors
             sink = None
         if sink is None:
             raise refusal("Parquet", data, "columns of types that Parquet has")
-        body: bytes = sink.getvalue().to_pybytes()
-        return body
+        return bytes(sink.getvalue())
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives a Table, or a DataFrame where ``like`` is of pandas."""
-        parquet, pyarrow = _load("pyarrow.parquet"), _load("pyarrow")
-        try:
-            table = parquet.read_table(pyarrow.BufferReader(body))
-        except (ValueError, OSError, NotImplementedError):  # pyarrow's; their texts hold values
-            table = None
-        if table is None:
-            raise PayloadError(f"The payload of {len(body)} bytes is not a whole Parquet file.")
-        return table.to_pandas() if is_pandas(like) else table
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """See ``Codec``."""
+        read = load("pyarrow.parquet", _FEATURE).read_table
+        return _read_table(body, read, "Parquet file", like)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArrowCodec:
     """One Arrow IPC stream. A DataFrame's index is not written.
 
-    Answers are pyarrow Tables; a DataFrame where pandas' was sent.
+    Answers are pyarrow Tables; a DataFrame if pandas' was sent.
     """
 
     content_type: ClassVar[str] = "application/vnd.apache.arrow.stream"
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         table = _table(data, "Arrow")
-        pyarrow = _load("pyarrow")
+        pyarrow = load("pyarrow", _FEATURE)
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write(table)
-        body: bytes = sink.getvalue().to_pybytes()
-        return body
+        return bytes(sink.getvalue())
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives a Table, or a DataFrame where ``like`` is of pandas."""
-        pyarrow = _load("pyarrow")
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """See ``Codec``."""
+        open_stream = load("pyarrow", _FEATURE).ipc.open_stream
+
+        def read(source: Value) -> Value:
+            with open_stream(source) as reader:
+                return reader.read_all()
+
+        return _read_table(body, read, "Arrow IPC stream", like)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NpyCodec:
+    """One numpy array. It never pickles or unpickles: unpickling an answer could run code.
+
+    Answers are arrays, whatever was sent.
+    """
+
+    content_type: ClassVar[str] = "application/x-npy"
+
+    def encode(self, data: object) -> bytes:
+        """See ``Codec``."""
+        numpy = load("numpy", "The NPY codec")
+        if not (
+            is_numpy(data)
+            or is_pandas(data)
+            or isinstance(data, (list, tuple, int, float, complex))
+        ):
+            raise refusal("NPY", data, _ARRAYS)
         try:
-            with pyarrow.ipc.open_stream(pyarrow.BufferReader(body)) as reader:
-                table = reader.read_all()
-        except (ValueError, OSError, NotImplementedError):  # pyarrow's; their texts hold values
-            table = None
-        if table is None:
-            raise PayloadError(f"The payload of {len(body)} bytes is not a whole Arrow IPC stream.")
-        return table.to_pandas() if is_pandas(like) else table
+            array = numpy.asarray(data)
+        except (ValueError, TypeError, OverflowError):
+            array = None
+        if array is None:
+            raise refusal("NPY", data, _ARRAYS, remedy="make rows of equal lengths.")
+        if array.dtype.hasobject:
+            raise refusal(
+                "NPY",
+                data,
+                "arrays without objects, which only pickle could write",
+                remedy="convert it with astype() to numbers or text.",
+            )
+        out = io.BytesIO()
+        numpy.lib.format.write_array(out, array, allow_pickle=False)
+        return out.getvalue()
+
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """See ``Codec``."""
+        del like
+        numpy = load("numpy", "The NPY codec")
+        try:
+            return numpy.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+        except Exception:  # noqa: BLE001, S110 - a broken header fails in many ways, with its text
+            pass
+        raise PayloadError(
+            f"The payload of {len(body)} bytes is not a whole NPY array without objects."
+        )
 
 
-def _load(module: str) -> Any:  # noqa: ANN401 - an optional module has no static type
-    return load(module, "Parquet and Arrow")
-
-
-def _table(data: Any, codec: str) -> Any:  # noqa: ANN401 - any input, told apart here
-    """Gives a Table of what a user has."""
-    pyarrow = _load("pyarrow")
+def _table(data: Value, codec: str) -> Value:
+    """Return data as a pyarrow Table."""
+    pyarrow = load("pyarrow", _FEATURE)
     rows = [members(row) for row in data] if is_row_source(data) else [members(data)]
     try:
         if is_table(data):
@@ -110,55 +150,15 @@ def _table(data: Any, codec: str) -> Any:  # noqa: ANN401 - any input, told apar
             return pyarrow.Table.from_pylist(rows)
     except (ValueError, TypeError, NotImplementedError):  # pyarrow's; their texts hold values
         pass
-    raise refusal(codec, data, _TAKES, remedy="give columns of one type and equal lengths.")
+    raise refusal(codec, data, _TABLES, remedy="give columns of one type and equal lengths.")
 
 
-_NPY_TAKES = "arrays, lists and tuples of equal lengths, numbers, DataFrame, Series"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NpyCodec:
-    """One numpy array. It never pickles and never unpickles, which would run what an answer says.
-
-    Answers are arrays, whatever was sent.
-    """
-
-    content_type: ClassVar[str] = "application/x-npy"
-
-    def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
-        numpy = load("numpy", "The NPY codec")
-        if not (
-            is_numpy(data)
-            or is_pandas(data)
-            or isinstance(data, (list, tuple, int, float, complex))
-        ):
-            raise refusal("NPY", data, _NPY_TAKES)
-        try:
-            array = numpy.asarray(data)
-        except (ValueError, TypeError, OverflowError):
-            array = None
-        if array is None:
-            raise refusal("NPY", data, _NPY_TAKES, remedy="make rows of equal lengths.")
-        if array.dtype.hasobject:
-            raise refusal(
-                "NPY",
-                data,
-                "arrays without objects, which only pickle could write",
-                remedy="convert it with astype() to numbers or text.",
-            )
-        out = io.BytesIO()
-        numpy.lib.format.write_array(out, array, allow_pickle=False)
-        return out.getvalue()
-
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives the array; ``like`` changes nothing."""
-        del like
-        numpy = load("numpy", "The NPY codec")
-        try:
-            return numpy.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
-        except Exception:  # noqa: BLE001, S110 - a broken header fails in many ways, with its text
-            pass
-        raise PayloadError(
-            f"The payload of {len(body)} bytes is not a whole NPY array without objects."
-        )
+def _read_table(body: bytes, read: Callable[[Value], Value], form: str, like: object) -> Value:
+    """Return the Table of a body, or a DataFrame if ``like`` is pandas'."""
+    try:
+        table = read(load("pyarrow", _FEATURE).BufferReader(body))
+    except (ValueError, OSError, NotImplementedError):  # pyarrow's; their texts hold values
+        table = None
+    if table is None:
+        raise PayloadError(f"The payload of {len(body)} bytes is not a whole {form}.")
+    return table.to_pandas() if is_pandas(like) else table

@@ -1,54 +1,57 @@
-"""Codec: the seam that every way of writing a payload fills, and how refusals are worded."""
+"""Codec: the interface of every form of a payload; text and bytes; the error of a refusal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from sm_private_client.errors import PayloadError
+
+if TYPE_CHECKING:
+    from sm_private_client.types import Value
 
 __all__ = ["BytesCodec", "Codec", "Payload", "TextCodec", "refusal", "type_name"]
 
 
 class Codec(Protocol):
-    """Turns Python values into bytes of one content type, and back; give your own to a predictor.
+    """Python values as bytes of one content type, and back; a predictor takes your own, too.
 
-    Pickle it with the predictor: keep settings in it, no handles.
+    It is pickled with the predictor: it has settings, no handles.
     """
 
     @property
     def content_type(self) -> str:
-        """What is sent as ``Content-Type``, and as ``Accept``."""
+        """The value of ``Content-Type`` and ``Accept``."""
         ...
 
-    def encode(self, data: Any) -> bytes:  # noqa: ANN401 - a codec takes what it takes
-        """Gives the body.
+    def encode(self, data: Value) -> bytes:
+        """Return the body.
 
         Raises:
             PayloadError: It cannot be encoded; the text names the type, never the value.
         """
         ...
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives what the body holds.
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """Return the value of a body.
 
         Args:
-            body: The answer's bytes; UTF-8 where they are text.
-            like: What was sent; an answer of the same library is given where there is a choice.
+            body: The answer's bytes; UTF-8 if they are text.
+            like: What was sent. If there is a choice, the answer is of the same library.
 
         Raises:
-            PayloadError: It cannot be decoded; the text says where, never what.
+            PayloadError: It cannot be decoded; the text has the position, never the value.
         """
         ...
 
 
 class Payload(NamedTuple):
-    """What is sent.
+    """An encoded value.
 
     Attributes:
         body: The bytes.
         content_type: Their content type.
-        accept: The content type that is asked for.
+        accept: The content type to ask for.
     """
 
     body: bytes
@@ -63,7 +66,7 @@ class Payload(NamedTuple):
 
 
 def type_name(value: object) -> str:
-    """Gives a type as users know it: ``dict``, ``numpy.ndarray``, ``pandas.DataFrame``."""
+    """Return a type as users know it: ``dict``, ``numpy.ndarray``, ``pandas.DataFrame``."""
     kind = type(value)
     package = kind.__module__.partition(".")[0]
     if package == "builtins":
@@ -73,7 +76,7 @@ def type_name(value: object) -> str:
 
 
 def refusal(codec: str, data: object, takes: str, *, remedy: str = "") -> PayloadError:
-    """Makes the error for an input of a type that a codec does not take."""
+    """Return the error for an input of a type that a codec does not take."""
     return PayloadError(
         f"The {codec} codec cannot encode {type_name(data)}: it takes {takes}.",
         remedy=remedy or "convert it, or name another codec=.",
@@ -87,7 +90,7 @@ class TextCodec:
     content_type: ClassVar[str] = "text/plain"
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         if not isinstance(data, str):
             raise refusal("text", data, "str")
         try:
@@ -97,7 +100,7 @@ class TextCodec:
         raise PayloadError(f"Character {position} of the text is a lone surrogate.")
 
     def decode(self, body: bytes, *, like: object = None) -> str:
-        """Gives the text; ``like`` changes nothing."""
+        """See ``Codec``."""
         del like
         try:
             return body.decode()
@@ -114,12 +117,12 @@ class BytesCodec:
     content_type: ClassVar[str] = "application/octet-stream"
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise refusal("bytes", data, "bytes, bytearray, memoryview")
         return bytes(data)
 
     def decode(self, body: bytes, *, like: object = None) -> bytes:
-        """Gives the bytes; ``like`` changes nothing."""
+        """See ``Codec``."""
         del like
         return body

@@ -1,4 +1,4 @@
-"""CSV."""
+"""The codec of CSV."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from sm_private_client.inference.codecs.rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sm_private_client.types import Value
+
 __all__ = ["CsvCodec"]
 
 _LONGEST_NUMBER: Final = 4000  # characters; Python reads integers of up to 4300 digits
@@ -47,13 +49,13 @@ _TAKES: Final = (
 class CsvCodec:
     r"""CSV in UTF-8 with lines ended by ``\n``, without a header as built-in algorithms expect it.
 
-    A flat list, array or Series is one row; a DataFrame's index is not written. ``None`` and NaN
-    are empty cells; datetimes are written in ISO 8601; rows of dicts need the same keys, in the
-    order of the first row.
+    A flat list, array or Series is one row. A DataFrame's index is not written. ``None`` and NaN
+    are empty cells. Datetimes are written in ISO 8601. Rows of dicts need the same keys; the first
+    row has the order.
 
-    Answers are lists of rows, in which cells that look like numbers are int or float, and empty
-    ones are ``None``; ``007`` stays text. A DataFrame, Table or array is answered where one was
-    sent (a DataFrame for a Series).
+    Answers are lists of rows. Cells that look like numbers are int or float, and empty ones are
+    ``None``; ``007`` stays text. If a DataFrame, Table or array was sent, the answer is one, too
+    (for a Series a DataFrame).
 
     Attributes:
         header: Write the names of the columns first, and read them: rows are dicts then.
@@ -63,7 +65,7 @@ class CsvCodec:
     header: bool = False
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         if isinstance(data, str):
             return TextCodec().encode(data)
         if is_frame(data):
@@ -94,8 +96,8 @@ class CsvCodec:
             lines.append(writer.writerow(checked))
         return TextCodec().encode("".join(line.removesuffix("\r\n") + "\n" for line in lines))
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives rows, or what ``like`` is."""
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """See ``Codec``."""
         text = TextCodec().decode(body).removeprefix("\ufeff")
         if is_pandas(like):
             return _frame(text, header=self.header)
@@ -113,23 +115,23 @@ class CsvCodec:
 
 
 class _Line:
-    """What a csv.writer writes to: it hands each line back."""
+    """The file of a csv.writer: it returns each line."""
 
     def write(self, line: str) -> str:
         return line
 
 
-def _write_frame(data: Any, *, header: bool) -> str:  # noqa: ANN401 - a DataFrame
-    written: str = data.to_csv(header=header, index=False, lineterminator="\n")
-    if "\r" in written:  # which Python before 3.13 does not quote
-        written = data.to_csv(
+def _write_frame(data: Value, *, header: bool) -> str:
+    text: str = data.to_csv(header=header, index=False, lineterminator="\n")
+    if "\r" in text:  # which Python before 3.13 does not quote
+        text = data.to_csv(
             header=header, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
         )
-    return written
+    return text
 
 
-def _rows(data: Any) -> Iterator[Any]:  # noqa: ANN401 - any input, told apart here
-    """Gives rows as mappings or sequences of cells."""
+def _rows(data: Value) -> Iterator[Any]:
+    """Yield rows as mappings or sequences of cells."""
     if is_numpy(data):
         if data.ndim not in {1, 2}:
             raise refusal("CSV", data, _TAKES)
@@ -156,7 +158,7 @@ def _rows(data: Any) -> Iterator[Any]:  # noqa: ANN401 - any input, told apart h
         raise refusal("CSV", data, _TAKES)
 
 
-def _is_row(value: Any) -> bool:  # noqa: ANN401 - any input, told apart here
+def _is_row(value: Value) -> bool:
     return (
         isinstance(value, (list, tuple))
         or is_series(value)
@@ -165,7 +167,7 @@ def _is_row(value: Any) -> bool:  # noqa: ANN401 - any input, told apart here
     )
 
 
-def _cell(value: Any, row: int) -> object:  # noqa: ANN401 - any input, told apart here
+def _cell(value: Value, row: int) -> object:
     if type(value) in _USUAL:  # nearly every cell: spare it the questions below
         return value if value == value else None  # noqa: PLR0124 - NaN differs from itself
     if is_numpy(value) and value.dtype.kind == "M":
@@ -181,8 +183,8 @@ def _cell(value: Any, row: int) -> object:  # noqa: ANN401 - any input, told apa
     raise refusal(f"CSV (row {row})", value, "cells of text, numbers, datetimes, UUIDs or None")
 
 
-def _is_missing(value: Any) -> bool:  # noqa: ANN401 - any cell
-    """Whether it is NaN, NaT or pandas' NA: none of them equals itself."""
+def _is_missing(value: Value) -> bool:
+    """Return True for NaN, NaT and pandas' NA: none of them equals itself."""
     if is_numpy(value) and value.ndim:
         return False
     same = value == value  # noqa: PLR0124 - see above

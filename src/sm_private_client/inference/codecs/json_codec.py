@@ -1,4 +1,4 @@
-"""JSON and JSON Lines."""
+"""The codecs of JSON and JSON Lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from sm_private_client.errors import PayloadError
@@ -22,6 +22,9 @@ from sm_private_client.inference.codecs.rows import (
 )
 from sm_private_client.inference.decoders import JsonDecoder
 
+if TYPE_CHECKING:
+    from sm_private_client.types import Value
+
 __all__ = ["JsonCodec", "JsonLinesCodec"]
 
 _TAKES = (
@@ -36,10 +39,10 @@ _MISSING_VALUES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JsonCodec:
-    """JSON in ASCII, without spaces, as ``json.dumps`` would write it but for these points.
+    """JSON in ASCII, without spaces, as ``json.dumps`` writes it but for these points.
 
     - NaN and infinities are refused: they are not JSON (RFC 8259), and containers in Java, Go and
-      Rust reject the whole request over them. Answers may have them, as Python's models write.
+      Rust reject the whole request with them. Answers may have them, as Python's models write.
     - Datetimes are written in ISO 8601, UUIDs as text, dataclasses and mappings as objects, numpy
       scalars and arrays as numbers and lists, a DataFrame or Table as a list of objects (one a
       row), a Series as a list.
@@ -53,13 +56,13 @@ class JsonCodec:
     allow_nan: bool = False
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         if isinstance(data, Iterator):  # here, so that what it raises is not taken for json's
             data = list(data)
         return _dump(data, "JSON", allow_nan=self.allow_nan)
 
-    def decode(self, body: bytes, *, like: object = None) -> Any:  # noqa: ANN401 - an array
-        """Gives the value; ``like`` changes nothing."""
+    def decode(self, body: bytes, *, like: object = None) -> Value:
+        """See ``Codec``."""
         del like
         try:
             return json.loads(body)
@@ -87,7 +90,7 @@ class JsonLinesCodec:
     allow_nan: bool = False
 
     def encode(self, data: object) -> bytes:
-        """Gives the body; see ``Codec``."""
+        """See ``Codec``."""
         rows = records(data)
         if rows is None:
             raise refusal(
@@ -96,7 +99,7 @@ class JsonLinesCodec:
         return b"".join(_dump(row, "JSON Lines", allow_nan=self.allow_nan) + b"\n" for row in rows)
 
     def decode(self, body: bytes, *, like: object = None) -> list[Any]:
-        """Gives the values in their order; ``like`` changes nothing."""
+        """See ``Codec``."""
         del like
         decoder = JsonDecoder()
         values = decoder.feed(body)
@@ -105,15 +108,15 @@ class JsonLinesCodec:
 
 
 def _dump(data: object, codec: str, *, allow_nan: bool) -> bytes:
-    """Gives a value as JSON.
+    """Return a value as JSON.
 
     Raises:
         PayloadError: JSON cannot hold it.
     """
 
-    def plain(value: Any) -> object:  # noqa: ANN401 - whatever json does not know
+    def plain(value: Value) -> object:
         simpler = _plain(value)
-        if type(simpler) is type(value):  # numpy's long doubles give themselves
+        if type(simpler) is type(value):  # numpy's long doubles return themselves
             raise refusal(codec, value, _TAKES)
         return simpler
 
@@ -137,8 +140,8 @@ def _dump(data: object, codec: str, *, allow_nan: bool) -> bytes:
     )
 
 
-def _plain(value: Any) -> object:  # noqa: ANN401 - whatever json does not know
-    """Gives what json knows for what it does not, one level deep."""
+def _plain(value: Value) -> object:
+    """Return a value that json does not know as one that it does, one level deep."""
     if is_numpy(value):
         if value.dtype.kind == "M":  # nanoseconds would become bare integers
             value = value.astype("datetime64[us]")

@@ -1,10 +1,10 @@
-"""Choose a codec: by what the caller named, by the input's type, by the answer's content type."""
+"""The codecs by name and content type, and the choice of one for an input or an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sm_private_client.errors import ConfigurationError, PayloadError
 from sm_private_client.inference.codecs.binary import ArrowCodec, NpyCodec, ParquetCodec
@@ -18,6 +18,9 @@ from sm_private_client.inference.codecs.codec import (
 from sm_private_client.inference.codecs.csv_codec import CsvCodec
 from sm_private_client.inference.codecs.json_codec import JsonCodec, JsonLinesCodec
 from sm_private_client.inference.codecs.rows import is_numpy, is_pandas, is_row_source, is_table
+
+if TYPE_CHECKING:
+    from sm_private_client.types import Value
 
 __all__ = ["CODECS", "decode", "encode"]
 
@@ -58,11 +61,11 @@ _ALIASES: Final = MappingProxyType(
 
 _ANY: Final = "*/*"
 _GENERIC: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", _ANY})
-"""What servers answer that do not say what they answer."""
+"""Content types of servers that do not name the type of their answer."""
 
 
 def encode(data: object, codec: str | Codec | None = None) -> Payload:
-    """Gives the body for a value, its content type and the content type to ask for.
+    """Return the body of a value, its content type and the content type to ask for.
 
     Without ``codec``: dict, list, tuple, scalars and dataclasses become JSON, iterators and other
     iterables of rows JSON Lines, str text, bytes-likes themselves, arrays NPY, a DataFrame or
@@ -70,8 +73,8 @@ def encode(data: object, codec: str | Codec | None = None) -> Payload:
 
     Args:
         data: The value.
-        codec: A name of ``CODECS``, a content type (sent as it is given, parameters too; a
-            ``charset`` is written), or a codec of your own.
+        codec: A name of ``CODECS``, a content type (sent as it is, with its parameters; the body
+            is in its ``charset``), or a codec of your own.
 
     Raises:
         ConfigurationError: No codec has that name or content type.
@@ -100,25 +103,25 @@ def encode(data: object, codec: str | Codec | None = None) -> Payload:
 
 def decode(
     body: bytes, content_type: str | None, *, codec: str | Codec | None = None, like: object = None
-) -> Any:  # noqa: ANN401 - what the answer is
-    """Gives the value of an answer.
+) -> Value:
+    """Return the value of an answer.
 
-    A codec object decodes always. Else the answer's content type decides, since the model knows
-    what it wrote; where that says nothing (missing, unknown, octet-stream, text/plain and other
-    text) the named codec does; without one, text gives str and the rest bytes.
+    A codec object decodes any answer. Otherwise the answer's content type decides, since the model
+    knows what it wrote. If that is missing, unknown, octet-stream, text/plain or other text, the
+    named codec decides. Without one, text becomes str and the rest bytes.
 
     Args:
         body: The answer's bytes.
         content_type: The answer's content type.
         codec: As for ``encode``.
-        like: What was sent: CSV, Parquet and Arrow are answered in kind (see the codecs).
+        like: What was sent; CSV, Parquet and Arrow return the same kind (see the codecs).
 
     Raises:
-        PayloadError: The body is not what its content type, or the codec, says.
+        PayloadError: The body is not of its content type, or not of the codec's.
         MissingExtraError: The codec needs a library that is not installed.
     """
-    said, charset = _parse(content_type or "")
-    chosen = _decoder(said, codec)
+    name, charset = _parse(content_type or "")
+    chosen = _decoder(name, codec)
     try:
         text = _recode(body, charset, "utf-8") if charset and _is_textual(chosen) else body
         return chosen.decode(text, like=like)
@@ -158,11 +161,11 @@ def _find(name: str) -> Codec | None:
     return None
 
 
-def _decoder(said: str, codec: str | Codec | None) -> Codec:
+def _decoder(name: str, codec: str | Codec | None) -> Codec:
     if codec is not None and not isinstance(codec, str):
         return codec
-    answered = _find(said) if said not in _GENERIC and "/" in said else None
-    if answered is None and said.startswith("text/"):
+    answered = _find(name) if name not in _GENERIC and "/" in name else None
+    if answered is None and name.startswith("text/"):
         answered = CODECS["text"]
     if answered is not None and not isinstance(answered, TextCodec):
         return answered
@@ -171,7 +174,7 @@ def _decoder(said: str, codec: str | Codec | None) -> Codec:
 
 
 def _parse(content_type: str) -> tuple[str, str | None]:
-    """Gives the type in lower case, and its charset where that is not UTF-8."""
+    """Return the type in lower case, and its charset if that is not UTF-8."""
     kind, *parameters = content_type.split(";")
     charset = None
     for parameter in parameters:
@@ -184,7 +187,7 @@ def _parse(content_type: str) -> tuple[str, str | None]:
 
 
 def _accept(content_type: str) -> str:
-    """Text and bytes say nothing about the answer; the other forms are asked for in return."""
+    """Return the content type to ask for: any for text and bytes, else the same."""
     return _ANY if content_type in {"text/plain", "application/octet-stream"} else content_type
 
 

@@ -1,4 +1,4 @@
-"""Rows out of what users have: lists, generators, dataclasses, frames, tables, arrays."""
+"""Rows of lists, generators, dataclasses, frames, tables and arrays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sm_private_client.errors import MissingExtraError, PayloadError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from sm_private_client.types import Value
 
 __all__ = [
     "is_frame",
@@ -26,32 +31,32 @@ __all__ = [
 
 
 def is_numpy(value: object) -> bool:
-    """Whether it is a numpy array or scalar."""
+    """Return True for a numpy array or scalar."""
     return _is_a(value, "numpy", "ndarray", "generic")
 
 
 def is_frame(value: object) -> bool:
-    """Whether it is a pandas DataFrame."""
+    """Return True for a pandas DataFrame."""
     return _is_a(value, "pandas", "DataFrame")
 
 
 def is_series(value: object) -> bool:
-    """Whether it is a pandas Series."""
+    """Return True for a pandas Series."""
     return _is_a(value, "pandas", "Series")
 
 
 def is_pandas(value: object) -> bool:
-    """Whether it is a pandas DataFrame or Series."""
+    """Return True for a pandas DataFrame or Series."""
     return is_frame(value) or is_series(value)
 
 
 def is_table(value: object) -> bool:
-    """Whether it is a pyarrow Table or RecordBatch."""
+    """Return True for a pyarrow Table or RecordBatch."""
     return _is_a(value, "pyarrow", "Table", "RecordBatch")
 
 
-def load(module: str, feature: str) -> Any:  # noqa: ANN401 - an optional module has no static type
-    """Imports a library.
+def load(module: str, feature: str) -> ModuleType:
+    """Import an optional library.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -70,7 +75,7 @@ def _is_a(value: object, module: str, *names: str) -> bool:
 
 
 def members(value: object) -> dict[Any, Any] | None:
-    """Gives a mapping's or a dataclass's names and values, ``None`` for anything else."""
+    """Return a mapping's or a dataclass's names and values; ``None`` for anything else."""
     if isinstance(value, Mapping):
         return dict(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -79,10 +84,10 @@ def members(value: object) -> dict[Any, Any] | None:
 
 
 def is_row_source(value: object) -> bool:
-    """Whether it can be read row by row.
+    """Return True if a value can be read row by row.
 
-    Text and bytes are no rows, sets have no order, and arrays and frames of other libraries
-    iterate over something else than rows.
+    Text and bytes are no rows, and sets have no order. Arrays and frames of other libraries do
+    not iterate over rows.
     """
     return (
         isinstance(value, Iterable)
@@ -93,7 +98,7 @@ def is_row_source(value: object) -> bool:
 
 
 def unique_names(names: list[Any]) -> list[Any]:
-    """Gives the names of columns back.
+    """Return the names of columns.
 
     Raises:
         PayloadError: One comes twice, so that a row would lose a value.
@@ -103,8 +108,8 @@ def unique_names(names: list[Any]) -> list[Any]:
     return names
 
 
-def records(data: Any) -> Iterator[Any] | None:  # noqa: ANN401 - any input, told apart here
-    """Gives the values that stand for rows, one JSON value each; ``None`` where there are none."""
+def records(data: Value) -> Iterator[Any] | None:
+    """Return the rows of a value, one JSON value each; ``None`` if it has none."""
     rows: Iterable[Any] | None = None
     if is_frame(data):
         unique_names(list(data.columns))

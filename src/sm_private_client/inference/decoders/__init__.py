@@ -1,8 +1,7 @@
-"""Decode what a stream carries: text, lines, JSON values, Server-Sent Events.
+"""Decoders of streams, without I/O: text, lines, JSON values, Server-Sent Events.
 
-Pure: bytes are fed in as they arrive, cut anywhere, and the items they complete come out; what
-comes out, failures included, is the same for every way of cutting. Synchronous and asynchronous
-streams share these classes.
+They are fed with bytes as these arrive, and return the items that are complete. Items and failures
+are the same however the bytes are cut. Synchronous and asynchronous streams share them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON values that follow each other."""
+"""The decoder of JSON values that follow each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["JsonDecoder"]
 
 
 class _At(Enum):
-    """Where in the JSON text a decoder is."""
+    """The position of a decoder in the JSON text."""
 
     BETWEEN = "between values"
     SCALAR = "in a number, true, false or null"
@@ -26,10 +26,10 @@ class _At(Enum):
 
 
 class JsonDecoder(Decoder[Any]):
-    """Gives JSON values that follow each other: lines, concatenated or pretty-printed; UTF-8.
+    """Decoder of JSON values that follow each other: lines, concatenated, pretty-printed; UTF-8.
 
-    ``NaN`` and ``Infinity`` are read as floats, as Python's models write them. The work grows
-    with the bytes, however large a value and small its pieces are.
+    ``NaN`` and ``Infinity`` become floats, as Python's models write them. The work grows with the
+    bytes only, however large a value and small its chunks are.
     """
 
     _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -66,22 +66,22 @@ class JsonDecoder(Decoder[Any]):
             )
 
     def _scan(self, text: str) -> Iterator[Any]:
-        place = 1 if self._characters == 0 and text.startswith("\ufeff") else 0
+        position = 1 if self._characters == 0 and text.startswith("\ufeff") else 0
         start = 0
-        while place < len(text):
+        while position < len(text):
             if self._at is not _At.BETWEEN:
-                place, ends = self._advance(text, place)
+                position, ends = self._advance(text, position)
                 if ends:
-                    yield self._value(text[start:place])
+                    yield self._value(text[start:position])
                 continue
-            start = self._SPACE.match(text, place).end()  # type: ignore[union-attr] # matches nothing too
+            start = self._SPACE.match(text, position).end()  # type: ignore[union-attr] # matches nothing too
             if start == len(text):
                 break
             # One call reads a value that is whole and shows its own end; what it cannot read is
             # cut or invalid, which happens once a text at most.
             if text[start] in '{["':
                 try:
-                    value, place = self._whole_value(text, start)
+                    value, position = self._whole_value(text, start)
                 except (ValueError, RecursionError):
                     pass
                 else:
@@ -89,7 +89,7 @@ class JsonDecoder(Decoder[Any]):
                     yield value
                     continue
             self._begin(text[start], self._characters + start)
-            place = start + 1
+            position = start + 1
         if self._at is not _At.BETWEEN:
             self._fragments.append(text[start:])
         self._characters += len(text)
@@ -108,16 +108,16 @@ class JsonDecoder(Decoder[Any]):
                 f"{self._values} values."
             )
 
-    def _advance(self, text: str, place: int) -> tuple[int, bool]:
-        """Gives the place scanned up to, and whether the value at hand ends there."""
+    def _advance(self, text: str, position: int) -> tuple[int, bool]:
+        """Return the position scanned up to, and True if the value ends there."""
         if self._escaped:
             self._escaped = False
-            return place + 1, False
+            return position + 1, False
         stop = {
             _At.SCALAR: self._SCALAR_STOP,
             _At.STRING: self._STRING_STOP,
             _At.NESTED: self._STRUCTURE,
-        }[self._at].search(text, place)
+        }[self._at].search(text, position)
         if stop is None:
             return len(text), False
         if self._at is _At.SCALAR:

@@ -1,4 +1,4 @@
-"""What decoders share, and text and lines."""
+"""Decoder, and the decoders of text, lines, Server-Sent Events and chat chunks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ T = TypeVar("T")
 
 
 class Decoder(ABC, Generic[T]):
-    """Takes bytes as they arrive and gives the items that they complete.
+    """Takes bytes as they arrive and returns the items that they complete.
 
-    Items that came before a failure are given first: ``feed`` returns them and keeps the failure,
-    which ``check``, and every later ``feed`` or ``finish``, raises. So the loop is::
+    Items before a failure come first: ``feed`` returns them and keeps the failure, which
+    ``check``, and every later ``feed`` or ``finish``, raises. So the loop is::
 
-        for part in parts:
-            yield from decoder.feed(part)
+        for chunk in chunks:
+            yield from decoder.feed(chunk)
             decoder.check()
         yield from decoder.finish()
     """
@@ -44,25 +44,25 @@ class Decoder(ABC, Generic[T]):
         self._failure: Exception | None = None
 
     def feed(self, data: bytes) -> list[T]:
-        """Gives the items that these bytes complete."""
+        """Return the items that these bytes complete."""
         self.check()
         return self._collect(self._take(data))
 
     def finish(self) -> list[T]:
-        """Gives the items that the end of the stream completes."""
+        """Return the items that the end of the stream completes."""
         self.check()
         items = self._collect(self._end())
         self.check()
         return items
 
     def check(self) -> None:
-        """Raises the failure that stopped ``feed``, if there was one."""
+        """Raise the failure that stopped ``feed``, if there was one."""
         if self._failure is not None:
             raise self._failure
 
     @property
     def done(self) -> bool:
-        """Whether the items end here, whatever else the stream carries."""
+        """True if the items end here, whatever else the stream carries."""
         return False
 
     def _collect(self, items: Iterator[T]) -> list[T]:
@@ -76,15 +76,15 @@ class Decoder(ABC, Generic[T]):
 
     @abstractmethod
     def _take(self, data: bytes) -> Iterator[T]:
-        """Gives the items that these bytes complete, then raises one of ``_failures`` if any."""
+        """Yield the items that these bytes complete, then raise one of ``_failures`` if any."""
 
     @abstractmethod
     def _end(self) -> Iterator[T]:
-        """Gives the items that the end completes, or raises one of ``_failures``."""
+        """Yield the items that the end completes, or raise one of ``_failures``."""
 
 
 class TextDecoder(Decoder[str]):
-    """Gives text as it arrives; a character that is cut waits for its other bytes.
+    """Decoder of text as it arrives; a character that is cut waits for its other bytes.
 
     Args:
         encoding: A text encoding that Python knows.
@@ -120,7 +120,7 @@ class TextDecoder(Decoder[str]):
         self._bytes += len(data)
 
     def _take_singly(self, data: bytes) -> Iterator[str]:
-        """Gives what is well formed before the byte that is not, then raises."""
+        """Yield what is well formed before the byte that is not, then raise."""
         good: list[str] = []
         for byte in data:
             try:
@@ -150,9 +150,9 @@ class TextDecoder(Decoder[str]):
 
 
 class LineDecoder(Decoder[str]):
-    r"""Gives lines without their ends, which are ``\n``, ``\r\n`` or ``\r`` as in Python's files.
+    r"""Decoder of lines without their ends, which are ``\n``, ``\r\n`` or ``\r``.
 
-    A last line without an end is given when the stream finishes.
+    A last line without an end comes when the stream finishes.
 
     Args:
         encoding: As for ``TextDecoder``.
@@ -200,10 +200,10 @@ class ServerSentEvent:
     """One event of ``text/event-stream``.
 
     Attributes:
-        event: Its type; ``message`` where the stream names none.
+        event: Its type; ``message`` by default.
         data: Its data lines, joined with line feeds.
-        id: The last event id that the stream has set, empty while it has not.
-        retry: The last reconnection time that it has set, in milliseconds; ``None`` while not.
+        id: The last event id of the stream; empty before the first.
+        retry: The last reconnection time of the stream in milliseconds; ``None`` before the first.
     """
 
     event: str
@@ -216,11 +216,11 @@ class ServerSentEvent:
 
 
 class ServerSentEventDecoder(Decoder[ServerSentEvent]):
-    """Gives Server-Sent Events by the rules of the WHATWG HTML standard, section 9.2.6.
+    """Decoder of Server-Sent Events by the rules of the WHATWG HTML standard, section 9.2.6.
 
-    It departs from them in two places. An event whose blank line is missing at the end is given,
-    not dropped: a stream that was cut raises an error by itself, so this one ended so. And bytes
-    that are not UTF-8 are a ``PayloadError``, not replaced.
+    There are two differences. An event whose blank line is missing at the end counts: a stream
+    that was cut raises an error by itself, so this one ended so. And bytes that are not UTF-8 are
+    a ``PayloadError``, not replaced.
     """
 
     def __init__(self) -> None:
@@ -273,10 +273,10 @@ class ServerSentEventDecoder(Decoder[ServerSentEvent]):
 
 
 class ChatChunkDecoder(Decoder[Any]):
-    """Gives the JSON in the data of Server-Sent Events, up to ``[DONE]``, as chat servers write.
+    """Decoder of the JSON in the data of Server-Sent Events, up to ``[DONE]``.
 
-    ``[DONE]`` is the convention of OpenAI's API, which vLLM, TGI and LMI containers follow. A
-    stream that ends without it ends too.
+    ``[DONE]`` is the convention of OpenAI's API, which vLLM, TGI and LMI containers follow. The
+    end of the stream is an end, too.
     """
 
     def __init__(self) -> None:
@@ -287,7 +287,7 @@ class ChatChunkDecoder(Decoder[Any]):
 
     @property
     def done(self) -> bool:
-        """Whether ``[DONE]`` has come."""
+        """True if ``[DONE]`` has come."""
         return self._done
 
     def _take(self, data: bytes) -> Iterator[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterable, Iterable, Sized
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from sm_private_client.inference.mapping.concurrency_limit import limit_for
 from sm_private_client.inference.mapping.journal import JournalWriter
@@ -14,32 +14,23 @@ from sm_private_client.inference.mapping.window import (
     Combine,
     Item,
     OnError,
+    OnFailure,
     Window,
     combine_from,
 )
 from sm_private_client.inference.progress import progress_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from sm_private_client.inference.mapping.journal import JournalCodec
     from sm_private_client.types import Value
 
-__all__ = ["AsyncCall", "map_calls_async"]
-
-
-class AsyncCall(Protocol):
-    """``mapping.Call`` as a coroutine function."""
-
-    async def __call__(
-        self, payload: Value, on_failure: Callable[[BaseException], None], /
-    ) -> Value:
-        """See ``mapping.Call``."""
-        ...
+__all__ = ["map_calls_async"]
 
 
 async def map_calls_async(
-    call: AsyncCall,
+    call: Callable[[Value, OnFailure], Awaitable[Value]],
     items: Iterable[Any] | AsyncIterable[Any],
     *,
     concurrency: int | Literal["auto"] = "auto",
@@ -79,7 +70,7 @@ class _Run:
 
     def __init__(
         self,
-        call: AsyncCall,
+        call: Callable[[Value, OnFailure], Awaitable[Value]],
         items: Iterable[Any] | AsyncIterable[Any],
         window: Window[Any, Any],
         combine: Combine | None,

@@ -51,7 +51,7 @@ _FORGETTING: Final = 0.02  # a round's share in moving the least up: 50 rounds f
 _ERRORS: Final = 2.0  # standard errors of a mean that are put down to chance
 _FIRST_PAUSE: Final = 0.1  # seconds between two halvings while no round was answered yet
 
-_OVERLOAD_CODES: Final = THROTTLING_CODES | {"ModelNotReadyException"}  # SageMaker's own 429
+_OVERLOAD_CODES: Final = {*THROTTLING_CODES, "ModelNotReadyException"}  # SageMaker's own 429
 _OVERLOAD_STATUSES: Final = frozenset({429, 503})
 _MODEL_OVERLOAD_STATUSES: Final = frozenset({429, 503, 507})  # 507: no memory for one more model
 

@@ -18,7 +18,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator, Sized
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from sm_private_client.inference.mapping.concurrency_limit import limit_for
 from sm_private_client.inference.mapping.journal import JournalWriter
@@ -27,6 +27,7 @@ from sm_private_client.inference.mapping.window import (
     Combine,
     Item,
     OnError,
+    OnFailure,
     Window,
     combine_from,
 )
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from sm_private_client.inference.progress import Progress
     from sm_private_client.types import Value
 
-__all__ = ["Call", "MapResults", "map_calls"]
+__all__ = ["MapResults", "map_calls"]
 
 R = TypeVar("R")
 
@@ -52,22 +53,8 @@ _PULLS_PER_RESULT: Final = 2  # batches of items: more than one, so that supply 
 _logger = logging.getLogger(__name__)
 
 
-class Call(Protocol):
-    """One call with its retries; safe between threads."""
-
-    def __call__(self, payload: Value, on_failure: Callable[[BaseException], None], /) -> Value:
-        """Encode, invoke, decode.
-
-        Args:
-            payload: The item, or what ``combine`` joined.
-            on_failure: Takes the error of each failed attempt, so that throttling lowers the
-                limit even if the call succeeds in the end.
-        """
-        ...
-
-
 def map_calls(
-    call: Call,
+    call: Callable[[Value, OnFailure], Value],
     items: Iterable[Any],
     *,
     concurrency: int | Literal["auto"] = "auto",
@@ -82,7 +69,9 @@ def map_calls(
     """Call for every item and return the results; no call begins before the first is asked for.
 
     Args:
-        call: See ``Call``.
+        call: Encodes an item, or what ``combine`` joined, invokes with retries, decodes. It passes
+            the error of each failed attempt to its second argument, so that throttling lowers the
+            limit even if the call succeeds in the end. It is safe between threads.
         items: Any iterable, also an endless one. At most ``CALLS_AHEAD`` (4) times the calls at
             once times the batch size are ahead of the consumer. A result may wait until the
             source has two more batches.
@@ -119,8 +108,8 @@ def map_calls(
     return MapResults(pool, source, display, pulls=_PULLS_PER_RESULT * batch_size)
 
 
-class MapResults(Iterator["R | Exception"]):
-    """The results of a map, one per item; for one thread at a time.
+class MapResults(Iterator[R]):
+    """The results of a map, one per item (or its error); for one thread at a time.
 
     It closes itself at the end, at an error and at Ctrl-C; as a context manager also at the end
     of the block. If it is abandoned, nothing more is started once it is collected.
@@ -146,7 +135,7 @@ class MapResults(Iterator["R | Exception"]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> R | Exception:
+    def __next__(self) -> R:
         """Return the next result.
 
         Raises:
@@ -182,7 +171,7 @@ class MapResults(Iterator["R | Exception"]):
         self._progress.close()
         self._pool.shutdown()
 
-    def _next(self) -> R | Exception:
+    def _next(self) -> R:
         pool, window = self._pool, self._pool.window
         pool.consumer = threading.current_thread()
         item: Item[Any, R] | None = None
@@ -235,7 +224,7 @@ class _WorkerPool(Generic[R]):
 
     def __init__(
         self,
-        call: Call,
+        call: Callable[[Value, OnFailure], Value],
         window: Window[Any, R],
         combine: Combine | None,
         writer: JournalWriter | None,

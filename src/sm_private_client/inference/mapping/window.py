@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from sm_private_client.errors import ConfigurationError, PayloadError
 from sm_private_client.inference.mapping.concurrency_limit import is_overload
@@ -26,6 +26,7 @@ __all__ = [
     "Combine",
     "Item",
     "OnError",
+    "OnFailure",
     "Window",
     "combine_from",
 ]
@@ -34,6 +35,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 OnError = Literal["raise", "return"]
+OnFailure: TypeAlias = "Callable[[BaseException], object]"
 
 CALLS_AHEAD: Final = 4
 """Items between source and consumer, in multiples of the calls at once and the batch size."""
@@ -308,7 +310,7 @@ class Window(Generic[T, R]):
             self._settle_item(item)
         batch.items = []  # its call may still be known to the traceback of an error
 
-    def pop(self) -> R | Exception:
+    def pop(self) -> R:
         """Return the next result; only if ``is_ready``.
 
         Raises:
@@ -323,7 +325,7 @@ class Window(Generic[T, R]):
             raise outcome
         self._held -= 1
         item.outcome = None  # an error's traceback may lead here: let no circle stay
-        result: R | Exception = outcome
+        result: R = outcome  # or an error that is returned
         return result
 
     def cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""docs/sealed-sessions.md tells the truth: its example, its table of other services, its rules."""
+"""Specification of docs/sealed-sessions.md: its example, its table of other services, its rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specification of sealed sessions: credential providers that call out are covered, or named."""
+"""Specification of session/sealed.py: credential providers that call out are covered, or named."""
 
 from __future__ import annotations
 

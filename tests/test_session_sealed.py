@@ -1,4 +1,4 @@
-"""Specification of sealed sessions: every service is reached privately, or refused."""
+"""Specification of session/sealed.py: every service is reached privately, or refused."""
 
 from __future__ import annotations
 
