@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sm_private_client.doctor.checks.connections import blocked_directions, lets_in
-from sm_private_client.doctor.checks.session import covered_by_no_proxy
+from sm_private_client.doctor.checks.environment import covered_by_no_proxy
 from sm_private_client.doctor.checks.table import CHECKS, check_all
 from sm_private_client.doctor.diagnose import paths, ranked
 from sm_private_client.doctor.facts import (

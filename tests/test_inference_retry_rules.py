@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client import errors
-from sm_private_client.inference.retry_policy import MODEL_STATUSES, RetryPolicy
+from sm_private_client.inference.retry_policy import RETRIED_MODEL_STATUSES, RetryPolicy
 from sm_private_client.inference.retry_rules import (
     RULES,
     RetryRule,
@@ -282,7 +282,7 @@ def test_the_page_shows_the_table() -> None:
     assert table.splitlines() == [line(row) for row in RULES]
     shown = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
     defaults = {
-        field.name: ", ".join(map(str, sorted(MODEL_STATUSES)))
+        field.name: ", ".join(map(str, sorted(RETRIED_MODEL_STATUSES)))
         if field.name == "model_statuses"
         else str(field.default)
         for field in dataclasses.fields(RetryPolicy)

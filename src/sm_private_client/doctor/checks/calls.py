@@ -15,7 +15,7 @@ from sm_private_client.doctor.checks.check import (
     unknown,
     warning,
 )
-from sm_private_client.doctor.checks.session import EXPIRED_CODES, SIGNATURE_CODES
+from sm_private_client.doctor.checks.environment import EXPIRED_CODES, SIGNATURE_CODES
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown
 from sm_private_client.errors import PolicyError
 from sm_private_client.plugin import ENTRY, VARIABLE

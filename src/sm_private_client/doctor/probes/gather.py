@@ -22,13 +22,13 @@ from sm_private_client.doctor.probes.account import (
     identity_of_caller,
     probe_account,
 )
+from sm_private_client.doctor.probes.environment import credentials_of, environment_of, probe_hook
 from sm_private_client.doctor.probes.network import name_servers
 from sm_private_client.doctor.probes.other_services import (
     other_endpoint_services,
     probe_other_services,
 )
 from sm_private_client.doctor.probes.service import ServiceProbe
-from sm_private_client.doctor.probes.session import credentials_of, environment_of, probe_hook
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
