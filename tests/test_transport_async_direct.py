@@ -123,7 +123,9 @@ async def call(direct: AsyncDirectTransport, body: bytes, *, streamed: bool) -> 
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize(
+    "size", [10, pytest.param(300_000, marks=pytest.mark.slow(reason="thousands of calls"))]
+)
 def test_a_call_can_be_cancelled_at_any_step(
     peer: Echo, bundle: str, run: Callable[[Any], Any], size: int, *, streamed: bool
 ) -> None:
