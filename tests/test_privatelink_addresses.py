@@ -30,10 +30,15 @@ ALL = AddressPolicy(
 )
 OPEN = AddressPolicy()
 LOCAL = AddressPolicy(local=True)
+GATEWAY = AddressPolicy(
+    vpc_cidrs=("10.0.0.0/16",), gateway="s3", gateway_networks=("3.5.0.0/19", "2600:1fa0::/39")
+)
+CREDENTIALS = AddressPolicy(credentials=True, allowed_networks=("10.0.0.0/8",))
 
 PRIVATE = "is in a private range"
 ENI = "is a network interface of the VPC endpoint"
 VPC = "is inside the VPC"
+S3_GATEWAY = "is in the prefix list of the VPC's s3 gateway"
 
 
 def never(rule: str, article: str = "a") -> str:
@@ -179,6 +184,39 @@ def test_where_nothing_is_known(address: str, private: bool, rule: str, why: str
                 "is not on this machine though the URL names it",
             )
             for address in ("10.0.0.1", "52.1.2.3", "169.254.169.254", "::", "fd00::1")
+        ],
+        # a gateway VPC endpoint: the networks of its prefix list too
+        (GATEWAY, "3.5.31.255", True, "s3-gateway", S3_GATEWAY),
+        (GATEWAY, "2600:1fa0::1", True, "s3-gateway", S3_GATEWAY),
+        (GATEWAY, "10.0.0.9", True, "vpc-cidr", VPC),
+        (GATEWAY, "3.5.32.0", False, "foreign", foreign("10.0.0.0/16")),
+        # a source of credentials: only the addresses that platforms have them at
+        *[
+            (
+                CREDENTIALS,
+                address,
+                True,
+                "link-local credentials",
+                "is where the platform gives credentials",
+            )
+            for address in (
+                "169.254.169.254",
+                "169.254.170.2",
+                "169.254.170.23",
+                "fd00:ec2::254",
+                "fd00:ec2::23",
+                "FD00:EC2:0::23",
+            )
+        ],
+        *[
+            (
+                CREDENTIALS,
+                address,
+                False,
+                "foreign",
+                "is not where the platform gives credentials",
+            )
+            for address in ("169.254.169.253", "10.0.0.1", "127.0.0.1", "52.1.2.3", "fd00::1")
         ],
     ],
 )
@@ -515,6 +553,29 @@ def test_refusal() -> None:
         "  3. if the address is your network's own, pass allowed_networks=['<its CIDR>'].\n"
         "See docs/errors.md#public-address"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "what"),
+    [
+        ("52.1.2.3", "52.1.2.3", "52.1.2.3 is public"),
+        ("[2600:1f18::1]", "2600:1f18::1", "[2600:1f18::1] is public"),
+        ("2600:1f18::1", "2600:1f18::1", "2600:1f18::1 is public"),
+        ("52.1.2.4", "52.1.2.3", "52.1.2.4 resolves to 52.1.2.3, which is public"),
+    ],
+)
+def test_refusal_of_a_host_that_is_an_address(host: str, address: str, what: str) -> None:
+    """A host that is the address itself does not resolve to it."""
+    assert refusal(host, OPEN.judge(address)).what == f"{what}; nothing was sent."
+
+
+@pytest.mark.parametrize(("policy", "is_named"), [(BOTH, True), (OPEN, False)])
+def test_refusal_where_the_vpc_endpoint_may_be_another(
+    policy: AddressPolicy, is_named: bool
+) -> None:
+    """If the VPC endpoint's addresses are known, new ones may be what is missing."""
+    remedies = refusal("api.example.com", policy.judge("52.1.2.3")).remedies
+    assert ("forget_routes()" in remedies[-1]) is is_named
 
 
 @pytest.mark.parametrize(

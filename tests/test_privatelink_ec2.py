@@ -16,7 +16,6 @@ from sm_private_client.errors import (
     PublicAddressError,
 )
 from sm_private_client.privatelink.ec2 import (
-    PLAN_TAG,
     Failure,
     discovery_error,
     explain,
@@ -53,7 +52,7 @@ def test_every_part_of_a_vpc_endpoint_is_read() -> None:
         "IpAddressType": "DualStack",
         "PolicyDocument": "{}",
         "CreationTimestamp": dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc),
-        "Tags": [{"Key": "team", "Value": "ml"}, {"Key": PLAN_TAG, "Value": "p-1"}],
+        "Tags": [{"Key": "team", "Value": "ml"}, {"Key": "sm-private-client:plan", "Value": "p-1"}],
     }
     assert read_vpc_endpoint(raw) == VpcEndpoint(
         vpc_endpoint_id="vpce-1",

@@ -323,6 +323,21 @@ def test_no_region(region: str) -> None:
         partition_of(region, PARTITIONS)
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("mars-east-1", "aws"),
+        ("us-east-1a", "aws"),
+        ("cn-west-3", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+    ],
+)
+def test_a_region_of_no_partition_can_be_in_aws(region: str, partition: str) -> None:
+    """If asked to, as in botocore's endpoint rules; one of a partition stays in it."""
+    for listed in (PARTITIONS, PARTITIONS[::-1]):
+        assert partition_of(region, listed, falls_back=True).name == partition
+
+
 def test_a_listed_region_comes_before_a_form() -> None:
     """The partition that lists a region by name has it, whatever another's form says."""
     greedy = Partition(name="greedy", dns_suffix="x.com", region_regex=r"^.*$")

@@ -12,6 +12,7 @@ from sm_private_client.privatelink.records import (
     EndpointAddress,
     Evidence,
     Route,
+    RouteSource,
     VpcEndpoint,
 )
 
@@ -101,6 +102,22 @@ def test_is_local() -> None:
     """A route to a stand-in on this machine says that it is local, not private."""
     assert (LOCAL.is_local, LOCAL.is_private) == (True, False)
     assert (ROUTE.is_local, BARE.is_local) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_default"),
+    [
+        ("private-dns", True),
+        ("gateway", True),
+        ("public", True),
+        ("explicit", False),
+        ("configured", False),
+        ("discovery", False),
+    ],
+)
+def test_is_default_host(source: RouteSource, is_default: bool) -> None:
+    """Private DNS, gateways and public routes keep the host that botocore's own rules have."""
+    assert dataclasses.replace(BARE, source=source).is_default_host is is_default
 
 
 @pytest.mark.parametrize(

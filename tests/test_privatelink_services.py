@@ -235,7 +235,7 @@ def test_no_row_for_what_has_no_endpoint_service(service_name: str) -> None:
 
 def test_the_alias_has_the_row_of_its_service() -> None:
     """runtime.sagemaker is sagemaker-runtime, FIPS included."""
-    assert for_service("runtime.sagemaker") is for_service("sagemaker-runtime")
+    assert for_service("runtime.sagemaker") is for_service("sagemaker-runtime", fips=False)
     assert for_service("runtime.sagemaker", fips=True) is for_service(
         "sagemaker-runtime", fips=True
     )

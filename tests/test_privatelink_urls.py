@@ -14,6 +14,7 @@ from sm_private_client.privatelink.urls import (
     parse_endpoint_url,
     redacted,
     redacted_url,
+    without_call,
 )
 
 VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
@@ -42,6 +43,7 @@ VPCE = "vpce-0fe5b17a0707d6abc-29p5708s.runtime.sagemaker.us-east-1.vpce.amazona
         ("https://intranet", "https://intranet", "intranet", False),
         ("10.0.0.5", "https://10.0.0.5", "10.0.0.5", False),
         ("https://[fd00::5]:443", "https://[fd00::5]:443", "fd00::5", False),
+        ("[fd00::5]", "https://[fd00::5]", "fd00::5", False),
         ("localhost", "https://localhost", "localhost", True),
         ("localhost:5000", "https://localhost:5000", "localhost", True),
         ("http://localhost:5000", "http://localhost:5000", "localhost", True),
@@ -177,6 +179,27 @@ def test_what_is_often_pasted_is_told(text: str, cause: str, remedy: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("url", "prefix"),
+    [
+        (f"https://{VPCE}/endpoints/churn-1/invocations", f"https://{VPCE}"),
+        (f"https://{VPCE}/endpoints/churn-1/invocations-response-stream/", f"https://{VPCE}"),
+        ("https://h.example/ml/endpoints/churn-1/async-invocations", "https://h.example/ml"),
+        ("https://h.example/ml/endpoints/churn-1/openai/v1", "https://h.example/ml"),
+        (f"https://{VPCE}/", f"https://{VPCE}/"),
+        ("https://h.example/endpoints/churn-1", "https://h.example/endpoints/churn-1"),
+        (
+            "https://h.example/endpoints/churn-1/invocations/x",
+            "https://h.example/endpoints/churn-1/invocations/x",
+        ),
+        ("h.example", "h.example"),
+    ],
+)
+def test_the_path_of_a_call_is_taken_off(url: str, prefix: str) -> None:
+    """What the console shows for one model leads to all; anything else stays as it is."""
+    assert without_call(url) == prefix
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("https://host/path", "https://host/path"),
@@ -194,6 +217,8 @@ def test_what_is_often_pasted_is_told(text: str, cause: str, remedy: str) -> Non
         ("https://host/a?X-Amz-Signature=abc", "https://host/a?…"),
         ("https://host/a?mail=me@host&X-Amz-Signature=abc", "https://…"),
         ("https://host/a#token", "https://host/a?…"),
+        ("https://host/a?X-Amz-Signature=abc#top", "https://host/a?…"),
+        ("https://host/a#token?x", "https://host/a?…"),
         ("sagemaker=https://user:password@host", "sagemaker=https://…@host"),
         ("a=https://u:p@h,b=https://u:p@h", "a=https://…@h"),
         ("", ""),

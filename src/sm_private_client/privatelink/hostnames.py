@@ -186,30 +186,26 @@ def parse_vpce_name(host: str, partitions: Iterable[Partition]) -> VpceName | No
     if not host.isascii():
         return None  # some letters become ASCII ones in lower case
     name = host.lower().removesuffix(".")
-    known = tuple(partitions)
-    domains = {p.dns_suffix for p in known} | {BROWSER_DNS_DOMAIN}
-    # The longest first: amazonaws.com.cn also ends in what could be another suffix.
-    for domain in sorted(domains, key=len, reverse=True):
-        stem, found, rest = name.rpartition(f".vpce.{domain}")
-        if not found or rest:
-            continue
-        label, _, middle = stem.partition(".")
-        dns_label, _, region = middle.rpartition(".")
-        browser = domain == BROWSER_DNS_DOMAIN
-        service = by_dns_label(dns_label, browser=browser)
-        owners = [p for p in known if (browser or p.dns_suffix == domain) and p.has_region(region)]
-        if service is None or not owners:
-            return None
-        zone = re.search(rf"-({re.escape(region)}(?:-[a-z]{{3}}-\d+)?[a-z])\Z", label)
-        parts = split_vpc_endpoint_label(label[: zone.start()] if zone else label)
-        if parts is None:
-            return None
-        return VpceName(
-            vpc_endpoint_id=parts[0],
-            id_suffix=parts[1],
-            availability_zone=zone[1] if zone else None,
-            service=service,
-            region=region,
-            partition=owners[0],
-        )
-    return None
+    stem, _, domain = name.rpartition(".vpce.")
+    label, _, middle = stem.partition(".")
+    dns_label, _, region = middle.rpartition(".")
+    browser = domain == BROWSER_DNS_DOMAIN
+    service = by_dns_label(dns_label, browser=browser)
+    owner = next(
+        (p for p in partitions if (browser or p.dns_suffix == domain) and p.has_region(region)),
+        None,
+    )
+    if service is None or owner is None:
+        return None
+    zone = re.search(rf"-({re.escape(region)}(?:-[a-z]{{3}}-\d+)?[a-z])\Z", label)
+    parts = split_vpc_endpoint_label(label[: zone.start()] if zone else label)
+    if parts is None:
+        return None
+    return VpceName(
+        vpc_endpoint_id=parts[0],
+        id_suffix=parts[1],
+        availability_zone=zone[1] if zone else None,
+        service=service,
+        region=region,
+        partition=owner,
+    )

@@ -99,7 +99,7 @@ def parse_endpoint_url(text: str, origin: str) -> EndpointUrl:
     if "." not in host and ":" not in host and not is_loopback_host(host) and "://" not in text:
         raise refused("it is neither a VPC endpoint id (vpce- and 8 or 17 hex digits) nor a host.")
     local = is_loopback_host(host)
-    unusable = _unusable_scheme(parts.scheme.lower(), local=local) or _unusable_path(parts)
+    unusable = _unusable_scheme(parts.scheme, local=local) or _unusable_path(parts)
     if unusable is not None:
         raise refused(*unusable)
     if host.endswith("."):  # the same name, but not as it stands in signatures and certificates
