@@ -29,7 +29,7 @@ ROWS = 40
 
 
 def double(body: bytes, content_type: str) -> tuple[str, str]:
-    """Answers JSON with the number twice, CSV with the sum of the row; refuses 13."""
+    """Answer JSON with the number twice, CSV with the sum of the row; refuse 13."""
     if content_type == "text/csv":
         return str(sum(map(float, body.split(b",")))), "text/csv"
     value = json.loads(body)

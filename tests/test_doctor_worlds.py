@@ -56,7 +56,7 @@ class Site:
         return self.link.session()
 
     def groups(self, vpc_endpoint_id: str) -> None:
-        """Notes the security groups, to put them back."""
+        """Note the security groups, to put them back."""
         described = (
             self.link.session()
             .client("ec2")

@@ -32,7 +32,7 @@ RUN = {"endpoint_name": "churn"}
 
 
 def noting(items: Any, pulled: list[int]) -> Iterator[int]:
-    """Gives the items, and notes each as it is pulled."""
+    """Return the items, and notes each as it is pulled."""
     for item in items:
         pulled.append(item)
         yield item

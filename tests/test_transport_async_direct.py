@@ -70,7 +70,7 @@ def peer() -> Iterator[Echo]:
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """Runs a coroutine as ``asyncio.run`` does, in a loop of its own."""
+    """Run a coroutine as ``asyncio.run`` does, in a loop of its own."""
 
     def run(work: Any) -> Any:
         loop = LOOPS[request.param]()

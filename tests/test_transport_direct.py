@@ -647,7 +647,7 @@ def test_without_credentials_nothing_is_dialled(make: Make) -> None:
 
 
 def skewed(seconds: float, code: bytes = b"InvalidSignatureException", times: int = 1) -> Script:
-    """Refuses ``times`` requests for their time; tells a Date that is ``seconds`` off noon."""
+    """Refuse ``times`` requests for their time; tells a Date that is ``seconds`` off noon."""
 
     def script(peer: Peer, talk: Talk) -> None:
         date = format_datetime(NOON + dt.timedelta(seconds=seconds), usegmt=True).encode()
@@ -698,7 +698,7 @@ def test_a_correction_that_does_not_help_is_not_repeated(make: Make, peer: Peer)
 
 
 def in_pieces(*pieces: bytes) -> Script:
-    """Sends each piece when the test says so."""
+    """Send each piece when the test says so."""
 
     def script(peer: Peer, talk: Talk) -> None:
         while talk.read():
