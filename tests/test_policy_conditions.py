@@ -64,12 +64,16 @@ ONE_VALUE: list[tuple[str, str, str, bool]] = [
     ("DateEquals", "2020-04-01T00:00:00Z", "2020-04-01", True),
     ("DateEquals", "2020-04-01T00:00:00Z", "1585699200", True),
     ("DateEquals", "2020-04-01T02:00:00+02:00", "2020-04-01T00:00:00Z", True),
+    ("DateEquals", "2020-04-01T12:30:00+12:30", "2020-04-01T00:00:00Z", True),
+    ("DateEquals", "2020-04-01T00:00:00-11:30", "2020-04-01T11:30:00Z", True),
     ("DateNotEquals", "2020-04", "2020-04-01T00:00Z", False),
     ("DateLessThan", "2020", "2019-12-31T23:59:59.999Z", True),
     ("DateLessThan", "2020-01-01T00:00:01Z", "not a date", False),
     ("DateLessThanEquals", "2020-06-30", "2020-06-30T00:00:00Z", True),
     ("DateGreaterThan", "2020-01-01T00:00:01Z", "2020-01-01T00:00:01Z", False),
     ("DateGreaterThan", "2020-13-01", "2024-01-01", False),
+    ("DateGreaterThan", "2020-01-01", "1e15", False),  # more seconds than a date can have
+    ("DateGreaterThan", "2020-01-01", "1e999", False),
     ("DateGreaterThanEquals", "2020-01-01T00:00:01Z", "2020-01-01T00:00:01Z", True),
     ("Bool", "true", "true", True),
     ("Bool", "TRUE", "true", True),
@@ -79,6 +83,7 @@ ONE_VALUE: list[tuple[str, str, str, bool]] = [
     ("BinaryEquals", "QmluYXJ5", "%%%", False),
     ("IpAddress", "203.0.113.0/24", "203.0.113.77", True),
     ("IpAddress", "203.0.113.0/24", "203.0.114.1", False),
+    ("IpAddress", "203.0.113.7/24", "203.0.113.77", True),
     ("IpAddress", "203.0.113.5", "203.0.113.5", True),
     ("IpAddress", "203.0.113.5", "203.0.113.6", False),
     ("IpAddress", "2001:DB8:1234:5678::/64", "2001:db8:1234:5678::1", True),
@@ -92,6 +97,7 @@ ONE_VALUE: list[tuple[str, str, str, bool]] = [
     ("ArnLike", "arn:aws:iam::*:role/ml-?", "arn:aws:iam::123456789012:role/ml-a", True),
     ("ArnLike", "arn:aws:iam::*", "arn:aws:iam::123456789012:role/ml-a", False),
     ("ArnLike", "*", "arn:aws:iam::123456789012:role/ml-a", True),
+    ("ArnLike", "arn:aws:logs:*:1:log-group:*", "arn:aws:logs:us-east-1:1:log-group:a:b", True),
     ("ArnNotEquals", "arn:aws:iam::*:role/ml-?", "arn:aws:iam::123456789012:role/ml-a", False),
     ("ArnNotLike", "arn:aws:iam::*:role/ml-?", "arn:aws:iam::123456789012:role/web", True),
     # The guide's example of a string operator that matches where the ARN operator does not.
@@ -195,6 +201,13 @@ SETS: list[tuple[str, list[str], list[str], bool]] = [
     ("ForAllValues:StringEqualsIfExists", ["a"], [""], True),
     ("ForAnyValue:StringNotEquals", ["a"], [""], False),
     ("ForAllValues:NumericLessThan", ["10"], ["9", "11"], False),
+    # Without a set operator any value may agree; for a negated operator none.
+    ("StringEquals", ["a"], ["c", "a"], True),
+    ("StringEquals", ["a"], ["c", "d"], False),
+    ("StringNotEquals", ["a"], ["c", "a"], False),
+    ("StringNotEquals", ["a"], ["c", "d"], True),
+    ("StringEquals", [""], [""], True),
+    ("StringNotEquals", ["a"], [""], True),
 ]  # fmt: skip
 
 

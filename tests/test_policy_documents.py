@@ -154,6 +154,10 @@ REFUSED: list[tuple[Any, str, str]] = [
     (with_statement(Condition={"NullIfExists": {"aws:SourceVpc": "true"}}),
      "Statement[1].Condition.NullIfExists",
      "Statement[1].Condition.NullIfExists is no condition operator."),
+    (with_statement(Condition=[]), "Statement[1].Condition",
+     "Statement[1].Condition is a list."),
+    (with_statement(Condition={"Bool": "true"}), "Statement[1].Condition.Bool",
+     "Statement[1].Condition.Bool is a string."),
     (with_statement(Condition={"Bool": {}}), "Statement[1].Condition.Bool",
      "Statement[1].Condition.Bool is empty."),
     (with_statement(Condition={"Bool": {"aws:SecureTransport": []}}),
@@ -191,6 +195,14 @@ def test_the_remedy_says_what_was_meant() -> None:
         parse({"Statement": [GOOD | {"Resources": "*"}]})
     with pytest.raises(PolicyError, match=r"Remedy: did you mean StringEquals\?"):
         parse(with_statement(Condition={"StringEqual": {"aws:SourceVpc": "vpc-1"}}))
+    with pytest.raises(PolicyError, match=r"Remedy: did you mean Bool\?"):
+        parse(with_statement(Condition={"ForAllValues:Bol": {"aws:ViaAWSService": "true"}}))
+    with pytest.raises(PolicyError, match="Remedy: write '2012-10-17'; it names"):
+        parse({**AWS_EXAMPLE, "Version": "2012-10-18"})
+    values: tuple[Any, ...] = (None, {}, 1)
+    for value in values:
+        with pytest.raises(PolicyError, match="Remedy: write a string or a list of strings"):
+            parse(with_statement(Action=value))
 
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -274,6 +274,18 @@ def test_all_conditions_must_be_met() -> None:
     )
 
 
+def test_only_an_allow_could_have_allowed() -> None:
+    """The reasons of an implicit deny leave statements out that deny."""
+    decision = judge(policy(statement("Deny", Action="s3:*"), statement(Action="s3:*", Sid="Two")))
+    assert decision.why == (
+        f"No statement allows sagemaker:InvokeEndpoint on {ARN}/myEndpoint: Statement[1] (Two) is "
+        "for other actions."
+    )
+    assert judge(policy(statement("Deny", Action="s3:*"))).why == (
+        f"No statement allows sagemaker:InvokeEndpoint on {ARN}/myEndpoint."
+    )
+
+
 def test_what_follows_from_the_caller_and_the_resource_is_filled_in() -> None:
     """PrincipalArn of a session is its role's; what is given wins, and None takes a key away."""
     for key, value in {
@@ -294,6 +306,9 @@ def test_what_follows_from_the_caller_and_the_resource_is_filled_in() -> None:
     assert not judge(named).allowed
     service = policy(statement(Condition={"Bool": {"aws:PrincipalIsAWSService": "true"}}))
     assert judge(service, principal=SERVICE).allowed
+    by_name = policy(statement(Condition={"StringEquals": {"aws:PrincipalServiceName": SERVICE}}))
+    assert judge(by_name, principal=SERVICE).allowed
+    assert not judge(by_name).allowed
 
 
 def test_an_older_version_has_no_variables_in_resources() -> None:

@@ -53,6 +53,7 @@ def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
         (HERE.allow("sagemaker:List*").document, {}),
         (HERE.allow("sagemaker:CreateEndpoint", endpoint="x", endpoint_config="x").document, {}),
         (HERE.allow("sagemaker:AddTags", model="x").document, {}),
+        (HERE.allow("SageMaker:invokeEndpoint", endpoint="x").document, {}),
         (HERE.allow("s3:GetObject", resource="arn:aws:s3:::b/*").document, {}),
         (HERE.allow("sagemaker:InvokeEndpoint", resource=f"{ARN}:end*").document, {}),
         (HERE.allow("sagemaker:DescribeDevice", device="fleet/device/d").document, {}),
@@ -65,6 +66,18 @@ def found(document: Any, **options: Any) -> list[tuple[str, str, str]]:
             {"region": "eu-west-1", "account_id": ACCOUNT},
         ),
         (EXAMPLE, {"endpoint_service": "com.amazonaws.us-east-1.s3"}),
+        (
+            policy(
+                Effect="Deny",
+                Principal=None,
+                Condition={"StringNotEquals": {"sagemaker:TargetModel": "a"}},
+            ),
+            {"kind": "identity"},
+        ),
+        (
+            policy(Effect="Deny", Principal=None, Condition={"Null": {"aws:SourceVpc": "true"}}),
+            {"kind": "identity"},
+        ),
     ],
 )
 def test_what_is_well_has_no_problem(document: Any, options: dict[str, Any]) -> None:
@@ -102,6 +115,7 @@ def test_values_that_an_operator_cannot_read_are_errors(operator: str, value: st
     ("operator", "value"),
     [
         ("IpAddress", "10.0.0.0/8"),
+        ("IpAddress", "10.0.0.1/8"),
         ("IpAddress", "2001:db8::/64"),
         ("NumericLessThan", 10),
         ("DateGreaterThan", "2020-01-01T00:00:00Z"),
@@ -129,6 +143,9 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (policy(Action="sagemaker-runtime:InvokeEndpoint"), {}, "error", "Statement[0].Action",
      "sagemaker-runtime:InvokeEndpoint is no action: boto3's services share the prefix "
      "sagemaker."),
+    (policy(Action="SageMaker-Runtime:InvokeEndpoint"), {}, "error", "Statement[0].Action",
+     "SageMaker-Runtime:InvokeEndpoint is no action: boto3's services share the prefix "
+     "sagemaker."),
     (policy(Action="sagemaker:Invok?Endpoints*", Resource="*"), {}, "error", "Statement[0].Action",
      "sagemaker:Invok?Endpoints* matches no action of SageMaker."),
     (policy(Resource="myEndpoint"), {}, "error", "Statement[0].Resource", "myEndpoint is no ARN."),
@@ -138,6 +155,13 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
     (policy(Resource=f"{ARN}:endpoint"), {}, "error", "Statement[0].Action",
      "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
      "no resource of the statement is that."),
+    (policy(Resource=None, NotResource="myEndpoint"), {}, "error", "Statement[0].NotResource",
+     "myEndpoint is no ARN."),
+    (policy(Action=None, NotAction="sagemaker:InvokeEndpoints"), {}, "error",
+     "Statement[0].NotAction", "sagemaker:InvokeEndpoints is no action of SageMaker."),
+    (policy(Resource=f"{ARN}:mod*"), {}, "error", "Statement[0].Action",
+     "sagemaker:InvokeEndpoint never applies: it acts on endpoint and inference-component, and "
+     "no resource of the statement is that."),
     (policy(Action="sagemaker:ListEndpoints"), {}, "error", "Statement[0].Action",
      "sagemaker:ListEndpoints never applies: it acts on no particular resource, and no resource "
      "of the statement is that."),
@@ -145,6 +169,8 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
      "Statement[0].Resource[1]", f"no action of the statement acts on {ARN}:model/x."),
     (policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::x"]), {}, "error",
      "Statement[0].Resource[1]", "no action of the statement acts on arn:aws:s3:::x."),
+    (policy(Resource=[f"{ARN}:endpoint/x", "arn:aws:s3:::endpoint/x"]), {}, "error",
+     "Statement[0].Resource[1]", "no action of the statement acts on arn:aws:s3:::endpoint/x."),
     (policy(), {"region": "eu-west-1"}, "error", "Statement[0].Resource",
      "it is in us-east-1, but calls are made in eu-west-1: it never matches."),
     (policy(), {"account_id": "999999999999"}, "warning", "Statement[0].Resource",
@@ -208,6 +234,8 @@ FOUND: list[tuple[Any, dict[str, Any], str, str, str]] = [
      "VPC endpoints of sagemaker-runtime (FIPS) do not support policies."),
     (HERE.allow("sagemaker:CreateEndpoint").document, {"endpoint_service": "sagemaker.api-fips"},
      "warning", "", "VPC endpoints of sagemaker (FIPS) are not documented to support policies."),
+    (EXAMPLE, {"endpoint_service": "aws.sagemaker.us-east-1.experiments"}, "warning", "",
+     "VPC endpoints of experiments (browser) are not documented to support policies."),
     (HERE.allow("sagemaker:CreateEndpoint", "sagemaker:Invoke*").document,
      {"endpoint_service": "sagemaker.runtime"}, "warning", "Statement[0].Action[0]",
      "sagemaker:CreateEndpoint does not come through sagemaker.runtime."),
@@ -327,6 +355,15 @@ def test_whatever_is_written_is_looked_over(action: str, resource: str) -> None:
         ),
         (
             policy(
+                Principal={"Federated": "accounts.google.com", "CanonicalUser": "79a59df9"},
+                Action="s3:*",
+                Resource="*",
+            ),
+            "Whoever accounts.google.com vouches for and the canonical user 79a59df9 may do s3:* "
+            "on everything.",
+        ),
+        (
+            policy(
                 Principal=None,
                 NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/a/anna", "Service": "x"},
                 Action=None,
@@ -375,3 +412,25 @@ def test_a_change_of_policy_is_told_by_rights() -> None:
         EXAMPLE, principal=ROLE, action="sagemaker:InvokeEndpoint", resource=mine
     )
     assert diff(new, new, actions=actions, resources=[mine, other], principals=[ROLE]) == ()
+
+
+def test_a_change_of_policy_is_judged_in_the_context_of_the_calls() -> None:
+    """A right that depends on the VPC is given to calls that come from there, and to no others."""
+    new = policy(Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}})
+
+    def changes(context: dict[str, str] | None) -> list[bool]:
+        return [
+            change.is_given
+            for change in diff(
+                HERE.deny("*").document,
+                new,
+                actions=["sagemaker:InvokeEndpoint"],
+                resources=[f"{ARN}:endpoint/myEndpoint"],
+                principals=[ROLE],
+                context=context,
+            )
+        ]
+
+    assert changes({"aws:SourceVpc": "vpc-1"}) == [True]
+    assert changes({"aws:SourceVpc": "vpc-2"}) == []
+    assert changes(None) == []
