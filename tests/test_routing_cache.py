@@ -441,12 +441,15 @@ class Names:
         raise AssertionError(f"{address}:{port} was dialled")
 
 
-def resolver_of(*addresses: str) -> RouteResolver:
+def resolver_of(*addresses: str, shown: tuple[VpcEndpoint, ...] = ()) -> RouteResolver:
+    discovery = Discovery(lambda: pytest.fail("EC2 was asked"), service_names=())
+    if shown:
+        discovery = Discovery.answered(shown, vpc_cidrs=(), vpc_id=None, subnet_ids=())
     return RouteResolver(
         RouteSources(
             network=Names(*addresses),
             partitions=PARTITIONS,
-            discovery=Discovery(lambda: pytest.fail("EC2 was asked"), service_names=()),
+            discovery=discovery,
             locate=Location,
             ask_sagemaker=lambda *_: pytest.fail("SageMaker was asked"),
         )
@@ -621,6 +624,37 @@ def test_what_dns_says_now_is_judged(
     request = request_of(on_public_route=on_public_route)
     route = resolver_of(*found).recall(request, ANSWERS)
     assert (route is not None) == recalled
+
+
+RUNTIME = replace(
+    VPC_ENDPOINT,
+    vpc_endpoint_id="vpce-0bbbbbbb",
+    endpoint_service="com.amazonaws.us-east-1.sagemaker.runtime",
+    dns_names=("vpce-0bbbbbbb-29p5708s.runtime.sagemaker.us-east-1.vpce.amazonaws.com",),
+)
+
+
+@pytest.mark.parametrize(
+    ("named", "chosen", "kept"),
+    [
+        (None, VPC_ENDPOINT, (VPC_ENDPOINT,)),
+        ("vpce-0aaaaaaa", VPC_ENDPOINT, (VPC_ENDPOINT,)),
+        ("vpce-0bbbbbbb", VPC_ENDPOINT, (VPC_ENDPOINT, RUNTIME)),  # it led to its VPC's other one
+        ("vpce-0aaaaaaa", None, ()),  # EC2 could not be asked
+        ("arn:aws:ec2:us-east-1:123456789012:vpc-endpoint/vpce-0aaaaaaa", None, ()),
+        ("vpce-0aaaaaaa-29p5708s", None, None),
+        (HOST, None, None),
+        (None, None, None),
+    ],
+)
+def test_what_is_kept_of_a_route(
+    named: str | None, chosen: VpcEndpoint | None, kept: tuple[VpcEndpoint, ...] | None
+) -> None:
+    """The VPC endpoint of the route and the one that was named, of all that EC2 showed."""
+    resolver = resolver_of(shown=(VPC_ENDPOINT, RUNTIME))
+    request = request_of(vpc_endpoint=named, vpc_endpoint_from="vpc_endpoint=")
+    answers = resolver.answers_of(request, replace(ROUTE, vpc_endpoint=chosen))
+    assert answers == (None if kept is None else KeptAnswers.of(kept, (), PARTITIONS))
 
 
 def test_the_settings_of_now_decide_what_is_allowed() -> None:

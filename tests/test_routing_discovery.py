@@ -624,6 +624,8 @@ def test_an_answer_serves_others_for_seconds(
     (found,) = second.vpc_endpoints()
     assert found.vpc_endpoint_id == f"vpce-{asked - 1:08x}"
     assert (first.is_second_hand, second.is_second_hand) == (False, second_hand)
+    second.forget()
+    assert not second.is_second_hand
 
 
 def test_another_identity_is_not_told(client: Any, stub: Stubber) -> None:

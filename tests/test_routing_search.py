@@ -8,7 +8,8 @@ import pytest
 
 from sm_private_client.errors import AmbiguousVpcEndpointError, VpcEndpointUnavailableError
 from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.search import nearest, require_available, usable
+from sm_private_client.routing.search import RouteRequest, nearest, require_available, usable
+from sm_private_client.routing.settings import RoutingSettings
 
 SERVICE = "com.amazonaws.us-east-1.sagemaker.runtime"
 
@@ -131,3 +132,15 @@ def test_nearest(
 ) -> None:
     """The first with a network interface in our zone, else the oldest."""
     assert nearest(candidates, zone) is expected
+
+
+def test_a_request_does_not_show_the_url_of_the_caller() -> None:
+    """It is not checked yet, and may hold a password."""
+    request = RouteRequest(
+        service_name="sagemaker",
+        region="us-east-1",
+        settings=RoutingSettings(),
+        endpoint_url="https://user:password@host.example",
+    )
+    assert "service_name='sagemaker'" in repr(request)
+    assert "host.example" not in repr(request)
