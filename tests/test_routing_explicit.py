@@ -334,6 +334,18 @@ def test_an_id_set_for_one_service_must_be_of_it(link: LocalPrivateLink) -> None
     )
 
 
+def test_an_id_that_only_browsers_use_leads_nowhere_else(own_link: LocalPrivateLink) -> None:
+    """The id of a notebook's VPC endpoint was not meant for a client, though its VPC has ours."""
+    own_link.create_vpc_endpoint("sagemaker-runtime")
+    notebook = own_link.create_vpc_endpoint("aws.sagemaker.us-east-1.notebook").vpc_endpoint_id
+    with pytest.raises(ConfigurationError) as caught:
+        own_link.session(vpc_endpoint=notebook).route("sagemaker-runtime")
+    assert caught.value.what == (
+        f"vpc_endpoint= names {notebook}, whose service is notebook (browser), but the client's is "
+        "sagemaker-runtime."
+    )
+
+
 def test_public_owned_cidrs_work_where_ec2_tells_the_interfaces(
     own_link: LocalPrivateLink,
 ) -> None:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import re
 
+import botocore.session
 import pytest
+from botocore.stub import Stubber
 
 from sm_private_client.errors import AmbiguousVpcEndpointError, VpcEndpointUnavailableError
-from sm_private_client.privatelink.records import EndpointAddress, VpcEndpoint
-from sm_private_client.routing.search import RouteRequest, nearest, require_available, usable
+from sm_private_client.privatelink.records import EndpointAddress, Evidence, VpcEndpoint
+from sm_private_client.routing.botocore_rules import partitions
+from sm_private_client.routing.discovery import Discovery, Ec2Access, forget_shared_answers
+from sm_private_client.routing.location import Location
+from sm_private_client.routing.network import SystemNetwork
+from sm_private_client.routing.search import (
+    RouteRequest,
+    RouteSearch,
+    RouteSources,
+    nearest,
+    require_available,
+    usable,
+)
 from sm_private_client.routing.settings import RoutingSettings
 
 SERVICE = "com.amazonaws.us-east-1.sagemaker.runtime"
@@ -144,3 +157,36 @@ def test_a_request_does_not_show_the_url_of_the_caller() -> None:
     )
     assert "service_name='sagemaker'" in repr(request)
     assert "host.example" not in repr(request)
+
+
+def test_a_question_at_a_public_address_is_noted_once() -> None:
+    """Also of a VPC endpoint that was named, so that a route never hides it."""
+    forget_shared_answers()
+    session = botocore.session.get_session()
+    client = session.create_client(
+        "ec2", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    where = "ec2.us-east-1.amazonaws.com (203.0.113.9)"
+    discovery = Discovery(lambda: Ec2Access(client, "me", where), service_names=())
+    search = RouteSearch(
+        sources=RouteSources(
+            network=SystemNetwork(),
+            partitions=partitions(session),
+            discovery=discovery,
+            locate=Location,
+            ask_sagemaker=lambda *_: None,
+        ),
+        request=RouteRequest(
+            service_name="sagemaker-runtime", region="us-east-1", settings=RoutingSettings()
+        ),
+    )
+    assert search.with_addresses((A1,)) == (A1,)  # nothing was asked yet
+    assert search.trail == []
+    with Stubber(client) as stub:
+        stub.add_response("describe_vpc_endpoints", {"VpcEndpoints": []})
+        assert discovery.vpc_endpoint("vpce-0a1b2c3d") is None
+    for _ in range(2):
+        search.with_addresses((A1,))
+    assert search.trail == [
+        Evidence(step="EC2", outcome="noted", detail=f"EC2 was asked at a public address: {where}")
+    ]

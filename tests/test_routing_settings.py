@@ -20,6 +20,7 @@ from sm_private_client.routing.settings import (
     default_cache_directory,
     identity_of,
     load_settings,
+    missing_region,
     read_environment,
 )
 
@@ -674,3 +675,43 @@ def test_settings_are_frozen_and_read_well() -> None:
         settings.vpc_id = None  # type: ignore[misc] # that it cannot be set is what is tested
     assert {settings: 1}[settings] == 1
     assert "vpc_id='vpc-0a1b2c3d'" in repr(settings)
+
+
+# No region
+
+
+@pytest.mark.parametrize(
+    ("aws_region", "option", "cause", "remedies"),
+    [
+        (
+            None,
+            "region_name=",
+            "neither region_name= nor AWS_DEFAULT_REGION nor the profile names one.",
+            ("export AWS_DEFAULT_REGION=us-east-1", "or pass region_name='us-east-1'."),
+        ),
+        (
+            "eu-west-1",
+            "region_name=",
+            "AWS_REGION=eu-west-1 is set, and boto3 does not read it.",
+            ("export AWS_DEFAULT_REGION=eu-west-1", "or pass region_name='eu-west-1'."),
+        ),
+        (
+            "https://me:word@host",  # not repeated: it is no region
+            "--region",
+            "AWS_REGION is set, and boto3 does not read it.",
+            ("export AWS_DEFAULT_REGION=us-east-1", "or pass --region us-east-1."),
+        ),
+    ],
+)
+def test_a_region_that_is_missing_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+    aws_region: str | None,
+    option: str,
+    cause: str,
+    remedies: tuple[str, ...],
+) -> None:
+    """AWS_REGION, which boto3 passes over, is named and offered."""
+    if aws_region is not None:
+        monkeypatch.setenv("AWS_REGION", aws_region)
+    error = missing_region(option=option)
+    assert (error.cause, error.remedies) == (cause, remedies)
