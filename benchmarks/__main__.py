@@ -32,7 +32,7 @@ _WORKS: Final[dict[str, Callable[[Site, Counts], Iterator[Row]]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs every work, or those that are named."""
+    """Run every work, or those that are named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="work", help=f"of {', '.join(_WORKS)}; all")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run at all?")

@@ -44,7 +44,7 @@ class BareSocket:
         ).encode() + BODY
 
     def invoke(self) -> bytes:
-        """Calls and gives all that came."""
+        """Call and return all that came."""
         self._sock.sendall(self._request)
         received = self._sock.recv(65_536)
         while not received.endswith(ANSWER):
@@ -52,14 +52,14 @@ class BareSocket:
         return received
 
     def begin(self) -> Iterator[bytes]:
-        """Begins a stream and gives its parts as they are on the wire: one a read."""
+        """Begins a stream and return its parts as they are on the wire: one a read."""
         self._sock.sendall(self._request)
         self._sock.recv(65_536)  # the head
         while (received := self._sock.recv(65_536)) != STREAM_END:
             yield received
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._sock.close()
 
 

@@ -48,7 +48,7 @@ _KINDS: Final[dict[str, Callable[..., None]]] = {
 
 
 def main(kind: str, told: str) -> None:
-    """Does what a kind of process does, and prints what it measured."""
+    """Do what a kind of process does and print what it measured."""
     if kind == "map":
         from benchmarks.mapping import measure  # noqa: PLC0415
 

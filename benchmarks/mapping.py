@@ -75,7 +75,7 @@ def measure(*, port: int, rows: int, row_step: int) -> dict[str, Any]:
 
 
 def _resident() -> float:
-    """Gives the process's memory in MiB: now, or where the system only tells that, its peak."""
+    """Return the process's memory in MiB: now, or where the system only tells that, its peak."""
     if _STATM.exists():
         pages = int(_STATM.read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -89,7 +89,7 @@ class Goal:
         return f"≤ {self.at_most:.2f}x"
 
     def verdict(self, ratio: float) -> str:
-        """Says ``met``, or by how much it was missed."""
+        """Say ``met``, or by how much it was missed."""
         if self.at_least is not None:
             missed = 1 - ratio / self.at_least
         else:
@@ -165,7 +165,7 @@ class Measured:
         measure: str = "",
         goal: Goal | None = None,
     ) -> Row:
-        """Makes the row of two contenders from what their turns measured by ``key``."""
+        """Make the row of two contenders from what their turns measured by ``key``."""
         return Row(
             work=work,
             measure=measure,
@@ -188,7 +188,7 @@ def take_turns(
     *,
     missing: Mapping[str, str] | None = None,
 ) -> Measured:
-    """Lets contenders measure in turns, so that what else the machine does hits all of them.
+    """Let contenders measure in turns, so that what else the machine does hits all of them.
 
     A first round warms up and is not counted. Every other round goes backwards, so that nobody
     always comes after the same one.
@@ -205,12 +205,12 @@ def take_turns(
 
 
 def absence(error: ImportError) -> str:
-    """Gives the note of a contender that is not installed, in one line."""
+    """Return the note of a contender that is not installed, in one line."""
     return f"not measured: {str(error).partition(chr(10))[0]}"
 
 
 def cost_of(call: Callable[[], object], count: int) -> Sample:
-    """Measures ``cpu`` and ``wall`` seconds a call.
+    """Measure ``cpu`` and ``wall`` seconds a call.
 
     CPU seconds are those of the whole process, of an engine's own threads too.
     """

@@ -38,7 +38,7 @@ class LoopbackNetwork:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def target(self, address: str, port: int) -> tuple[str, int]:
-        """Gives where a connection to an address really goes.
+        """Return where a connection to an address really goes.
 
         Raises:
             OSError: It is not the VPC endpoint's.
@@ -50,7 +50,7 @@ class LoopbackNetwork:
     def open(
         self, address: str, port: int, *, socket_options: tuple[SocketOption, ...] = ()
     ) -> socket.socket:
-        """Starts a connection to the server; see ``NetworkBackend.open``."""
+        """Start a connection to the server; see ``NetworkBackend.open``."""
         target = self.target(address, port)
         opened = socket.socket()
         try:

@@ -20,7 +20,7 @@ OURS: Final = "predictor"
 
 
 def session(port: int, *, route_cache: str | None = None) -> Session:
-    """Makes a routed session whose VPC endpoint the server plays.
+    """Make a routed session whose VPC endpoint the server plays.
 
     Args:
         port: The server's.
@@ -32,5 +32,5 @@ def session(port: int, *, route_cache: str | None = None) -> Session:
 
 
 def invoke(called: Predictor) -> bytes:
-    """Makes the call that all contenders make."""
+    """Make the call that all contenders make."""
     return called.invoke(BODY, content_type="application/json").body

@@ -22,7 +22,7 @@ _SCALES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
 def surroundings() -> dict[str, Any]:
-    """Gives what the numbers depend on besides the code."""
+    """Return what the numbers depend on besides the code."""
     versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
@@ -39,7 +39,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def as_text(rows: Sequence[Row], before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Makes the table of goals, a line a work, and that of every row, in Markdown."""
+    """Make the table of goals, a line a work, and that of every row, in Markdown."""
     works = dict.fromkeys(row.work for row in rows)
     goals = [_goal_cells(work, [r for r in rows if r.work == work and r.goal]) for work in works]
     versions = ", ".join(f"{k} {v or '(absent)'}" for k, v in before["versions"].items())
@@ -59,7 +59,7 @@ def as_text(rows: Sequence[Row], before: dict[str, Any], after: dict[str, Any]) 
 
 
 def as_json(rows: Iterable[Row], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Gives everything that was measured, in units without prefixes."""
+    """Return everything that was measured, in units without prefixes."""
     return {
         "before": before,
         "after": after,
@@ -135,7 +135,7 @@ def _is_seconds(unit: str) -> bool:
 
 
 def _number(value: float) -> str:
-    """Gives three figures."""
+    """Return three figures."""
     if value >= 1000:  # noqa: PLR2004 - no decimals to lose
         return f"{value:,.0f}"
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 - the same

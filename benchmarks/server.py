@@ -70,7 +70,7 @@ class _Connection:
         self._received = b""
 
     def serve(self) -> bool:
-        """Answers what has come; ``False`` once the client has gone."""
+        """Answer what has come; ``False`` once the client has gone."""
         while True:
             data = self._sock.recv(_READ)
             if not data:
@@ -82,7 +82,7 @@ class _Connection:
                 return True
 
     def _answer(self) -> bool:
-        """Answers one request if it has come whole."""
+        """Answer one request if it has come whole."""
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
             return False
@@ -143,7 +143,7 @@ def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 
 def main(certificate: str) -> None:
-    """Serves on a free port of 127.0.0.1, which it prints, until standard input ends.
+    """Serve on a free port of 127.0.0.1, which it prints, until standard input ends.
 
     Args:
         certificate: Path of the private key and certificate chain, as PEM.

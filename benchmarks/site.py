@@ -32,7 +32,7 @@ _KEPT_VARIABLES: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROO
 
 
 class Site:
-    """Starts the server and gives the process an environment that leads boto3 to it.
+    """Starts the server and return the process an environment that leads boto3 to it.
 
     Nothing of the machine's own AWS set-up, proxies or routing settings is left: all clients,
     here and in fresh processes, find the same keys, region and certificate authority.
@@ -79,7 +79,7 @@ class Site:
         self.close()
 
     def close(self) -> None:
-        """Ends the server and deletes the files."""
+        """End the server and delete the files."""
         self._server.communicate(timeout=30)  # the end of its input is its end
         self._files.cleanup()
 
@@ -90,11 +90,11 @@ class Site:
         )
 
     def session(self) -> Session:
-        """Makes a routed session."""
+        """Make a routed session."""
         return ours.session(self.port)
 
     def predictor(self) -> Predictor:
-        """Makes a predictor of a new session."""
+        """Make a predictor of a new session."""
         return self.session().predictor(ours.ENDPOINT_NAME)
 
     def _set_environment(self) -> None:

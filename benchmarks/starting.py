@@ -96,7 +96,7 @@ def import_rows(_site: Site, counts: Counts) -> Iterator[Row]:
 
 
 def fresh_process(kind: str, *, timeout: float = _TIMEOUT, **told: object) -> Any:  # noqa: ANN401 - JSON
-    """Runs one kind of ``benchmarks.fresh`` in a new process and gives what it said.
+    """Run one kind of ``benchmarks.fresh`` in a new process and return what it said.
 
     Raises:
         subprocess.SubprocessError: It failed, or was not done within ``timeout`` seconds.

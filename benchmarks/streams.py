@@ -36,7 +36,7 @@ def _client_parts(client: Any) -> Iterator[bytes]:  # noqa: ANN401 - boto3's, ma
 
 
 def _read(begin: Callable[[], Iterator[bytes]], streams: int) -> Sample:
-    """Reads streams and gives the medians.
+    """Read streams and return the medians.
 
     Returns:
         ``first``: seconds to the first part; ``first cpu``: CPU seconds to it; ``part``: CPU

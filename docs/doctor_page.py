@@ -1,4 +1,4 @@
-"""The page docs/doctor.md, made from the table of checks: ``python docs/doctor_page.py``."""
+"""Generator of docs/doctor.md from the table of checks: ``python docs/doctor_page.py``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["page"]
 
 _COMMANDS: Final = (
     "aws ",
+    "cat ",
     "date ",
     "dig ",
     "export ",
@@ -21,7 +22,6 @@ _COMMANDS: Final = (
     "openssl ",
     "sudo ",
     "unset ",
-    "cat ",
 )
 
 _HEAD: Final = """\
@@ -30,15 +30,15 @@ _HEAD: Final = """\
 <!-- Made by `python docs/doctor_page.py`. -->
 
 `sm-private-client doctor` (or `diagnose()`) finds out why calls do not come through. It looks once
-at everything below, in parallel, and changes nothing: a healthy world takes under 3 seconds, a dead
-one under 15. The root cause comes first; what merely follows from it is marked.
+at everything below, in parallel, and changes nothing. That takes under 3 seconds if all is well,
+and never more than 15. The root cause comes first; what follows from it is marked.
 
 | status | meaning |
 |---|---|
-| `failure` | it breaks the way of a service |
+| `failure` | calls to a service do not come through because of it |
 | `warning` | it is wrong or risky, but calls come through |
 | `unknown` | it could not be looked at; the missing IAM permission is named |
-| `ok` | it is well |
+| `ok` | nothing is wrong |
 
 | exit status | meaning |
 |---|---|
@@ -52,9 +52,8 @@ is not known.
 
 What it sends: DNS look-ups, EC2 and STS calls that only read, connections that are closed again,
 and one signed call for each service that changes nothing. A public address of SageMaker is never
-dialled; another service's is, without sending anything, unless the session is sealed. Credentials
-are
-never shown, nor is any part of them.
+dialled; another service's is, without sending anything, unless the session is sealed. No part of
+the credentials is ever shown.
 
 Permissions that let it see everything: `ec2:DescribeVpcEndpoints`, `ec2:DescribeNetworkInterfaces`,
 `ec2:DescribeSecurityGroups`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSubnets`, `ec2:DescribeVpcs`,
@@ -67,7 +66,7 @@ In the order of causes.
 
 
 def page() -> str:
-    """Gives the page."""
+    """Return the page."""
     return "\n".join([_HEAD, *map(_section, CHECKS)])
 
 
@@ -81,23 +80,23 @@ def _section(check: Check) -> str:
         "",
     ]
     if check.remedies:
-        lines += ["Remedies, the first first:", ""]
+        lines += ["Remedies, the best first:", ""]
         lines += [f"- {_shown(remedy)}" for remedy in check.remedies]
         lines.append("")
     if check.explained_by:
         names = ", ".join(f"[{name}](#{name})" for name in check.explained_by)
-        lines += [f"Merely follows from: {names}.", ""]
+        lines += [f"Follows from: {names}.", ""]
     return "\n".join(lines)
 
 
 def _shown(remedy: str) -> str:
-    """Shows commands as code, and advice as text."""
+    """Return a command as code, and advice as text."""
     text = _plain(remedy)
     return f"`{text}`" if text.startswith(_COMMANDS) or "<" in text else text
 
 
 def _plain(template: str) -> str:
-    """Shows a template's braces as places to fill in."""
+    """Return a template with its braces as places to fill in."""
     return template.replace("{", "<").replace("}", ">")
 
 

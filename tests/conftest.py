@@ -67,7 +67,7 @@ def _place(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_machine_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Takes away the machine's AWS set-up and proxies, also for fixtures of modules."""
+    """Take away the machine's AWS set-up and proxies, also for fixtures of modules."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in tuple(os.environ):
             if name.upper().startswith(_PREFIXES) or name.upper() in _NAMES:
@@ -139,13 +139,13 @@ def tmp_path(new_directory: Callable[[], Path]) -> Path:
 
 @pytest.fixture(autouse=True)
 def home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Gives each test a home, a configuration and a cache directory of its own."""
+    """Give each test a home, a configuration and a cache directory of its own."""
     _place(monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def in_other_processes(tmp_path: Path) -> Callable[[LocalPrivateLink], dict[str, str]]:
-    """Gives the environment in which programs of any make are inside a played VPC."""
+    """Return the environment in which programs of any make are inside a played VPC."""
 
     def environment(link: LocalPrivateLink) -> dict[str, str]:
         played = {}

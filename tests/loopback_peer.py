@@ -193,7 +193,7 @@ class Peer:
             self.go_on.clear()
 
     def stop(self) -> None:
-        """Ends every connection that stands, and takes no more; may be called again."""
+        """End every connection that stands and take no more."""
         self.stopping = True
         self.go_on.set()
         with suppress(OSError):

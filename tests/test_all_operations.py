@@ -68,7 +68,15 @@ def test_the_walk_below_meets_as_many_as_there_are(service: str) -> None:
     assert len(operations_read(model)) >= LEAST_OPERATIONS[service]
 
 
-@pytest.mark.parametrize("private_dns", [False, True], ids=["vpce name", "private DNS"])
+@pytest.mark.parametrize(
+    "private_dns",
+    [
+        pytest.param(False, id="vpce name"),
+        pytest.param(
+            True, id="private DNS", marks=pytest.mark.slow(reason="all operations once more")
+        ),
+    ],
+)
 @pytest.mark.parametrize("service", routable_service_names())
 def test_every_operation_dials_its_vpc_endpoint_only(service: str, private_dns: bool) -> None:
     """Dialled address, SNI, Host and signing region are right; no other host is touched."""

@@ -610,7 +610,7 @@ def _codes() -> Iterator[Attack]:
 
 
 def _plant_rules(machine: Machine) -> None:
-    """Writes endpoint rules for AWS_DATA_PATH that lead to the attacker."""
+    """Write endpoint rules for AWS_DATA_PATH that lead to the attacker."""
     data = Path(botocore.__file__).parent / "data" / "sagemaker-runtime"
     (version,) = (path.name for path in data.iterdir())
     directory = machine.home / "data" / "sagemaker-runtime" / version
@@ -623,7 +623,7 @@ def _plant_rules(machine: Machine) -> None:
 
 
 def _planted(value: Any) -> Any:
-    """Puts the attacker's hosts, addresses, networks and permissions for those in a file."""
+    """Put the attacker's hosts, addresses, networks and permissions for those in a file."""
     if isinstance(value, dict):
         planted = {}
         for key, inner in value.items():

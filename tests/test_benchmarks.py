@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs all of it once, as a user would, with the smallest counts."""
+    """Run all of it once, as a user would, with the smallest counts."""
     file = tmp_path_factory.mktemp("benchmarks") / "run.json"
     ended = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)],
@@ -63,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def measuring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Gives the module that judges; ``benchmarks`` is found in the root of the repository."""
+    """Return the module that judges; ``benchmarks`` is found in the root of the repository."""
     monkeypatch.syspath_prepend(str(ROOT))
     yield importlib.import_module("benchmarks.measuring")
     for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
@@ -136,6 +136,7 @@ def test_a_run_says_what_it_ran_with(run: Run) -> None:
     assert len(before["load"]) == len(run.written["after"]["load"]) == 3
 
 
+@pytest.mark.slow(reason="other programs")
 def test_a_work_that_does_not_exist_is_refused() -> None:
     """A typing error is told with the names there are, and nothing is measured."""
     ended = subprocess.run(

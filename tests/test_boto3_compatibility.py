@@ -198,6 +198,7 @@ print(json.dumps([ours, theirs, body]))
 """
 
 
+@pytest.mark.slow(reason="other programs")
 def test_motos_mock_aws_answers_around_our_clients() -> None:
     """mock_aws answers before anything is dialled; in a process of its own, as it is global."""
     done = subprocess.run(  # noqa: S603 - our own text

@@ -97,6 +97,7 @@ def test_wrong_usage(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow(reason="other programs")
 def test_the_program_itself(link: LocalPrivateLink, tmp_path: Path) -> None:
     """In a process of its own, where no name of the simulated VPC resolves: not healthy."""
     environment = {

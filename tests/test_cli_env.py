@@ -278,6 +278,7 @@ def test_the_shell_is_guessed(environ: dict[str, str], platform: str, shell: She
     assert shell_of(environ, platform=platform) is shell
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(not BASH, reason="there is no bash")
 def test_a_shell_is_led_there(
     link: LocalPrivateLink, in_other_processes: Callable[[LocalPrivateLink], dict[str, str]]

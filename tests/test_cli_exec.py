@@ -59,6 +59,7 @@ def run(*words: str, **changed: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.slow(reason="other programs")
 @posix
 def test_streams_status_and_arguments_are_the_commands_own() -> None:
     """Bytes pass through, words are not touched, and SIGPIPE is as a shell would have it."""
@@ -77,6 +78,7 @@ def test_streams_status_and_arguments_are_the_commands_own() -> None:
     }
 
 
+@pytest.mark.slow(reason="other programs")
 @posix
 def test_signals_reach_the_command() -> None:
     """Each signal that is sent to our process is the command's, and so is the end."""
@@ -98,6 +100,7 @@ def test_signals_reach_the_command() -> None:
         assert process.wait(120) == 9
 
 
+@pytest.mark.slow(reason="other programs")
 @posix
 def test_a_signal_that_ends_the_command_is_seen_as_a_shell_shows_it() -> None:
     """The process dies of it itself; a shell makes 128 + N of that."""
@@ -165,6 +168,7 @@ def test_ctrl_c_before_the_command_runs_is_130(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow(reason="other programs")
 @posix
 def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
     """Keys in the environment come before a profile, so they are not passed on; --guard is."""
@@ -178,6 +182,7 @@ def test_a_profile_that_is_named_is_the_commands(tmp_path: Path) -> None:
     assert done.stdout == b"prod::sm-private-client=sm_private_client.plugin\n"
 
 
+@pytest.mark.slow(reason="other programs")
 @posix
 @pytest.mark.parametrize("private_dns", [False, True])
 def test_where_routes_are_known_ec2_is_not_asked(

@@ -208,6 +208,7 @@ def test_an_error_that_nobody_foresaw_has_no_traceback(
 PROGRAM = [sys.executable, "-m", "sm_private_client", "invoke"]
 
 
+@pytest.mark.slow(reason="other programs")
 def test_parts_of_a_stream_are_written_as_they_come(
     link: LocalPrivateLink, in_other_processes: Callable[[LocalPrivateLink], dict[str, str]]
 ) -> None:

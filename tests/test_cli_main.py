@@ -79,6 +79,7 @@ def test_a_list_of_commands_says_what_each_says_of_itself(path: list[str]) -> No
         assert listed.help == loaded.help.split("\n\n")[0].replace("\n", " ")
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("argv", "unneeded"),
     [
@@ -106,6 +107,7 @@ def test_what_is_only_asked_about_is_not_loaded(argv: list[str], unneeded: tuple
     assert done.stdout.endswith("\n[] 0\n")
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("options", "is_loaded"), [([], False), (["--service", "sagemaker"], True)]
 )
@@ -227,6 +229,7 @@ def test_entry_points(program: list[str]) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("missing", "argv", "feature", "extra"),
     [
@@ -255,6 +258,7 @@ def test_a_missing_extra_is_named(missing: str, argv: list[str], feature: str, e
     )
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("words", "completed"),
     [("sm-private-client ma", "map"), ("sm-private-client env --shell po", "powershell")],
@@ -277,6 +281,7 @@ def test_shells_complete_commands_options_and_values(words: str, completed: str)
     assert (done.stdout, done.stderr) == (f"{completed}\n", "")
 
 
+@pytest.mark.slow(reason="other programs")
 def test_completion_can_be_shown_and_installed(tmp_path: Path) -> None:
     """Both are options of the program; what is installed goes to the home directory only."""
     environ = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

@@ -29,7 +29,7 @@ ROWS = 40
 
 
 def double(body: bytes, content_type: str) -> tuple[str, str]:
-    """Answers JSON with the number twice, CSV with the sum of the row; refuses 13."""
+    """Answer JSON with the number twice, CSV with the sum of the row; refuse 13."""
     if content_type == "text/csv":
         return str(sum(map(float, body.split(b",")))), "text/csv"
     value = json.loads(body)
@@ -233,6 +233,7 @@ def test_what_cannot_be_used_sends_nothing(
     assert len(link.model("double").calls) == before
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_a_terminal_sees_how_far_it_is(
     link: LocalPrivateLink,
@@ -263,6 +264,7 @@ def test_a_terminal_sees_how_far_it_is(
     assert [json.loads(line) for line in output.splitlines()] == EXPECTED
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize(
     "number",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Each server is a program of its own, which imports scikit-learn.
+pytestmark = pytest.mark.slow(reason="programs that import scikit-learn")
+
 
 class Served(NamedTuple):
     """A model and the server that serves it."""

@@ -664,6 +664,7 @@ def test_a_missing_permission_is_named(
     assert attached(link, vpce) == DEFAULT_ENDPOINT_POLICY.as_dict()["Statement"]
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
 @pytest.mark.parametrize(
     ("answer", "status", "changes"),

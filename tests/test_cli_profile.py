@@ -298,6 +298,7 @@ def link() -> Iterator[LocalPrivateLink]:
         yield running
 
 
+@pytest.mark.slow(reason="other programs")
 def test_the_program_writes_a_profile(
     link: LocalPrivateLink,
     config: Path,

@@ -429,6 +429,7 @@ def test_without_a_terminal_or_yes_nothing_is_even_looked_at(
     assert link.calls == before
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
 @pytest.mark.parametrize(
     ("answer", "status"),
@@ -467,6 +468,7 @@ def test_the_question_on_a_terminal(
         assert run(link, "destroy", "--vpc-id", vpc.vpc_id, "--yes") == 0
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]

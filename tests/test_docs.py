@@ -92,7 +92,7 @@ def headings(page: Path) -> list[str]:
 
 
 def anchor(heading: str) -> str:
-    """Gives the anchor that GitHub makes of a heading."""
+    """Return the anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -215,7 +215,7 @@ def raise_stream_interrupted(link: LocalPrivateLink) -> None:
 
 
 def job_of(link: LocalPrivateLink, *, failure: bytes | None = None) -> AsyncJob:
-    """Takes up a job that has written a failure object, or nothing."""
+    """Take up a job that has written a failure object, or nothing."""
     s3 = link.session().client("s3")
     s3.create_bucket(Bucket="answers")
     if failure is not None:
@@ -418,7 +418,7 @@ def test_the_examples_of_the_readme_run(
 
 
 def score(body: bytes, content_type: str) -> tuple[str, str]:
-    """Answers a number a row, in the form that was sent."""
+    """Answer a number a row, in the form that was sent."""
     if content_type == "text/csv":
         return "0.5\n" * len(body.splitlines()), content_type
     return json.dumps([0.5] * len(json.loads(body))), content_type
@@ -469,7 +469,7 @@ def test_the_examples_of_the_calling_page_run(
 
 
 def table_below(page: Path, heading: str, first: str) -> list[list[str]]:
-    """Gives the rows of the table of a section whose head begins so."""
+    """Return the rows of the table of a section whose head begins so."""
     section = text_of(page).partition(f"# {heading}\n")[2].partition("\n## ")[0]
     (table,) = re.findall(rf"^\| {first} \|.*\n\|.*\n((?:\|.*\n)+)", section, re.MULTILINE)
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()]
@@ -481,7 +481,7 @@ class Row:
 
 
 def sent() -> dict[str, list[object]]:
-    """Gives data by the words of the calling page."""
+    """Return data by the words of the calling page."""
     numpy, pandas, pyarrow = map(pytest.importorskip, ("numpy", "pandas", "pyarrow"))
     table = pyarrow.table({"a": [1]})
     return {

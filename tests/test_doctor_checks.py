@@ -1,4 +1,4 @@
-"""The doctor's checks as tables: facts made by hand, and what each check says of them."""
+"""The doctor's checks as tables: facts written by hand, and what each check says of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sm_private_client.doctor.checks.connections import blocked_directions, lets_in
-from sm_private_client.doctor.checks.session import covered_by_no_proxy
+from sm_private_client.doctor.checks.environment import covered_by_no_proxy
 from sm_private_client.doctor.checks.table import CHECKS, check_all
 from sm_private_client.doctor.diagnose import paths, ranked
 from sm_private_client.doctor.facts import (
@@ -69,7 +69,7 @@ ALLOW_ALL = (
     AclEntry(number=100, egress=False, allow=True),
     AclEntry(number=100, egress=True, allow=True),
 )
-STANDING = VpcEndpointFacts(
+VPCE_FACTS = VpcEndpointFacts(
     vpc_endpoint=VpcEndpoint(
         vpc_endpoint_id=VPCE,
         endpoint_service=ENDPOINT_SERVICE,
@@ -92,7 +92,7 @@ ROUTE = Route(
     partition="aws",
     endpoint_url=f"https://{HOST}",
     source="discovery",
-    vpc_endpoint=STANDING.vpc_endpoint,
+    vpc_endpoint=VPCE_FACTS.vpc_endpoint,
     addresses=(ADDRESS,),
 )
 NO_ROUTE = RouteFailure(reference="no-private-route", what="No private route to sagemaker.")
@@ -119,7 +119,7 @@ SERVICE = ServiceFacts(
     endpoint_services=(ENDPOINT_SERVICE,),
     default_host=DEFAULT,
     route=ROUTE,
-    vpc_endpoints=(STANDING,),
+    vpc_endpoints=(VPCE_FACTS,),
     names=NAMES,
     peers=(PEER,),
     call=CALL,
@@ -163,12 +163,12 @@ def stranded(**changes: Any) -> Facts:
     return with_service(**{"route": NO_ROUTE, "call": None, "peers": (), **changes})
 
 
-def standing(**changes: Any) -> tuple[VpcEndpointFacts, ...]:
-    return (replace(STANDING, **changes),)
+def vpce_facts(**changes: Any) -> tuple[VpcEndpointFacts, ...]:
+    return (replace(VPCE_FACTS, **changes),)
 
 
-def of_vpc_endpoint(**changes: Any) -> tuple[VpcEndpointFacts, ...]:
-    return (replace(STANDING, vpc_endpoint=replace(STANDING.vpc_endpoint, **changes)),)
+def described(**changes: Any) -> tuple[VpcEndpointFacts, ...]:
+    return (replace(VPCE_FACTS, vpc_endpoint=replace(VPCE_FACTS.vpc_endpoint, **changes)),)
 
 
 def answered(code: str, status: int = 400, **more: Any) -> Facts:
@@ -177,8 +177,8 @@ def answered(code: str, status: int = 400, **more: Any) -> Facts:
 
 
 def tls(problem: Any, certificate: Certificate | None = CERTIFICATE, detail: str = "") -> Any:
-    shaken = TlsResult(problem=problem, certificate=certificate, detail=detail)
-    return (replace(PEER, tls=shaken),)
+    result = TlsResult(problem=problem, certificate=certificate, detail=detail)
+    return (replace(PEER, tls=result),)
 
 
 def environment(**changes: Any) -> Facts:
@@ -189,18 +189,41 @@ def url(**changes: Any) -> UrlSetting:
     return UrlSetting(**{"host": HOST, "origin": "AWS_ENDPOINT_URL*", **changes})
 
 
-def asked(service: dict[str, Any], **variables: str) -> Facts:
+def with_variables(service: dict[str, Any], **variables: str) -> Facts:
     seen = with_service(**service)
     return replace(seen, environment=Environment(variables=tuple(variables.items())))
+
+
+def expiring(seconds: float) -> Facts:
+    return replace(FACTS, credentials=Credentials(source="sso", seconds_left=seconds))
+
+
+def failed(reference: str, what: str) -> Facts:
+    return stranded(route=RouteFailure(reference=reference, what=what))
+
+
+def unreached(**changes: Any) -> Facts:
+    """No peer takes a connection."""
+    return broken(peers=UNSEEN, vpc_endpoints=vpce_facts(**changes))
+
+
+def other_service(**changes: Any) -> Facts:
+    return replace(FACTS, other_services=(replace(OTHER_SERVICE, **changes),))
 
 
 UNSEEN = (replace(PEER, tcp_failure="no answer within 2 s", tls=None),)
 CORPORATE = replace(CERTIFICATE, issuer="Corporate Proxy CA")
 CLOSED = SecurityGroup(group_id="sg-1", rules=(GroupRule(cidrs=("192.0.2.0/24",)),))
 BY_GROUP = SecurityGroup(group_id="sg-1", rules=(GroupRule(group_ids=("sg-mine",)),))
-DROPS = replace(STANDING.network_acls[0], entries=ALLOW_ALL[:1])  # type: ignore[index] # not Unknown
+DROPS = replace(VPCE_FACTS.network_acls[0], entries=ALLOW_ALL[:1])  # type: ignore[index] # not Unknown
 FIPS = Environment(fips=True)
-OTHER = replace(STANDING.vpc_endpoint, vpc_id="vpc-0f0f0f0f")
+OTHER = replace(VPCE_FACTS.vpc_endpoint, vpc_id="vpc-0f0f0f0f")
+
+LATE_NAME = replace(NAMES[0], addresses=(), failure="late", unanswered=True)
+UNRESOLVED = replace(NAMES[0], addresses=(), failure="does not resolve (none)")
+NO_PRIVATE_DNS = described(private_dns_enabled=False)
+IPV6 = described(ip_address_type="ipv6")
+VPC_WITHOUT_DNS = VpcFacts(vpc_id=VPC, dns_support=False, dns_hostnames=False)
 
 ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("settings", FACTS, "ok", "us-east-1, of the partition aws"),
@@ -211,18 +234,8 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("credentials", replace(FACTS, credentials=None), "failure", "No credentials were found."),
     ("credentials", replace(FACTS, credentials=DENIED), "failure", "no usable credentials: not"),
     ("credentials-expiry", FACTS, "ok", "good for 120 minutes more"),
-    (
-        "credentials-expiry",
-        replace(FACTS, credentials=Credentials(source="sso", seconds_left=120)),
-        "warning",
-        "expire in 2 minutes",
-    ),
-    (
-        "credentials-expiry",
-        replace(FACTS, credentials=Credentials(source="sso", seconds_left=-1)),
-        "failure",
-        "have expired",
-    ),
+    ("credentials-expiry", expiring(120), "warning", "expire in 2 minutes"),
+    ("credentials-expiry", expiring(-1), "failure", "have expired"),
     ("credentials-expiry", answered("ExpiredTokenException", 403), "failure", "have expired"),
     ("credentials-expiry", replace(FACTS, credentials=Credentials(source="env")), "ok", "not say"),
     ("credentials-expiry", replace(FACTS, credentials=None), None, ""),
@@ -268,22 +281,29 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ),
     ("custom-url-target", broken(url_setting=url(host="")), "failure", "no URL of a host"),
     ("custom-url", FACTS, None, ""),
-    ("custom-url", asked({}, AWS_ENDPOINT_URL="https://x"), "warning", "every AWS service"),
     (
         "custom-url",
-        asked({"call": None, "peers": ()}, AWS_ENDPOINT_URL="https://x"),
+        with_variables({}, AWS_ENDPOINT_URL="https://x"),
+        "warning",
+        "every AWS service",
+    ),
+    (
+        "custom-url",
+        with_variables({"call": None, "peers": ()}, AWS_ENDPOINT_URL="https://x"),
         "failure",
         "every AWS service to https://x",
     ),
     (
         "custom-url",
-        asked({}, AWS_ENDPOINT_URL="https://x", AWS_ENDPOINT_URL_SAGEMAKER="https://y"),
+        with_variables({}, AWS_ENDPOINT_URL="https://x", AWS_ENDPOINT_URL_SAGEMAKER="https://y"),
         None,
         "",
     ),
     (
         "custom-url",
-        asked({}, AWS_ENDPOINT_URL="https://x", AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true"),
+        with_variables(
+            {}, AWS_ENDPOINT_URL="https://x", AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true"
+        ),
         "warning",
         "passed over",
     ),
@@ -291,10 +311,7 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("fips", replace(FACTS, environment=FIPS), "ok", "is a FIPS host"),
     (
         "fips",
-        replace(
-            stranded(route=RouteFailure(reference="fips-unavailable", what="None is there.")),
-            environment=FIPS,
-        ),
+        replace(failed("fips-unavailable", "None is there."), environment=FIPS),
         "failure",
         "FIPS is asked for. None is there.",
     ),
@@ -308,7 +325,7 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("named-vpc-endpoint", with_service(route=replace(ROUTE, source="explicit")), "ok", HOST),
     (
         "named-vpc-endpoint",
-        stranded(route=RouteFailure(reference="configuration", what="It names another.")),
+        failed("configuration", "It names another."),
         "failure",
         "It names another.",
     ),
@@ -341,27 +358,32 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("vpc-endpoint-state", FACTS, "ok", "is available"),
     (
         "vpc-endpoint-state",
-        stranded(vpc_endpoints=of_vpc_endpoint(state="pending")),
+        stranded(vpc_endpoints=described(state="pending")),
         "failure",
         "is in the state pending",
     ),
     (
         "vpc-endpoint-state",
-        with_service(vpc_endpoints=of_vpc_endpoint(state="deleting")),
+        with_service(vpc_endpoints=described(state="deleting")),
         "warning",
         "is in the state deleting",
     ),
     ("vpc-endpoint-vpc", FACTS, "ok", f"There is one in {VPC}."),
     (
         "vpc-endpoint-vpc",
-        stranded(vpc_endpoints=standing(vpc_endpoint=OTHER)),
+        stranded(vpc_endpoints=vpce_facts(vpc_endpoint=OTHER)),
         "failure",
         f"None is in {VPC}",
     ),
-    ("vpc-endpoint-vpc", with_service(vpc_endpoints=standing(vpc_endpoint=OTHER)), "ok", "None is"),
     (
         "vpc-endpoint-vpc",
-        stranded(route=RouteFailure(reference="ambiguous-vpc-endpoint", what="Several.")),
+        with_service(vpc_endpoints=vpce_facts(vpc_endpoint=OTHER)),
+        "ok",
+        "None is",
+    ),
+    (
+        "vpc-endpoint-vpc",
+        failed("ambiguous-vpc-endpoint", "Several."),
         "failure",
         "in several VPCs, and which is ours",
     ),
@@ -374,58 +396,39 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
         "unknown",
         "not allowed",
     ),
+    ("vpc-attributes", replace(FACTS, vpc=VPC_WITHOUT_DNS), "warning", "enableDnsSupport is off"),
     (
         "vpc-attributes",
-        replace(FACTS, vpc=VpcFacts(vpc_id=VPC, dns_support=False, dns_hostnames=False)),
-        "warning",
-        "enableDnsSupport is off",
-    ),
-    (
-        "vpc-attributes",
-        replace(stranded(), vpc=VpcFacts(vpc_id=VPC, dns_support=False, dns_hostnames=False)),
+        replace(stranded(), vpc=VPC_WITHOUT_DNS),
         "failure",
         "enableDnsSupport is off",
     ),
     ("private-dns", FACTS, "ok", "Private DNS is on"),
     (
         "private-dns",
-        with_service(
-            vpc_endpoints=of_vpc_endpoint(private_dns_enabled=False), names=(PUBLIC, NAMES[1])
-        ),
+        with_service(vpc_endpoints=NO_PRIVATE_DNS, names=(PUBLIC, NAMES[1])),
         "warning",
         f"{DEFAULT} does not lead to it",
     ),
     (
         "private-dns",
-        stranded(
-            vpc_endpoints=of_vpc_endpoint(private_dns_enabled=False), names=(PUBLIC, NAMES[1])
-        ),
+        stranded(vpc_endpoints=NO_PRIVATE_DNS, names=(PUBLIC, NAMES[1])),
         "failure",
         f"{DEFAULT} does not lead to it",
     ),
-    (
-        "private-dns",
-        with_service(vpc_endpoints=of_vpc_endpoint(private_dns_enabled=False)),
-        "ok",
-        "resolves privately nevertheless",
-    ),
-    ("dns", FACTS, "ok", "resolves to 10.0.1.10; asked was 10.0.0.2"),
+    ("private-dns", with_service(vpc_endpoints=NO_PRIVATE_DNS), "ok", "still resolves privately"),
+    ("dns", FACTS, "ok", "resolves to 10.0.1.10; the resolver is 10.0.0.2"),
     (
         "dns",
         broken(names=(replace(NAMES[1], addresses=(), failure="does not resolve (none)"),)),
         "failure",
-        "does not resolve (none); asked was 10.0.0.2",
+        "does not resolve (none); the resolver is 10.0.0.2",
     ),
-    (
-        "dns",
-        with_service(names=(replace(NAMES[0], addresses=(), failure="does not resolve (none)"),)),
-        "warning",
-        "does not resolve (none)",
-    ),
+    ("dns", with_service(names=(UNRESOLVED,)), "warning", "does not resolve (none)"),
     ("dns", with_service(names=(PUBLIC,)), "warning", "52.46.128.1, which is public"),
     (
         "dns",
-        with_service(names=(PUBLIC,), vpc_endpoints=of_vpc_endpoint(private_dns_enabled=False)),
+        with_service(names=(PUBLIC,), vpc_endpoints=NO_PRIVATE_DNS),
         "ok",
         "52.46.128.1, which is public",
     ),
@@ -434,22 +437,12 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("resolver", FACTS, "ok", "10.0.0.2 answers."),
     (
         "resolver",
-        stranded(names=(replace(NAMES[0], addresses=(), failure="late", unanswered=True),)),
+        stranded(names=(LATE_NAME,)),
         "failure",
-        "No name was answered; asked was 10.0.0.2.",
+        "No name was answered; the resolver is 10.0.0.2.",
     ),
-    (
-        "resolver",
-        with_service(names=(replace(NAMES[0], addresses=(), failure="late", unanswered=True),)),
-        "warning",
-        "No name was answered",
-    ),
-    (
-        "resolver",
-        stranded(names=(replace(NAMES[0], addresses=(), failure="late", unanswered=True), PUBLIC)),
-        "ok",
-        "answers",
-    ),
+    ("resolver", with_service(names=(LATE_NAME,)), "warning", "No name was answered"),
+    ("resolver", stranded(names=(LATE_NAME, PUBLIC)), "ok", "answers"),
     ("resolver", stranded(names=()), None, ""),
     ("route", FACTS, "ok", f"Calls go to {HOST} (discovery)."),
     ("route", stranded(), "failure", "No private route to sagemaker."),
@@ -469,67 +462,58 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("ip-address-type", FACTS, "ok", "ipv4"),
     (
         "ip-address-type",
-        replace(
-            broken(vpc_endpoints=of_vpc_endpoint(ip_address_type="ipv6")),
-            own_addresses=("10.0.1.9",),
-        ),
+        replace(broken(vpc_endpoints=IPV6), own_addresses=("10.0.1.9",)),
         "failure",
         "This machine has IPv4 only.",
     ),
     (
         "ip-address-type",
-        replace(
-            broken(vpc_endpoints=of_vpc_endpoint(ip_address_type="ipv6")),
-            own_addresses=("fd00::9",),
-        ),
+        replace(broken(vpc_endpoints=IPV6), own_addresses=("fd00::9",)),
         "ok",
         "ipv6",
     ),
-    ("security-group", FACTS, "ok", "a connection stands"),
-    ("security-group", broken(peers=UNSEEN), "ok", "sg-1 lets port 443 in from us"),
+    ("security-group", FACTS, "ok", "a connection was made"),
+    ("security-group", unreached(), "ok", "sg-1 lets port 443 in from us"),
     (
         "security-group",
-        broken(peers=UNSEEN, vpc_endpoints=standing(security_groups=(CLOSED,))),
+        unreached(security_groups=(CLOSED,)),
         "failure",
         "sg-1 does not let TCP port 443 in from 10.0.0.0/16",
     ),
     (
         "security-group",
-        broken(peers=UNSEEN, vpc_endpoints=standing(security_groups=(BY_GROUP,))),
+        unreached(security_groups=(BY_GROUP,)),
         "unknown",
         "depends on groups or addresses that are not known",
     ),
     (
         "security-group",
-        replace(
-            broken(peers=UNSEEN, vpc_endpoints=standing(security_groups=(BY_GROUP,))),
-            own_group_ids=("sg-mine",),
-        ),
+        replace(unreached(security_groups=(BY_GROUP,)), own_group_ids=("sg-mine",)),
         "ok",
         "lets port 443 in",
     ),
     (
         "security-group",
-        with_service(vpc_endpoints=standing(security_groups=DENIED)),
+        with_service(vpc_endpoints=vpce_facts(security_groups=DENIED)),
         "unknown",
         "not allowed",
     ),
     ("network-acl", FACTS, "ok", "acl-1 lets port 443 in and the answers out"),
     (
         "network-acl",
-        broken(peers=UNSEEN, vpc_endpoints=standing(network_acls=(DROPS,))),
+        unreached(network_acls=(DROPS,)),
         "failure",
         "acl-1 drops outbound traffic of 10.0.0.0/16, TCP ports 1024-65535, in subnet-1",
     ),
-    ("network-acl", with_service(vpc_endpoints=standing(network_acls=(DROPS,))), "ok", "acl-1"),
+    ("network-acl", with_service(vpc_endpoints=vpce_facts(network_acls=(DROPS,))), "ok", "acl-1"),
     (
         "network-acl",
-        with_service(vpc_endpoints=standing(network_acls=DENIED)),
+        with_service(vpc_endpoints=vpce_facts(network_acls=DENIED)),
         "unknown",
         "not allowed",
     ),
     ("connection", FACTS, "ok", "eni-1 10.0.1.10 (us-east-1a) took a connection in 2 ms."),
-    ("connection", broken(peers=UNSEEN), "failure", "(us-east-1a): no answer within 2 s."),
+    ("connection", unreached(), "failure", "(us-east-1a): no answer within 2 s."),
     ("connection", with_service(peers=(*UNSEEN, PEER)), "warning", "no answer within 2 s."),
     ("tls-name", FACTS, "ok", f"The certificate is for {HOST}."),
     ("tls-name", broken(peers=tls("name")), "failure", f"not for {HOST}"),
@@ -571,15 +555,15 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("endpoint-policy", FACTS, "ok", "allows sagemaker:ListEndpoints"),
     (
         "endpoint-policy",
-        broken(vpc_endpoints=of_vpc_endpoint(policy=NOTHING)),
+        broken(vpc_endpoints=described(policy=NOTHING)),
         "failure",
         "sagemaker:ListEndpoints",
     ),
     (
         "endpoint-policy",
-        with_service(vpc_endpoints=of_vpc_endpoint(policy=NOTHING)),
+        with_service(vpc_endpoints=described(policy=NOTHING)),
         "warning",
-        "The call came through nevertheless.",
+        "The call still came through.",
     ),
     (
         "endpoint-policy",
@@ -589,12 +573,7 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ),
     ("endpoint-policy", with_service(has_endpoint_policy=False), "ok", "no endpoint policies"),
     ("endpoint-policy", replace(FACTS, identity=DENIED), "unknown", "not allowed"),
-    (
-        "endpoint-policy",
-        with_service(vpc_endpoints=of_vpc_endpoint(policy="{")),
-        "unknown",
-        "be read",
-    ),
+    ("endpoint-policy", with_service(vpc_endpoints=described(policy="{")), "unknown", "be read"),
     ("permission", FACTS, None, ""),
     (
         "permission",
@@ -630,17 +609,10 @@ ROWS: list[tuple[str, Facts, str | None, str]] = [
     ("latency", FACTS, "ok", "took 6 ms for connection and TLS"),
     ("latency", with_service(peers=(replace(PEER, seconds=0.4),)), "warning", "took 404 ms"),
     ("other-service", FACTS, "ok", "(roles) is private, through private addresses"),
+    ("other-service", other_service(private=False), "warning", "which is public"),
     (
         "other-service",
-        replace(FACTS, other_services=(replace(OTHER_SERVICE, private=False),)),
-        "warning",
-        "which is public",
-    ),
-    (
-        "other-service",
-        replace(
-            FACTS, other_services=(replace(OTHER_SERVICE, reached=False, failure="no answer"),)
-        ),
+        other_service(reached=False, failure="no answer"),
         "warning",
         "is not reached: no answer",
     ),
@@ -682,10 +654,10 @@ def test_what_a_check_says_of_facts(name: str, facts: Facts, status: str | None,
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_every_check_has_a_row_where_it_is_wrong_and_one_where_it_is_not(check: Any) -> None:
     """The table above forgets no check; `permission` can only be unknown."""
-    said = {status for name, _, status, _ in ROWS if name == check.name}
+    statuses = {status for name, _, status, _ in ROWS if name == check.name}
     wrong = {"unknown"} if check.name in ("permission", "location") else {"failure", "warning"}
-    assert said & wrong
-    assert said & {"ok", None}
+    assert statuses & wrong
+    assert statuses & {"ok", None}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
@@ -699,7 +671,7 @@ def test_every_check_can_be_shown_and_explained(check: Any) -> None:
 
 
 def test_healthy_facts_give_no_failure_warning_or_unknown() -> None:
-    """The facts that the rows change are well."""
+    """The facts that the rows change are ok."""
     assert {finding.status for finding in check_all(FACTS)} == {"ok"}
 
 
@@ -713,8 +685,8 @@ def test_the_path_of_healthy_facts() -> None:
 
 
 def finding(check: str, **changes: Any) -> Finding:
-    made = {"status": "failure", "subject": "x", "seen": "x", "service_name": "sagemaker"}
-    return Finding(check=check, remedy=("do",), **{**made, **changes})
+    fields = {"status": "failure", "subject": "x", "seen": "x", "service_name": "sagemaker"}
+    return Finding(check=check, remedy=("do",), **{**fields, **changes})
 
 
 RANKED: list[tuple[list[Finding], list[tuple[str, str | None]]]] = [
@@ -802,10 +774,7 @@ DENY_IN = AclEntry(number=50, egress=False, allow=False, protocol="6", from_port
         ((*ALLOW_ALL, replace(DENY_IN, cidr="192.0.2.0/24")), ()),
         ((*ALLOW_ALL, replace(DENY_IN, cidr="::/0")), ()),
         ((*ALLOW_ALL, replace(DENY_IN, from_port=80, to_port=80)), ()),
-        (
-            (ALLOW_ALL[0], replace(ALLOW_ALL[1], protocol="6", from_port=1024, to_port=65535)),
-            (),
-        ),
+        ((ALLOW_ALL[0], replace(ALLOW_ALL[1], protocol="6", from_port=1024, to_port=65535)), ()),
         (
             (ALLOW_ALL[0], replace(ALLOW_ALL[1], protocol="6", from_port=443, to_port=443)),
             ("outbound",),
@@ -829,10 +798,7 @@ AWS = Partition(
         (HOST, ("sagemaker", "us-east-1")),
         (DEFAULT, ("sagemaker", "us-east-1")),
         ("runtime.sagemaker.eu-west-1.amazonaws.com", ("sagemaker-runtime", "eu-west-1")),
-        (
-            "runtime-fips.sagemaker.us-east-1.amazonaws.com",
-            ("sagemaker-runtime", "us-east-1"),
-        ),
+        ("runtime-fips.sagemaker.us-east-1.amazonaws.com", ("sagemaker-runtime", "us-east-1")),
         ("runtime.sagemaker.nowhere.amazonaws.com", None),
         ("runtime.sagemaker.us-east-1.example.com", None),
         ("sts.us-east-1.amazonaws.com", None),
@@ -891,6 +857,6 @@ def test_what_no_proxy_covers(host: str, entries: tuple[str, ...], covered: bool
 def test_the_page_is_made_from_the_checks() -> None:
     """docs/doctor.md is the generator's output, with a section for each check."""
     docs = Path(__file__).parents[1] / "docs"
-    made = runpy.run_path(str(docs / "doctor_page.py"))["page"]()
-    assert (docs / "doctor.md").read_text(encoding="utf-8") == made
-    assert all(f"\n### {check.name}\n" in made for check in CHECKS)
+    page = runpy.run_path(str(docs / "doctor_page.py"))["page"]()
+    assert (docs / "doctor.md").read_text(encoding="utf-8") == page
+    assert all(f"\n### {check.name}\n" in page for check in CHECKS)

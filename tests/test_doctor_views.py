@@ -1,4 +1,4 @@
-"""A diagnosis as lines, as an HTML page with its paths as a path_svg, and on a terminal."""
+"""A report as lines, as an HTML page with a picture of its paths, and on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sm_private_client.cli.commands.doctor import render
 from sm_private_client.doctor.findings import HOPS, Finding, Hop, HopState, Path, Report
-from sm_private_client.doctor.views import fragment, page, path_svg, report_lines, verdict
+from sm_private_client.doctor.views import fragment, page, path_svg, report_lines, summary
 
 LABELS = (
     "you",
@@ -45,7 +45,7 @@ FOLLOWS = Finding(
 )
 UNKNOWN = Finding(check="network-acl", status="unknown", subject="acl-1", seen="not allowed.")
 WARNING = Finding(check="proxy", status="warning", subject="HTTPS_PROXY", seen="is set.")
-WELL = Finding(check="dns", status="ok", subject="a.b", seen="resolves.")
+PASSED = Finding(check="dns", status="ok", subject="a.b", seen="resolves.")
 
 
 def path(*states: HopState) -> Path:
@@ -58,7 +58,7 @@ BROKEN = path("ok", "ok", "broken", "not-reached", "not-reached", "not-reached",
 UNCLEAR = path("ok", "ok", "ok", "ok", "ok", "unknown", "ok")
 
 
-def report(*findings: Finding, through: Path = WHOLE) -> Report:
+def report_of(*findings: Finding, through: Path = WHOLE) -> Report:
     return Report(
         region="us-east-1",
         findings=findings,
@@ -69,40 +69,42 @@ def report(*findings: Finding, through: Path = WHOLE) -> Report:
 
 
 @pytest.mark.parametrize(
-    ("made", "status", "healthy", "said"),
+    ("report", "status", "healthy", "sentence"),
     [
-        (report(WELL), 0, True, "Healthy in us-east-1."),
-        (report(WARNING, WELL), 0, True, "Healthy in us-east-1, with 1 warning."),
-        (report(WARNING, WARNING), 0, True, "Healthy in us-east-1, with 2 warnings."),
-        (report(UNKNOWN, WELL), 0, True, "Healthy in us-east-1."),
+        (report_of(PASSED), 0, True, "Healthy in us-east-1."),
+        (report_of(WARNING, PASSED), 0, True, "Healthy in us-east-1, with 1 warning."),
+        (report_of(WARNING, WARNING), 0, True, "Healthy in us-east-1, with 2 warnings."),
+        (report_of(UNKNOWN, PASSED), 0, True, "Healthy in us-east-1."),
         (
-            report(UNKNOWN, through=UNCLEAR),
+            report_of(UNKNOWN, through=UNCLEAR),
             2,
             False,
             "Could not tell in us-east-1: a hop of a path could not be looked at.",
         ),
-        (report(CLOSED, FOLLOWS), 1, False, "Broken in us-east-1: sg-1 lets nobody in."),
+        (report_of(CLOSED, FOLLOWS), 1, False, "Broken in us-east-1: sg-1 lets nobody in."),
         (
-            report(CLOSED, UNKNOWN, through=UNCLEAR),
+            report_of(CLOSED, UNKNOWN, through=UNCLEAR),
             1,
             False,
             "Broken in us-east-1: sg-1 lets nobody in.",
         ),
     ],
 )
-def test_a_report_has_one_verdict(made: Report, status: int, said: str, *, healthy: bool) -> None:
+def test_a_report_has_one_outcome(
+    report: Report, status: int, sentence: str, *, healthy: bool
+) -> None:
     """Exit status, health and sentence agree."""
-    assert (made.exit_status, made.is_healthy, verdict(made)) == (status, healthy, said)
-    assert (made.root_cause is CLOSED) == (status == 1)
-    assert json.loads(json.dumps(made.as_dict()))["exit_status"] == status
-    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - made here
+    assert (report.exit_status, report.is_healthy, summary(report)) == (status, healthy, sentence)
+    assert (report.root_cause is CLOSED) == (status == 1)
+    assert json.loads(json.dumps(report.as_dict()))["exit_status"] == status
+    assert pickle.loads(pickle.dumps(report)) == report  # noqa: S301 - pickled here
 
 
 def test_the_lines() -> None:
-    """The verdict, the path with its broken hop, causes and remedies once, what is well briefly."""
-    made = report(CLOSED, FOLLOWS, UNKNOWN, WARNING, WELL, WELL, through=BROKEN)
-    assert str(made) == "\n".join(report_lines(made))
-    assert str(made) == (
+    """The outcome, the path with its broken hop, causes and remedies once, what is ok briefly."""
+    report = report_of(CLOSED, FOLLOWS, UNKNOWN, WARNING, PASSED, PASSED, through=BROKEN)
+    assert str(report) == "\n".join(report_lines(report))
+    assert str(report) == (
         "Broken in us-east-1: sg-1 lets nobody in.\n"
         "\n"
         "sagemaker  you → DNS → ✗ eni-0123456789abcdef0 10.0.1.10 (us-east-1a) → · TLS → · SigV4 "
@@ -152,7 +154,7 @@ def test_the_page_is_one_file_and_escapes_everything() -> None:
     """Nothing is fetched and nothing runs; what the network said is text."""
     hostile: dict[str, Any] = {"subject": "<script>x</script>", "seen": "<img src=x>"}
     evil = Finding(check="tls-name", status="warning", **hostile)
-    text = page(report(CLOSED, evil, WELL, through=BROKEN))
+    text = page(report_of(CLOSED, evil, PASSED, through=BROKEN))
     elements = Elements(text)
     assert not {"script", "img", "link", "iframe", "form"} & {tag for tag, _ in elements.found}
     for _, attributes in elements.found:
@@ -161,13 +163,13 @@ def test_the_page_is_one_file_and_escapes_everything() -> None:
     assert "&lt;script&gt;" in text
     assert "or open it &lt;by hand&gt;" in text
     assert "default-src 'none'" in text
-    assert fragment(report(WELL)) == report(WELL)._repr_html_()
+    assert fragment(report_of(PASSED)) == report_of(PASSED)._repr_html_()
 
 
 def test_the_picture_marks_the_broken_hop() -> None:
     """A box a hop, its state as class and mark; the label is broken between words."""
-    drawn_paths = path_svg((BROKEN, WHOLE))
-    boxes = [a for tag, a in Elements(drawn_paths).found if tag == "g"]
+    svg = path_svg((BROKEN, WHOLE))
+    boxes = [a for tag, a in Elements(svg).found if tag == "g"]
     assert [box["class"] for box in boxes] == [
         "hop ok",
         "hop ok",
@@ -175,8 +177,8 @@ def test_the_picture_marks_the_broken_hop() -> None:
         *(["hop not-reached"] * 4),
         *(["hop ok"] * 7),
     ]
-    assert "✗ network interface" in drawn_paths
-    labels = re.findall(r'class="label"[^>]*>([^<]+)<', drawn_paths)
+    assert "✗ network interface" in svg
+    labels = re.findall(r'class="label"[^>]*>([^<]+)<', svg)
     assert labels[:3] == ["eni-0123456789abcdef0", "10.0.1.10 (us-east-1a)", "SigV4"]
 
 
@@ -192,10 +194,10 @@ def test_a_long_label_ends_in_dots() -> None:
 
 
 def test_on_a_terminal() -> None:
-    """The same, in colours; what is well takes one line."""
+    """The same, in colours; what is ok takes one line."""
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True, color_system="truecolor")
-    console.print(render(report(CLOSED, FOLLOWS, WELL, through=BROKEN)))
+    console.print(render(report_of(CLOSED, FOLLOWS, PASSED, through=BROKEN)))
     text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
     assert "✗ eni-0123456789abcdef0 10.0.1.10 (us-east-1a) → TLS" in text
     assert "remedy: aws ec2 authorize-security-group-ingress --group-id sg-1" in text

@@ -33,7 +33,7 @@ SECRET = "a-secret-that-nobody-may-see"
 
 @dataclass
 class Site:
-    """Where a world is built; everything is undone afterwards."""
+    """A simulated network to break; everything is undone afterwards."""
 
     link: LocalPrivateLink
     undo: contextlib.ExitStack
@@ -56,7 +56,7 @@ class Site:
         return self.link.session()
 
     def groups(self, vpc_endpoint_id: str) -> None:
-        """Notes the security groups, to put them back."""
+        """Note the security groups, to put them back."""
         described = (
             self.link.session()
             .client("ec2")
@@ -143,10 +143,6 @@ def bad_setting(site: Site) -> Session:
     return site.link.session()
 
 
-def vanished(site: Site) -> Session:
-    return site.link.session()
-
-
 def pending(site: Site) -> Session:
     return site.state("pendingAcceptance")
 
@@ -162,8 +158,8 @@ def in_another_vpc(site: Site) -> Session:
 
 def in_two_vpcs(site: Site) -> Session:
     other = site.link.create_vpc()
-    made = site.link.create_vpc_endpoint(API, vpc_id=other.vpc_id)
-    site.undo.callback(site.link.delete_vpc_endpoint, made.vpc_endpoint_id)
+    second = site.link.create_vpc_endpoint(API, vpc_id=other.vpc_id)
+    site.undo.callback(site.link.delete_vpc_endpoint, second.vpc_endpoint_id)
     return site.link.session()
 
 
@@ -317,11 +313,6 @@ def policy_forgets(site: Site) -> Session:
 
 def cut_off(site: Site) -> Session:
     site.fault(site.link.faults.reset(API))
-    return site.link.session()
-
-
-def out_of_order(site: Site) -> Session:
-    site.fault(site.link.faults.unavailable())
     return site.link.session()
 
 
@@ -501,7 +492,7 @@ def test_the_first_finding_of_a_broken_world_is_its_root_cause(
     ],
     ids=["without_credentials", "no_dns_support", "no_dns_hostnames", "closed_group"],
 )
-def test_the_same_where_private_dns_is_on(
+def test_the_same_with_private_dns(
     site_with_dns: Site,
     build: Callable[[Site], Session],
     name: str,
@@ -512,7 +503,7 @@ def test_the_same_where_private_dns_is_on(
     check(site_with_dns, build, name, service, remedy)
 
 
-def test_a_service_without_a_vpc_endpoint_is_told_with_the_one_to_create(site: Site) -> None:
+def test_the_remedy_of_a_missing_vpc_endpoint_is_the_one_to_create(site: Site) -> None:
     """No VPC endpoint of the service: the remedy names the endpoint service."""
     report = diagnose(site.link.session(), ["sagemaker-metrics"])
     first = report.findings[0]
@@ -531,7 +522,9 @@ def test_a_service_without_a_vpc_endpoint_is_told_with_the_one_to_create(site: S
         (True, "--egress --rule-number 99 --protocol tcp --port-range From=1024,To=65535"),
     ],
 )
-def test_a_network_acl_that_drops_is_told_with_the_entry_to_add(egress: bool, remedy: str) -> None:
+def test_the_remedy_of_a_network_acl_that_drops_is_the_entry_to_add(
+    egress: bool, remedy: str
+) -> None:
     """Requests or answers are dropped at the border of the VPC endpoint's subnet."""
     service = "sagemaker-featurestore-runtime"
     with LocalPrivateLink(services=()) as link:
@@ -543,7 +536,7 @@ def test_a_network_acl_that_drops_is_told_with_the_entry_to_add(egress: bool, re
     assert first.remedy == (f"{command} --cidr-block 10.0.0.0/16 --rule-action allow",)
 
 
-def test_a_dead_world_is_told_within_fifteen_seconds(site: Site) -> None:
+def test_a_dead_world_is_reported_within_fifteen_seconds(site: Site) -> None:
     """No resolver answers, and EC2 and STS take connections and say nothing."""
     assert PROMISED + 2 <= 15
     limit_probes(site.environ, one=0.5, all_=60)
@@ -556,7 +549,7 @@ def test_a_dead_world_is_told_within_fifteen_seconds(site: Site) -> None:
         check(site, lambda s: s.link.session(), "resolver", None, "in /etc/resolv.conf")
 
 
-def test_what_merely_follows_is_marked_and_comes_after(site: Site) -> None:
+def test_what_follows_is_marked_and_comes_after(site: Site) -> None:
     """No credentials, so no discovery, so no route: one root cause, the rest follows from it."""
     report = diagnose(without_credentials(site))
     failures = [f for f in report.findings if f.status == "failure"]
@@ -567,7 +560,7 @@ def test_what_merely_follows_is_marked_and_comes_after(site: Site) -> None:
 
 
 def test_the_path_shows_the_broken_hop_and_what_was_not_reached(site: Site) -> None:
-    """The hops before the broken one are well, those behind it were not reached."""
+    """The hops before the broken one are ok, those behind it were not reached."""
     report = diagnose(inspected(site))
     api, runtime = report.paths
     interface = site.link.vpc_endpoint(API).interfaces[0]
@@ -604,7 +597,7 @@ def test_a_call_that_is_not_allowed_cannot_tell(site: Site) -> None:
     assert "allow sagemaker:ListEndpoints for this identity" in unknown.remedy[0]
 
 
-def test_the_plugin_hook_is_told_where_it_is_live(site: Site) -> None:
+def test_the_plugin_hook_is_ok_if_it_is_live(site: Site) -> None:
     """The hook is tried with a client of botocore's, not only read."""
     site.environ.setenv(VARIABLE, ENTRY)
     report = diagnose(site.link.session())
@@ -692,7 +685,7 @@ def test_a_deep_look_is_healthy(site: Site) -> None:
     assert len([f for f in report.findings if f.check == "other-service"]) > 10
 
 
-def test_other_services_are_told_private_or_how_to_make_them_so() -> None:
+def test_other_services_are_private_or_have_a_remedy() -> None:
     """Private DNS, a gateway, an interface that DNS does not lead to, or none."""
     with LocalPrivateLink(private_dns=True) as link:
         for service in ("ec2", "sts"):
@@ -702,18 +695,18 @@ def test_other_services_are_told_private_or_how_to_make_them_so() -> None:
         report = diagnose(link.session(other_services="network", sealed=True))
         no_failure(report, link)
         assert link.internet.connections == 0
-    told = {f.subject: f for f in report.findings if f.check == "other-service"}
-    assert {name: f.status for name, f in told.items()} == {
+    found = {f.subject: f for f in report.findings if f.check == "other-service"}
+    assert {name: f.status for name, f in found.items()} == {
         "sts": "ok",
         "s3": "ok",
         "logs": "warning",
         "ecr": "warning",
         "kms": "warning",
     }
-    assert told["s3"].seen.endswith(f"is private, through the gateway {gateway}.")
+    assert found["s3"].seen.endswith(f"is private, through the gateway {gateway}.")
     turn_on = f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {logs} --private-dns-enabled"
-    assert told["logs"].remedy == (turn_on,)
-    assert told["kms"].remedy[0].startswith(f"{CREATE} com.amazonaws.us-east-1.kms ")
+    assert found["logs"].remedy == (turn_on,)
+    assert found["kms"].remedy[0].startswith(f"{CREATE} com.amazonaws.us-east-1.kms ")
 
 
 def test_a_sealed_session_without_a_way_to_ec2_says_so() -> None:
@@ -782,8 +775,8 @@ def test_china_is_healthy() -> None:
         no_failure(diagnose(link.session()), link)
 
 
-def test_an_instance_that_knows_its_place_is_told_so() -> None:
-    """The metadata service tells VPC and zone; the path begins there."""
+def test_the_path_begins_with_the_vpc_and_zone_of_an_instance() -> None:
+    """The metadata service knows both."""
     with LocalPrivateLink() as link:
         link.play_instance_metadata()
         report = diagnose(link.session())

@@ -16,7 +16,7 @@ from sm_private_client.policy.actions import actions_matching
 
 
 def invent(home: Path, service: str, operations: list[str]) -> None:
-    """Writes botocore's model of a service, with these operations."""
+    """Write botocore's model of a service, with these operations."""
     shape = {"name": "x", "http": {"method": "POST", "requestUri": "/"}}
     model = {
         "version": "2.0",

@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def run(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs an example with no AWS settings but the given ones."""
+    """Run an example with no AWS settings but the given ones."""
     inherited = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "SM_PRIVATE_"))}
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, EXAMPLES / name],
@@ -44,6 +44,7 @@ def test_against_the_simulator() -> None:
     assert lines[-1].endswith(" is a network interface of the VPC endpoint")
 
 
+@pytest.mark.slow(reason="other programs")
 def test_connect() -> None:
     """examples/connect.py lists what is hosted, here at a stand-in that its variables name."""
     with LocalPrivateLink() as link:
@@ -60,7 +61,7 @@ def test_connect() -> None:
 
 @pytest.fixture
 def started(private_link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Starts an example as it stands; only the sessions that it makes are inside the simulator."""
+    """Start an example as it stands; only the sessions that it makes are inside the simulator."""
 
     def start(name: str, *arguments: str) -> None:
         monkeypatch.setattr(smp, "Session", private_link.session)
@@ -72,7 +73,7 @@ def started(private_link: LocalPrivateLink, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def chunks_of(words: tuple[str, ...]) -> Iterator[bytes]:
-    """Says words as OpenAI's API does: a role first, then the words, then what it cost."""
+    """Say words as OpenAI's API does: a role first, then the words, then what it cost."""
     said = [{"role": "assistant"}, *({"content": word} for word in words)]
     for delta in said:
         yield f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta}]})}\n\n".encode()

@@ -32,7 +32,7 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def run(session: Session, name: str, use: Callable[[AsyncPredictor], Awaitable[T]]) -> T:
-    """Runs a coroutine with a predictor, and closes its connections before the loop ends."""
+    """Run a coroutine with a predictor, and closes its connections before the loop ends."""
 
     async def main() -> T:
         async with session.async_predictor(name) as predictor:

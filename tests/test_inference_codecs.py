@@ -189,6 +189,18 @@ def test_a_codec_of_your_own() -> None:
 
 
 @pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("body", [b"\xff secret", b"{", b"PAR1", b"\x93NUMPY\x01"])
+def test_a_body_that_is_damaged_is_no_error_of_a_library(name: str, body: bytes) -> None:
+    """A value, or our own error, which does not hold the bytes."""
+    refused = None
+    try:
+        CODECS[name].decode(body)
+    except PayloadError as error:
+        refused = error
+    assert refused is None or ("secret" not in str(refused) and refused.__context__ is None)
+
+
+@pytest.mark.parametrize("name", CODECS)
 def test_codecs_pickle(name: str) -> None:
     """They are settings and nothing else."""
     assert pickle.loads(pickle.dumps(CODECS[name])) == CODECS[name]  # noqa: S301 - just made

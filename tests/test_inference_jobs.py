@@ -123,7 +123,7 @@ _names = iter(range(1_000_000))
 
 
 def job_at(s3: Any, **options: Any) -> AsyncJob:
-    """Gives a job whose objects nobody wrote yet."""
+    """Return a job whose objects nobody wrote yet."""
     name = next(_names)
     options.setdefault("decode", text)
     options.setdefault("schedule", QUICK)
@@ -367,7 +367,7 @@ def test_a_large_input_without_a_prefix_names_limit_source_and_remedy(s3: Any) -
 
 
 def operation_without_body() -> RuntimeOperation:
-    """Gives InvokeEndpointAsync as botocore 1.40 has it."""
+    """Return InvokeEndpointAsync as botocore 1.40 has it."""
     description: Any = json.loads(json.dumps(cast(Any, MODEL)._service_description))
     shape = description["shapes"]["InvokeEndpointAsyncInput"]
     shape["members"].pop("Body", None)

@@ -95,7 +95,9 @@ class Server:
         heapq.heappush(self._events, (self.clock.now + seconds, self._count, what, call))
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize(
+    "spread", [0.0, pytest.param(0.1, marks=pytest.mark.slow(reason="72 rows of one kind")), 0.5]
+)
 @pytest.mark.parametrize("seconds", [0.005, 0.3, 20.0])
 @pytest.mark.parametrize("capacity", [2, 8, 24, 50])
 @pytest.mark.parametrize("queues", [False, True], ids=["throttles", "queues"])

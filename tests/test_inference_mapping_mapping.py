@@ -32,7 +32,7 @@ RUN = {"endpoint_name": "churn"}
 
 
 def noting(items: Any, pulled: list[int]) -> Iterator[int]:
-    """Gives the items, and notes each as it is pulled."""
+    """Return the items, and notes each as it is pulled."""
     for item in items:
         pulled.append(item)
         yield item
@@ -716,6 +716,7 @@ class Child:
         return {i for i, value in enumerate(found) if value is not None}
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("batch", [1, 7])
 def test_a_killed_run_goes_on(tmp_path: Path, batch: int) -> None:

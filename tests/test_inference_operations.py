@@ -47,7 +47,7 @@ SIGNED_OR_SDK = re.compile(
 
 
 def sent_by_botocore(operation: str, params: dict[str, Any]) -> Any:
-    """Gives the request that a real client would have put on the wire."""
+    """Return the request that a real client would have put on the wire."""
     client: Any = botocore.session.Session().create_client(
         "sagemaker-runtime",
         region_name="us-east-1",

@@ -53,7 +53,7 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def predictor(session: Session, name: str, path: Any, **options: Any) -> Predictor:
-    """Makes a predictor over one of the paths."""
+    """Make a predictor over one of the paths."""
     return session.predictor(name, transport=path, **options)
 
 

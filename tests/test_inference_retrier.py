@@ -29,7 +29,7 @@ URL: Final = "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/e/invo
 
 
 def answered(status: int, code: str, /, **members: object) -> ClientError:
-    """Gives an error as boto3 makes it of an answer; headers' names are in lower case there."""
+    """Return an error as boto3 makes it of an answer; headers' names are in lower case there."""
     response: Any = {
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {
@@ -112,7 +112,7 @@ class Script:
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Runs a coroutine that never has to wait, without an event loop."""
+    """Run a coroutine that never has to wait, without an event loop."""
     try:
         coroutine.send(None)
     except StopIteration as ended:

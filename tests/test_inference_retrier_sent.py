@@ -46,7 +46,7 @@ def link() -> Iterator[LocalPrivateLink]:
 
 
 def attempts_over(link: LocalPrivateLink, config: Config) -> Iterator[Attempt]:
-    """Gives one attempt over a client that does not retry by itself."""
+    """Return one attempt over a client that does not retry by itself."""
     client: Any = link.session().client("sagemaker-runtime", config=config)
 
     def attempt(_seconds: float | None) -> bytes:

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_private_client import errors
-from sm_private_client.inference.retry_policy import MODEL_STATUSES, RetryPolicy
+from sm_private_client.inference.retry_policy import RETRIED_MODEL_STATUSES, RetryPolicy
 from sm_private_client.inference.retry_rules import (
     RULES,
     RetryRule,
@@ -49,7 +49,7 @@ class _Raw(io.BytesIO):
 
 @functools.cache
 def client() -> Any:
-    """Gives a client that is answered before anything is dialled."""
+    """Return a client that is answered before anything is dialled."""
     return botocore.session.Session().create_client(
         "sagemaker-runtime",
         "us-east-1",
@@ -60,7 +60,7 @@ def client() -> Any:
 
 
 def answered(status: int, code: str = "", body: bytes = b'{"Message": "no"}') -> ClientError:
-    """Gives the error that boto3 raises for an HTTP answer."""
+    """Return the error that boto3 raises for an HTTP answer."""
     headers = {"Content-Type": "application/json", **({"x-amzn-ErrorType": code} if code else {})}
 
     def answer(**_: object) -> AWSResponse:
@@ -282,7 +282,7 @@ def test_the_page_shows_the_table() -> None:
     assert table.splitlines() == [line(row) for row in RULES]
     shown = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
     defaults = {
-        field.name: ", ".join(map(str, sorted(MODEL_STATUSES)))
+        field.name: ", ".join(map(str, sorted(RETRIED_MODEL_STATUSES)))
         if field.name == "model_statuses"
         else str(field.default)
         for field in dataclasses.fields(RetryPolicy)
@@ -294,7 +294,7 @@ def test_the_page_shows_the_table() -> None:
 
 
 def asking(headers: dict[str, str]) -> ClientError:
-    """Gives an error as botocore makes it: with the names of headers in lower case."""
+    """Return an error as botocore makes it: with the names of headers in lower case."""
     lowered = {name.lower(): value for name, value in headers.items()}
     return ClientError({"ResponseMetadata": {"HTTPHeaders": lowered}}, "InvokeEndpoint")  # type: ignore[typeddict-item] # what is read of it
 

@@ -62,7 +62,7 @@ def ours() -> list[ReadableSpan]:
 
 
 def only() -> tuple[ReadableSpan, dict[str, Any]]:
-    """Gives the one span and what it adds to operation and name."""
+    """Return the one span and what it adds to operation and name."""
     (span,) = ours()
     assert "secret-payload" not in span.to_json()
     assert span.events == ()
@@ -83,7 +83,7 @@ def use_async(link: LocalPrivateLink, use: Callable[[AsyncPredictor], Awaitable[
 
 
 def call(link: LocalPrivateLink, path: Any, verb: str) -> None:
-    """Does a verb once, a stream to its end."""
+    """Do a verb once, a stream to its end."""
 
     async def use(p: AsyncPredictor) -> None:
         if verb == "stream":

@@ -72,7 +72,7 @@ def subnet_ids(plan: Plan) -> list[str]:
 
 
 def lint(template: str) -> list[str]:
-    """Returns what AWS's own linter says, which takes a second to import."""
+    """Return what AWS's own linter says, which takes a second to import."""
     said = importlib.import_module("cfnlint.api").lint(template, regions=["us-east-1"])
     return [str(match) for match in said]
 

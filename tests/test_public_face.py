@@ -145,6 +145,7 @@ def test_dir_and_version_import_nothing_more() -> None:
     assert looked & {"boto3", "botocore"} == set()
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("name", "home", "absent"),
     [

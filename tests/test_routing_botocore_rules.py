@@ -67,7 +67,7 @@ class Stopped(Exception):  # noqa: N818 - no error: the request is seen, and goe
 
 
 def url_called(client: Any, service: str) -> str | None:
-    """Gives the URL that a real client calls; ``meta.endpoint_url`` is by older rules."""
+    """Return the URL that a real client calls; ``meta.endpoint_url`` is by older rules."""
     seen: list[str] = []
 
     def stop(request: AWSPreparedRequest, **_: object) -> None:

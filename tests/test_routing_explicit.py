@@ -51,7 +51,7 @@ def told(evidence: Iterable[Evidence]) -> list[str]:
 
 
 def placeholder(link: LocalPrivateLink) -> str:
-    """Gives the name that is built from the bare id of the Runtime's VPC endpoint."""
+    """Return the name that is built from the bare id of the Runtime's VPC endpoint."""
     vpc_endpoint_id = link.vpc_endpoint("sagemaker-runtime").vpc_endpoint_id
     return f"{vpc_endpoint_id}.runtime.sagemaker.us-east-1.vpce.amazonaws.com"
 

@@ -71,7 +71,7 @@ class MetadataService:
             do_PUT = do_GET  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = False  # so that closing it joins them
@@ -134,7 +134,7 @@ def write(root: Path, path: str, text: str) -> None:
 
 
 def imds_answer(request: BaseHTTPRequestHandler) -> Answer:
-    """Answers as IMDSv2 does: nothing without a token."""
+    """Answer as IMDSv2 does: nothing without a token."""
     if request.command == "PUT":
         good = request.headers["X-aws-ec2-metadata-token-ttl-seconds"] == "60"
         return (200, "imds-token") if good and request.path == "/latest/api/token" else (400, "")
@@ -431,7 +431,7 @@ def test_the_order_of_the_probes(imds: MetadataService, ec2_root: Path) -> None:
 
 @contextlib.contextmanager
 def hanging(first: bytes = b"") -> Iterator[int]:
-    """Gives the port of a server that accepts, then drips ``first`` for ever, or says nothing."""
+    """Return the port of a server that accepts, then drips ``first`` for ever, or says nothing."""
     stop = threading.Event()
     opened: list[socket.socket] = []
 

@@ -23,7 +23,7 @@ def own_link() -> Iterator[LocalPrivateLink]:
 
 
 def age(link: LocalPrivateLink, *oldest_first: str) -> None:
-    """Has EC2 say that VPC endpoints were made a day after the other."""
+    """Have EC2 say that VPC endpoints were made a day after the other."""
     with link.control.ec2() as ec2:
         for day, vpc_endpoint_id in enumerate(oldest_first, 1):
             created = dt.datetime(2026, 1, day, tzinfo=dt.timezone.utc)

@@ -59,7 +59,7 @@ def vpcs(shared: LocalPrivateLink) -> LocalPrivateLink:
 
 
 def age(link: LocalPrivateLink, *oldest_first: str) -> None:
-    """Has EC2 say that VPC endpoints were made a day after the other."""
+    """Have EC2 say that VPC endpoints were made a day after the other."""
     with link.control.ec2() as ec2:
         for day, vpc_endpoint_id in enumerate(oldest_first, 1):
             created = dt.datetime(2026, 1, day, tzinfo=dt.timezone.utc)
@@ -99,7 +99,7 @@ class Metadata:
             do_PUT = do_GET  # noqa: N815 - http.server's names
 
             def log_message(self, *_: Any) -> None:
-                """Says nothing."""
+                """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.target = ("127.0.0.1", self._server.server_port)

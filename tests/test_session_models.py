@@ -95,6 +95,7 @@ def data_of(session: boto3.session.Session) -> Loader:
 OURS = f"smp.Session(vpc_endpoint={URL!r}, **keys)"
 
 
+@pytest.mark.slow(reason="other programs")
 def test_two_sessions_read_each_file_once() -> None:
     """The second session of a process opens no model, no endpoint rules, no partitions."""
     once = reads_of(f"use({OURS})")
@@ -114,6 +115,7 @@ def test_two_sessions_of_boto3_read_every_file_twice() -> None:
     assert {path: ours[path] for path in once} == once
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize(
     ("made", "looks_everywhere"), [(OURS, False), ("boto3.Session(**keys)", True)]
 )
@@ -254,6 +256,7 @@ def test_threads_are_given_one_and_the_same() -> None:
     assert loaded[0] == fresh
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_child_that_is_forked_while_others_load_can_load() -> None:
     """No lock that another thread held is left to a child."""

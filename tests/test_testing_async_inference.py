@@ -46,7 +46,7 @@ def runtime(link: LocalPrivateLink) -> Any:
 
 
 def given_body(runtime: Any, body: bytes) -> dict[str, Any]:
-    """Gives Body, or skips: botocore 1.40 has only InputLocation."""
+    """Return Body, or skips: botocore 1.40 has only InputLocation."""
     shape = runtime.meta.service_model.operation_model("InvokeEndpointAsync").input_shape
     if "Body" not in shape.members:
         pytest.skip("this botocore's InvokeEndpointAsync has no Body")

@@ -166,6 +166,7 @@ def test_files_are_for_the_owner_only() -> None:
         assert link.secret_access_key not in Path(environment["AWS_CONFIG_FILE"]).read_text()
 
 
+@pytest.mark.slow(reason="other programs")
 def test_another_process_is_led_here_by_the_environment() -> None:
     """Plain boto3 reaches EC2, STS and S3; SageMaker it would seek on the internet."""
     code = (
@@ -265,6 +266,7 @@ def test_the_plugin_costs_nothing_to_import() -> None:
     assert run(code) == "[]\n"
 
 
+@pytest.mark.slow(reason="other programs")
 @pytest.mark.parametrize("package", ["moto", "trustme", "h11"])
 def test_a_missing_extra_is_named(package: str) -> None:
     """Not a bare ModuleNotFoundError."""

@@ -269,7 +269,7 @@ class Container(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @pytest.fixture

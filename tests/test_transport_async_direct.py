@@ -70,7 +70,7 @@ def peer() -> Iterator[Echo]:
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """Runs a coroutine as ``asyncio.run`` does, in a loop of its own."""
+    """Run a coroutine as ``asyncio.run`` does, in a loop of its own."""
 
     def run(work: Any) -> Any:
         loop = LOOPS[request.param]()
@@ -123,7 +123,9 @@ async def call(direct: AsyncDirectTransport, body: bytes, *, streamed: bool) -> 
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize(
+    "size", [10, pytest.param(300_000, marks=pytest.mark.slow(reason="thousands of calls"))]
+)
 def test_a_call_can_be_cancelled_at_any_step(
     peer: Echo, bundle: str, run: Callable[[Any], Any], size: int, *, streamed: bool
 ) -> None:

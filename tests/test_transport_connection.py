@@ -200,7 +200,7 @@ def connector(peer: Peer, bundle: str, *, tls: bool) -> Connector:
 
 
 def closes_idle(_: Peer, talk: Talk) -> None:
-    """Closes a kept connection in order, as a server does whose patience has ended."""
+    """Close a kept connection in order, as a server does whose patience has ended."""
     talk.read()
     talk.write(OK)
 

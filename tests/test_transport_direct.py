@@ -68,6 +68,7 @@ from sm_private_client.transport.http11 import HttpRequest
 
 MB = 1024 * 1024
 Make = Callable[..., Calls]
+_AGAIN = pytest.mark.slow(reason="the same table in the main thread and on uvloop")
 
 
 @pytest.fixture
@@ -83,7 +84,11 @@ def peer() -> Iterator[Peer]:
     scripted.stop()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=() if kind in ("thread", "asyncio") else _AGAIN) for kind in KINDS
+    ]
+)
 def make(request: pytest.FixtureRequest, peer: Peer, bundle: str) -> Iterator[Make]:
     """Make a transport of each kind, to the peer or another."""
     kept: list[Calls] = []
@@ -642,7 +647,7 @@ def test_without_credentials_nothing_is_dialled(make: Make) -> None:
 
 
 def skewed(seconds: float, code: bytes = b"InvalidSignatureException", times: int = 1) -> Script:
-    """Refuses ``times`` requests for their time; tells a Date that is ``seconds`` off noon."""
+    """Refuse ``times`` requests for their time; tells a Date that is ``seconds`` off noon."""
 
     def script(peer: Peer, talk: Talk) -> None:
         date = format_datetime(NOON + dt.timedelta(seconds=seconds), usegmt=True).encode()
@@ -693,7 +698,7 @@ def test_a_correction_that_does_not_help_is_not_repeated(make: Make, peer: Peer)
 
 
 def in_pieces(*pieces: bytes) -> Script:
-    """Sends each piece when the test says so."""
+    """Send each piece when the test says so."""
 
     def script(peer: Peer, talk: Talk) -> None:
         while talk.read():

@@ -77,7 +77,7 @@ def test_the_session_is_botocores_own_with_a_dialer_under_it(link: LocalPrivateL
 
 
 def serving(standing: StandingVpcEndpoint) -> set[Connection]:
-    """Returns the connections that stand to a VPC endpoint."""
+    """Return the connections that stand to a VPC endpoint."""
     return {c for i in standing.interfaces for c in i.listener.open_connections()}
 
 

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def answer(body: bytes, _content_type: str) -> Any:
-    """Answers in the forms that langchain-aws's handler on the page and litellm read."""
+    """Answer in the forms that langchain-aws's handler on the page and litellm read."""
     asked = json.loads(body)
     if not asked.get("stream"):
         return json.dumps({"generated_text": SENTENCE}), "application/json"
@@ -87,7 +87,7 @@ def inside(
 
 @pytest.fixture
 def run(inside: LocalPrivateLink, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """Runs the recipe under a heading of the page and gives what it printed."""
+    """Run the recipe under a heading of the page and return what it printed."""
     assert inside
 
     def run_recipe(heading: str) -> str:

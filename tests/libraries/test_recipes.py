@@ -29,7 +29,7 @@ REASON = "needs the extra 'libraries'"
 
 
 def integration(library: str) -> Any:
-    """Returns our module for a library, which not everybody has."""
+    """Return our module for a library, which not everybody has."""
     return importlib.import_module(f"sm_private_client.integrations.{library}")
 
 

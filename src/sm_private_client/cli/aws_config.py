@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.configloader
 from botocore.exceptions import ConfigNotFound, ConfigParseError
 
-from sm_private_client.cli.private_variables import IGNORE_URLS, service_key
+from sm_private_client.cli.sdk_variables import IGNORE_URLS, service_key
 from sm_private_client.errors import ConfigurationError
 from sm_private_client.files import OWNER_ONLY, AtomicFile, real_path, try_lock
 

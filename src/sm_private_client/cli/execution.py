@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sm_private_client.cli.private_variables import KEYS, reports_for, variables_for
+from sm_private_client.cli.sdk_variables import KEYS, reports_for, variables_for
 from sm_private_client.errors import PrivateClientError
 from sm_private_client.routing.settings import read_environment
 

@@ -1,4 +1,4 @@
-"""``diagnose``: gather, check, order by cause, draw the paths."""
+"""A diagnosis: facts, findings in the order of causes, paths."""
 
 from __future__ import annotations
 
@@ -20,48 +20,40 @@ if TYPE_CHECKING:
 __all__ = ["diagnose", "paths", "ranked"]
 
 _EXPLAINED_BY: Final[Mapping[str, tuple[str, ...]]] = {c.name: c.explained_by for c in CHECKS}
-_ORDER: Final[Mapping[str, int]] = {check.name: place for place, check in enumerate(CHECKS)}
+_ORDER: Final[Mapping[str, int]] = {check.name: number for number, check in enumerate(CHECKS)}
 _STATUSES: Final = ("failure", "warning", "unknown", "ok")
 
 
 def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Orders findings: root causes, what follows from them, warnings, unknown, what is well.
+    """Return findings in order: root causes, what follows from them, warnings, unknown, ok.
 
     A failure follows from another one that its check names as an explanation, of the same service
     or of all of them; among several, from the one that comes first in the table.
     """
     failures = [f for f in findings if f.status == "failure"]
-    marked = [_marked(f, _cause(f, failures)) for f in findings]
 
     def place(finding: Finding) -> tuple[int, bool, int]:
-        return (
-            _STATUSES.index(finding.status),
-            finding.follows_from is not None,
-            _ORDER[finding.check],
-        )
+        follows = finding.follows_from is not None
+        return _STATUSES.index(finding.status), follows, _ORDER[finding.check]
 
-    return tuple(sorted(marked, key=place))
+    return tuple(sorted((_with_cause(f, failures) for f in findings), key=place))
 
 
-def _marked(finding: Finding, cause: str | None) -> Finding:
-    """Marks what follows; it needs no remedy but its cause's."""
-    return finding if cause is None else replace(finding, follows_from=cause, remedy=())
-
-
-def _cause(finding: Finding, failures: Sequence[Finding]) -> str | None:
-    if finding.status != "failure":
-        return None
-    causes = [
+def _with_cause(finding: Finding, failures: Sequence[Finding]) -> Finding:
+    causes = {
         f.check
         for f in failures
         if f.check in _EXPLAINED_BY[finding.check]
         and (f.service_name is None or finding.service_name in (None, f.service_name))
-    ]
-    return min(causes, key=lambda name: _ORDER[name], default=None)
+    }
+    if finding.status != "failure" or not causes:
+        return finding
+    # What follows needs no remedy but its cause's.
+    return replace(finding, follows_from=min(causes, key=_ORDER.__getitem__), remedy=())
 
 
 def paths(facts: Facts, findings: Sequence[Finding]) -> tuple[Path, ...]:
-    """Gives the path of each service: up to the broken hop, and what was not reached behind it."""
+    """Return the path of each service: up to the broken hop, and what was not reached behind it."""
     return tuple(_path(facts, service, findings) for service in facts.services)
 
 
@@ -73,22 +65,19 @@ def _path(facts: Facts, service: ServiceFacts, findings: Sequence[Finding]) -> P
     ]
     roots = [f for f in about if f.follows_from is None] or about
     broken = roots[0].hop if roots else None
-    doubted = {f.hop for f in about if f.hop != broken}
-    states: dict[HopName, HopState] = {}
-    for name in HOPS:
-        if broken is not None and HOPS.index(name) > HOPS.index(broken):
-            states[name] = "not-reached"
-        elif name == broken:
-            states[name] = "broken"
-        elif name in doubted:
-            states[name] = "unknown"
-        else:
-            seen = _seen(name, service)
-            lost = "not-reached" in states.values()
-            states[name] = "not-reached" if lost and seen == "unknown" else seen
+    doubted = {f.hop for f in about}
     labels = _labels(facts, service)
-    hops = tuple(Hop(name=name, label=labels[name], state=states[name]) for name in HOPS)
-    return Path(service_name=service.service_name, hops=hops)
+    hops = []
+    state: HopState = "ok"
+    for name in HOPS:
+        if state in ("broken", "not-reached"):
+            state = "not-reached"
+        elif name == broken:
+            state = "broken"
+        else:
+            state = "unknown" if name in doubted else _seen(name, service)
+        hops.append(Hop(name=name, label=labels[name], state=state))
+    return Path(service_name=service.service_name, hops=tuple(hops))
 
 
 def _seen(name: HopName, service: ServiceFacts) -> HopState:
@@ -110,12 +99,13 @@ def _seen(name: HopName, service: ServiceFacts) -> HopState:
 
 def _labels(facts: Facts, service: ServiceFacts) -> Mapping[HopName, str]:
     where = ", ".join(filter(None, (facts.vpc_id, facts.availability_zone)))
-    peers = service.peers
-    best = next((p for p in peers if p.is_good), next(iter(peers), None))
-    if best is None and service.serving is not None:
+    best = next((p for p in service.peers if p.is_good), next(iter(service.peers), None))
+    interface = "network interface"
+    if best is not None:
+        interface = best.label
+    elif service.serving is not None:
         interface = service.serving.vpc_endpoint.vpc_endpoint_id
-    else:
-        interface = best.label if best is not None else "network interface"
+    rest = service.service_name.removeprefix("sagemaker").replace("-", " ")
     return {
         "you": f"you ({where})" if where else "you",
         "dns": "DNS",
@@ -123,13 +113,8 @@ def _labels(facts: Facts, service: ServiceFacts) -> Mapping[HopName, str]:
         "tls": "TLS",
         "signature": "SigV4",
         "endpoint-policy": "endpoint policy",
-        "service": "SageMaker" if service.service_name == "sagemaker" else _title(service),
+        "service": f"SageMaker{rest.title()}",
     }
-
-
-def _title(service: ServiceFacts) -> str:
-    rest = service.service_name.removeprefix("sagemaker-").replace("-", " ")
-    return f"SageMaker {rest.title()}"
 
 
 def diagnose(
@@ -138,7 +123,7 @@ def diagnose(
     *,
     deep: bool = False,
 ) -> Report:
-    """Finds out what is wrong between here and SageMaker, in at most fifteen seconds.
+    """Find out what is wrong between here and SageMaker, in at most fifteen seconds.
 
     It reads, and changes nothing: settings, DNS, EC2, connections, and one harmless signed call
     for each service.

@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from sm_private_client.privatelink.records import (
-        EndpointAddress,
-        Evidence,
-        Route,
-        VpcEndpoint,
-    )
+    from sm_private_client.privatelink.records import EndpointAddress, Evidence, Route, VpcEndpoint
     from sm_private_client.routing.location import Location
 
 __all__ = [
@@ -106,11 +101,8 @@ class Environment:
 
     Attributes:
         proxies: From the variable's name to the proxy, without user and password.
-        no_proxy: The entries of NO_PROXY.
         variables: The ``AWS_*`` and ``SM_PRIVATE_*`` variables that matter and are set, without
             secrets.
-        fips: True if FIPS is asked for.
-        dual_stack: True if dual-stack is asked for.
         ca_bundle: The bundle that TLS is verified with: a path, or botocore's own.
         ca_bundle_problem: Why it cannot be read; ``None`` if it can.
     """
@@ -156,15 +148,11 @@ class VpcFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupRule:
-    """One inbound rule of a security group.
+    """One inbound rule of a security group: ports, and sources by address, group or prefix list.
 
     Attributes:
         protocol: ``tcp``, ``udp``, …; ``-1`` for all.
         from_port: The first port; ``None`` for all.
-        to_port: The last port.
-        cidrs: Sources by address.
-        group_ids: Sources by security group.
-        prefix_list_ids: Sources by prefix list.
     """
 
     protocol: str = "tcp"
@@ -190,11 +178,9 @@ class AclEntry:
     Attributes:
         number: Its rule number; the lowest that matches decides.
         egress: True if it is about what leaves the subnet.
-        allow: True if it allows.
         protocol: The protocol's number as text; ``6`` is TCP, ``-1`` all.
-        cidr: The other side.
+        cidr: The other side's addresses.
         from_port: The first port; ``None`` for all.
-        to_port: The last port.
     """
 
     number: int
@@ -211,7 +197,6 @@ class NetworkAcl:
     """A network ACL.
 
     Attributes:
-        acl_id: Its id.
         subnet_ids: The subnets of the VPC endpoint that it guards.
         entries: Its entries, the lowest number first.
     """
@@ -235,9 +220,7 @@ class VpcEndpointFacts:
 
     Attributes:
         vpc_endpoint: As EC2 describes it, with its addresses if EC2 shows them.
-        security_groups: Its security groups.
         network_acls: The network ACLs of its subnets.
-        subnets: Its subnets.
     """
 
     vpc_endpoint: VpcEndpoint
@@ -261,7 +244,6 @@ class NameAnswer:
     """What DNS answered for one name.
 
     Attributes:
-        host: The name.
         kind: Which name it is: the service's own, or one of the VPC endpoint's.
         addresses: The addresses; empty if it did not resolve.
         failure: Why it did not.
@@ -284,8 +266,7 @@ class Certificate:
     Attributes:
         names: The names it is good for.
         issuer: Who signed it: organization and common name.
-        not_before: ISO 8601, UTC.
-        not_after: ISO 8601, UTC.
+        not_before: ISO 8601, UTC, as ``not_after`` is.
         expired: True if it had expired, or was not valid yet, when it was seen.
     """
 
@@ -310,7 +291,6 @@ class TlsResult:
         problem: What went wrong; ``None`` if nothing did.
         detail: What OpenSSL said.
         certificate: What was shown; ``None`` if none was read.
-        seconds: How long it took.
     """
 
     problem: TlsProblem | None = None
@@ -382,7 +362,6 @@ class RouteFailure:
     Attributes:
         reference: The error's anchor in docs/errors.md, such as ``no-private-route``.
         what: What the error says first.
-        steps: The steps that were tried.
     """
 
     reference: str
@@ -395,7 +374,6 @@ class Call:
     """One signed call.
 
     Attributes:
-        operation: The operation.
         action: The IAM action it needs.
         code: The error code that the service answered; ``None`` for success or no answer.
         status: The HTTP status; ``None`` if nobody answered.
@@ -404,7 +382,6 @@ class Call:
         failure: Why nobody answered; ``None`` if somebody did.
         expected: True if it is the answer that proves the way through.
         clock_skew: Seconds that our clock is ahead of the service's; ``None`` if unknown.
-        seconds: How long it took.
     """
 
     operation: str
@@ -423,14 +400,12 @@ class ServiceFacts:
     """What was seen of one service.
 
     Attributes:
-        service_name: boto3's name.
         vpc_id: Our VPC, if it is known.
         endpoint_services: The endpoint services that serve it, the best first; empty if AWS
             offers none.
         default_host: The host that botocore calls by itself.
         has_endpoint_policy: True if its endpoint service takes endpoint policies; ``None``: not
             documented.
-        url_setting: A standard ``endpoint_url`` setting for it.
         route: The route, or why there is none.
         vpc_endpoints: All of the service's in the region.
         names: What DNS answered.
@@ -491,8 +466,6 @@ class OtherServiceFacts:
     """How another service is reached.
 
     Attributes:
-        service_name: boto3's name.
-        host: The host that botocore calls.
         endpoint_service: The endpoint service to create.
         purpose: What SageMaker code calls it for.
         addresses: What the host resolves to.
@@ -518,25 +491,16 @@ class OtherServiceFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """Everything that was seen.
+    """Everything that was seen; ``None`` is what is not known.
 
     Attributes:
-        region: The region.
-        partition: Its partition.
         settings_problem: What is wrong with the settings; then nothing else was looked at.
         credentials: The credentials; ``Unknown`` if the provider failed, ``None`` for none.
-        identity: Who they belong to.
         location: Where this process runs, as its platform says.
-        vpc_id: Our VPC, if it is known.
-        availability_zone: Our zone, if it is known.
         vpc: Our VPC, or the one of the VPC endpoint that is used.
         own_addresses: This machine's addresses towards the VPC endpoint.
         own_group_ids: The security groups of this machine's network interface.
         name_servers: ``nameserver`` lines of /etc/resolv.conf.
-        environment: Variables and settings.
-        hook: The plugin hook.
-        services: The services.
-        other_services: The other services.
     """
 
     region: str

@@ -1,9 +1,9 @@
-"""Findings, the path of a call as hops, and the report that has both."""
+"""Findings, paths of hops, and the report that has both."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sm_private_client.doctor.views import fragment, report_lines
 
@@ -15,15 +15,7 @@ HopName = Literal[
 ]
 HopState = Literal["ok", "broken", "unknown", "not-reached"]
 
-HOPS: tuple[HopName, ...] = (
-    "you",
-    "dns",
-    "network-interface",
-    "tls",
-    "signature",
-    "endpoint-policy",
-    "service",
-)
+HOPS: tuple[HopName, ...] = get_args(HopName)
 """A call's way, in its order."""
 
 
@@ -33,14 +25,14 @@ class Finding:
 
     Attributes:
         check: Which check, in kebab case; an anchor of docs/doctor.md.
-        status: ``unknown`` where it could not be looked at, a missing permission for example.
+        status: ``unknown`` if it could not be looked at, for a missing permission for example.
         subject: What it is about: a service, an id, a variable.
         seen: What was seen, as a sentence.
-        cause: The likely cause; ``None`` where there is nothing wrong.
+        cause: The likely cause; ``None`` if nothing is wrong.
         remedy: Commands or settings that mend it, the best first.
-        service_name: boto3's name of the service, ``None`` where it is about all of them.
-        hop: The hop of the path it is about, ``None`` where it is beside the path.
-        follows_from: The ``check`` of the finding that this one is merely a consequence of.
+        service_name: boto3's name of the service, ``None`` if it is about all of them.
+        hop: The hop of the path it is about, ``None`` if it is beside the path.
+        follows_from: The ``check`` of the finding that this one is only a consequence of.
     """
 
     check: str
@@ -60,7 +52,7 @@ class Hop:
 
     Attributes:
         name: Which one.
-        label: What stands there, for people: ``eni-0a1b… 10.0.1.10 (us-east-1a)``.
+        label: What is there, for people: ``eni-0a1b… 10.0.1.10 (us-east-1a)``.
         state: ``not-reached`` behind a broken one.
     """
 
@@ -90,11 +82,11 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What the doctor found; ``str()`` gives its lines, a notebook shows it as a page does.
+    """What the doctor found, as text (``str()``), JSON, or HTML in a notebook.
 
     Attributes:
         region: The region that was looked at.
-        findings: The root cause first, then what else is wrong, what is unknown, what is well.
+        findings: The root cause first, then what else is wrong, what is unknown, what is ok.
         paths: One for each service.
         created: ISO 8601, UTC.
         seconds: How long it took.
@@ -108,13 +100,13 @@ class Report:
 
     @property
     def root_cause(self) -> Finding | None:
-        """The failure that the others follow from; ``None`` where there is no failure."""
+        """The failure that the others follow from; ``None`` if there is no failure."""
         first = self.findings[0] if self.findings else None
         return first if first is not None and first.status == "failure" else None
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is broken and everything on the paths could be looked at."""
+        """True if nothing is broken and everything on the paths could be looked at."""
         return self.exit_status == 0
 
     @property

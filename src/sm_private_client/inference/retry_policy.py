@@ -12,7 +12,7 @@ from sm_private_client.routing.deadlines import ForkableLock
 
 __all__ = [
     "CAPACITY",
-    "MODEL_STATUSES",
+    "RETRIED_MODEL_STATUSES",
     "RETRY_COST",
     "SUCCESS_GAIN",
     "TIMEOUT_COST",
@@ -20,7 +20,7 @@ __all__ = [
     "RetryQuota",
 ]
 
-MODEL_STATUSES: Final = frozenset({0, 502, 503, 504, 507})
+RETRIED_MODEL_STATUSES: Final = frozenset({0, 502, 503, 504, 507})
 """A model's own statuses after which it may do better: no answer (0), a server in front of it that
 found no worker (502, 503), its time-out (504), no memory for this request now (507)."""
 
@@ -71,7 +71,7 @@ class RetryPolicy:
     wait_initial: float = 0.5
     wait_max: float = 20.0
     safe_to_repeat: bool = False
-    model_statuses: AbstractSet[int] = MODEL_STATUSES
+    model_statuses: AbstractSet[int] = RETRIED_MODEL_STATUSES
 
     def __post_init__(self) -> None:
         if not _is_integer(self.attempts) or self.attempts < 1:

@@ -46,7 +46,10 @@ __all__ = [
 ]
 
 DISCOVERY_TIMEOUT: Final = 5.0
-"""Seconds for one question to EC2; making the client does not count."""
+"""Seconds for one question to EC2; making the client does not count.
+
+The attempts within it are those of ``session.routing_clients``.
+"""
 
 SHARED_TTL: Final = 30.0
 """Seconds that an answer serves other sessions of the process too."""

@@ -54,7 +54,7 @@ _LOCATION: Final = "location"
 class ClientCredentials(NamedTuple):
     """Credentials that were passed for one client instead of the session's own.
 
-    ``is_unsigned`` is for a client that has none at all, as for a call that fetches credentials.
+    ``is_unsigned``: the client signs nothing, such as one that fetches credentials.
     """
 
     aws_access_key_id: str | None = None
@@ -98,15 +98,16 @@ class Router:
         session: Whose region, profile and configured URLs count.
         network: The network for DNS.
         options: The routing arguments.
-        metadata: A function that returns the network to ask the platform through where this
-            process runs; ``network`` by default.
+        metadata: Returns the network for asking the platform where this process runs;
+            ``network`` by default.
         keeps_on_disk: Whether routes may be kept on disk at all.
         lookups: The AWS calls.
         access_key_id: The id of a key that the session was made with; part of the identity that
             kept routes belong to.
 
     Attributes:
-        era: Another object after ``forget``, so that who keeps a route sees that it is old.
+        era: A token that ``forget`` and ``doubt`` replace: a route that was kept with another one
+            is old.
     """
 
     def __init__(
@@ -188,8 +189,8 @@ class Router:
     def doubt(self, route: Route) -> None:
         """Have the next call decide a route anew, because an address was refused on it.
 
-        Its VPC endpoint may have other interfaces by now. A route of the last half minute is kept,
-        so that a name that leads astray does not have EC2 asked for each call.
+        Its VPC endpoint may have other interfaces by now. A route younger than 30 s is kept:
+        otherwise a wrong DNS name would cause a question to EC2 at each call.
         """
         with self._lock:
             kept = next(((key, at) for key, (at, r) in self._routes.items() if r is route), None)

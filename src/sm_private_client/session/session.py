@@ -12,10 +12,10 @@ from sm_private_client.routing.network import NetworkBackend, SystemNetwork
 from sm_private_client.routing.router import Router
 from sm_private_client.routing.settings import RoutingOptions, load_settings, missing_region
 from sm_private_client.session.clients import ClientGuard, check_encrypted
-from sm_private_client.session.lookups import RouteLookups
 from sm_private_client.session.models import new_botocore_session
 from sm_private_client.session.predictors import SharedInvokers
 from sm_private_client.session.private_routes import PrivateRoutes
+from sm_private_client.session.routing_clients import RouteLookups
 from sm_private_client.session.sealed import Seal
 
 if TYPE_CHECKING:

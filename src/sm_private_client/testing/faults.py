@@ -90,7 +90,7 @@ class Faults:
         forget_shared_answers()
 
     def take(self, kind: str, *subjects: str) -> Fault | None:
-        """Return the newest fault that applies to one of the subjects, and use it up by one."""
+        """Return the newest fault that applies to a subject, and count it."""
         if not self._active:
             return None  # asked many times a request, and mostly there is none
         with self._lock:

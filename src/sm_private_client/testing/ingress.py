@@ -30,11 +30,11 @@ __all__ = ["Ingress", "IngressListeners"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ingress:
-    """Where requests come in.
+    """One entry to the simulator: a network interface, a gateway or the public internet.
 
     Attributes:
-        service_of: Returns boto3's name of the service that a host name belongs to here, or
-            ``None`` if the name is not answered for.
+        service_of: Returns boto3's name of the service that a host name is of; ``None`` if this
+            entry does not serve the name.
         region: The region that must be signed for.
         address: Returns the address that a connection was dialled at.
         availability_zone: The zone; ``None`` on the internet and at a gateway.
@@ -50,7 +50,7 @@ class Ingress:
     vpc_id: str | None = None
 
     def service_called(self, request: Request, connection: Connection) -> str | None:
-        """Return boto3's name of the service that ``Host`` and the TLS server name agree on."""
+        """Return the service that ``Host`` names; ``None`` if the TLS server name is of another."""
         service_name = self.service_of(request.host)
         if connection.sni is not None and self.service_of(connection.sni) != service_name:
             return None
@@ -67,7 +67,7 @@ class IngressListeners:
         corporate_authority: Signs them while TLS is inspected.
         sagemaker: Answers SageMaker's services.
         others: Answers all others.
-        dialled: Returns the address that a connection was opened for.
+        dialled: Returns the played address that a client connected to; the real one is loopback.
     """
 
     region: str

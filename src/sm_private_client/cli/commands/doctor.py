@@ -99,9 +99,9 @@ def render(report: findings.Report) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    from sm_private_client.doctor.views import details_of, title_of, verdict, well
+    from sm_private_client.doctor.views import details_of, passed_checks, summary, title_of
 
-    parts: list[RenderableType] = [Text(verdict(report), style=_OUTCOMES[report.exit_status])]
+    parts: list[RenderableType] = [Text(summary(report), style=_OUTCOMES[report.exit_status])]
     for path in report.paths:
         hops = Text()
         for number, hop in enumerate(path.hops):
@@ -120,6 +120,6 @@ def render(report: findings.Report) -> Group:
             text.append(f"\n{label}: ", style="dim not bold")
             text.append(detail, style="cyan not bold" if label == "remedy" else "not bold")
         table.add_row(Text(finding.status, style=_STATUSES[finding.status]), text)
-    table.add_row(Text("ok", style=_STATUSES["ok"]), Text(well(report)))
+    table.add_row(Text("ok", style=_STATUSES["ok"]), Text(passed_checks(report)))
     count = f"{len(report.findings)} findings in {report.seconds:.1f} s"
     return Group(*parts, Text(), table, Text(count, style="dim"))

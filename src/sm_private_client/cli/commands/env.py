@@ -79,7 +79,7 @@ def env(
       sm-private-client env --shell dotenv > .env
       sm-private-client env --write-profile prod
     """
-    from sm_private_client.cli.private_variables import reports_for, variables_for
+    from sm_private_client.cli.sdk_variables import reports_for, variables_for
     from sm_private_client.routing.settings import read_environment
 
     if merge and write is None:
@@ -128,7 +128,7 @@ def _write(
     session: Session, profile: str, service_names: tuple[str, ...], *, merge: bool, as_json: bool
 ) -> None:
     from sm_private_client.cli.aws_config import write_profile
-    from sm_private_client.cli.private_variables import reports_for, variables_for
+    from sm_private_client.cli.sdk_variables import reports_for, variables_for
 
     reports = reports_for(session, service_names, ignore_urls=True)
     private = variables_for(session, reports, environ={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.checks.check import (
+    NO_VPC_ENDPOINT,
     Check,
     CheckResult,
     create_vpc_endpoint,
@@ -14,11 +15,7 @@ from sm_private_client.doctor.checks.check import (
     unknown,
     warning,
 )
-from sm_private_client.doctor.checks.session import (
-    EXPIRED_CODES,
-    SIGNATURE_CODES,
-    UNKNOWN_KEY_CODES,
-)
+from sm_private_client.doctor.checks.environment import EXPIRED_CODES, SIGNATURE_CODES
 from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts, Unknown
 from sm_private_client.errors import PolicyError
 from sm_private_client.plugin import ENTRY, VARIABLE
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     from sm_private_client.doctor.facts import Call, Identity
     from sm_private_client.privatelink.records import VpcEndpoint
 
-__all__ = ["CALL", "HOOK", "OTHER_SERVICES", "PERMISSION", "POLICY", "ROUTE"]
+__all__ = ["endpoint_policy", "other_service", "permission", "plugin_hook", "route", "signed_call"]
 
 _LAST_CLIENT_ERROR: Final = 499
 _NO_WAY: Final = (
@@ -41,21 +38,27 @@ _NO_WAY: Final = (
     "clock",
     "proxy",
     "resolver",
-    "custom-url-target",
-    "custom-url",
-    "fips",
-    "named-vpc-endpoint",
-    "discovery",
-    "vpc-endpoint",
-    "vpc-endpoint-state",
-    "vpc-endpoint-vpc",
+    *NO_VPC_ENDPOINT,
     "vpc-attributes",
     "private-dns",
     "dns",
 )
 
 
-def _route(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="route",
+    looks_at="whether a private route was found, and by which step",
+    meaning="no step led to the service privately: neither a setting, nor private DNS, nor what "
+    "EC2 shows this identity.",
+    remedies=(
+        "{first}",
+        "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint>",
+        create_vpc_endpoint(),
+    ),
+    hop="dns",
+    explained_by=_NO_WAY,
+).for_each_service
+def route(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route = service.route
     if isinstance(route, RouteFailure):
         seen = f"{route.what.rstrip(':.').strip()}."
@@ -89,23 +92,18 @@ def _first_remedy(vpc_endpoints: object) -> str:
     return f"allow {permission} for this identity, so that the VPC endpoint can be found"
 
 
-ROUTE = Check(
-    name="route",
-    looks_at="whether a private route was found, and by which step",
-    meaning="no step led to the service privately: neither a setting, nor private DNS, nor what "
-    "EC2 shows this identity.",
+@Check(
+    name="endpoint-policy",
+    looks_at="the VPC endpoint's policy, and whether it would let this identity make the call",
+    meaning="the VPC endpoint lets only pass what its policy allows, whatever the identity may do.",
     remedies=(
-        "{first}",
-        "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint>",
-        create_vpc_endpoint(),
+        "allow {action} in the policy: aws ec2 modify-vpc-endpoint --vpc-endpoint-id "
+        "{vpc_endpoint} --policy-document file://policy.json",
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --reset-policy",
     ),
-    hop="dns",
-    service=_route,
-    explained_by=_NO_WAY,
-)
-
-
-def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    hop="endpoint-policy",
+).for_each_service
+def endpoint_policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = service.serving.vpc_endpoint if service.serving is not None else None
     call = service.call
     subject = used.vpc_endpoint_id if used is not None else service.service_name
@@ -125,7 +123,7 @@ def _policy(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     elif decision.allowed:
         yield ok(subject, decision.why)
     elif call is not None and call.expected:
-        yield warning(subject, f"{decision.why} The call came through nevertheless.", **values)
+        yield warning(subject, f"{decision.why} The call still came through.", **values)
     else:
         yield failure(subject, decision.why, **values)
 
@@ -159,21 +157,14 @@ def _decision(
         return Unknown(reason=f"the policy cannot be read: {error.what}")
 
 
-POLICY = Check(
-    name="endpoint-policy",
-    looks_at="the VPC endpoint's policy, and whether it would let this identity make the call",
-    meaning="the VPC endpoint lets only pass what its policy allows, whatever the identity may do.",
-    remedies=(
-        "allow {action} in the policy: aws ec2 modify-vpc-endpoint --vpc-endpoint-id "
-        "{vpc_endpoint} --policy-document file://policy.json",
-        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --reset-policy",
-    ),
-    hop="endpoint-policy",
-    service=_policy,
-)
-
-
-def _permission(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="permission",
+    looks_at="whether the identity may make the harmless call that is tried",
+    meaning="the way to the service is open; only this call is not allowed.",
+    remedies=(),
+    hop="service",
+).for_each_service
+def permission(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     call = service.call
     if call is None or "AccessDenied" not in (call.code or "") or _is_policy_of_endpoint(call):
         return
@@ -182,43 +173,7 @@ def _permission(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     yield unknown(service.service_name, Unknown(reason=reason, permission=call.action))
 
 
-PERMISSION = Check(
-    name="permission",
-    looks_at="whether the identity may make the harmless call that is tried",
-    meaning="the way to the service is open; only this call is not allowed.",
-    remedies=(),
-    hop="service",
-    service=_permission,
-)
-
-
-def _call(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    call, name = service.call, service.service_name
-    if call is None:
-        if service.works:
-            reason = "no harmless call is known for it, or there are no credentials"
-            yield unknown(name, Unknown(reason=f"{reason}; TLS was answered"))
-        return
-    code = call.code or ""
-    answered = f"{call.operation} was answered"
-    if call.expected:
-        proof = f" with {code}, which only {name} says" if code else ""
-        yield ok(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
-    elif call.failure is not None:
-        yield failure(name, f"{call.operation} got no answer: {call.failure}", name=name)
-    elif code in EXPIRED_CODES | SIGNATURE_CODES | UNKNOWN_KEY_CODES or "AccessDenied" in code:
-        return  # reported by the checks of credentials, policy and permission
-    elif "Throttl" in code:
-        yield warning(name, f"{call.operation} was throttled ({code}).", name=name)
-    elif call.status is not None and call.status > _LAST_CLIENT_ERROR:
-        yield failure(name, f"{answered} with {code} (HTTP {call.status}).", name=name)
-    elif name in ("sagemaker", "sagemaker-runtime"):
-        yield failure(name, f"{answered} with {code}, which {name} would not say.", name=name)
-    else:
-        yield ok(name, f"{answered} with {code}: somebody is there.")
-
-
-CALL = Check(
+@Check(
     name="signed-call",
     looks_at="one signed call that changes nothing: ListEndpoints with MaxResults=1; "
     "InvokeEndpoint of an endpoint that does not exist, which SageMaker itself must refuse with "
@@ -226,7 +181,6 @@ CALL = Check(
     meaning="what answers is not {name}, or {name} has trouble of its own, or nothing answers.",
     remedies=("run again with --deep; see https://health.aws.amazon.com/health/status for {name}",),
     hop="service",
-    service=_call,
     explained_by=(
         *_NO_WAY,
         "ca-bundle",
@@ -241,10 +195,41 @@ CALL = Check(
         "tls-handshake",
         "endpoint-policy",
     ),
-)
+).for_each_service
+def signed_call(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    call, name = service.call, service.service_name
+    if call is None:
+        if service.works:
+            reason = "no harmless call is known for it, or there are no credentials"
+            yield unknown(name, Unknown(reason=f"{reason}; TLS was answered"))
+        return
+    code = call.code or ""
+    answered = f"{call.operation} was answered"
+    if call.expected:
+        proof = f" with {code}, which only {name} says" if code else ""
+        yield ok(name, f"{answered}{proof}, in {call.seconds * 1000:.0f} ms.")
+    elif call.failure is not None:
+        yield failure(name, f"{call.operation} got no answer: {call.failure}", name=name)
+    elif code in EXPIRED_CODES | SIGNATURE_CODES or "AccessDenied" in code:
+        return  # reported by the checks of credentials, policy and permission
+    elif "Throttl" in code:
+        yield warning(name, f"{call.operation} was throttled ({code}).", name=name)
+    elif call.status is not None and call.status > _LAST_CLIENT_ERROR:
+        yield failure(name, f"{answered} with {code} (HTTP {call.status}).", name=name)
+    elif name in ("sagemaker", "sagemaker-runtime"):
+        yield failure(name, f"{answered} with {code}, which {name} would not say.", name=name)
+    else:
+        yield ok(name, f"{answered} with {code}: somebody is there.")
 
 
-def _other_services(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="other-service",
+    looks_at="the services that SageMaker code also calls (STS, S3, Logs, ECR, KMS; with --deep "
+    "all of them): private, public or unreachable",
+    meaning="code that calls it leaves the private network, or hangs until its time-outs are over.",
+    remedies=("{command}",),
+).for_session
+def other_service(facts: Facts) -> Iterator[CheckResult]:
     for other in facts.other_services:
         about = f"{other.host} ({other.purpose})"
         if other.private and other.reached is not False:
@@ -263,17 +248,16 @@ def _other_services(facts: Facts) -> Iterator[CheckResult]:
         yield warning(other.service_name, seen, command=command)
 
 
-OTHER_SERVICES = Check(
-    name="other-service",
-    looks_at="the services that SageMaker code also calls (STS, S3, Logs, ECR, KMS; with --deep "
-    "all of them): private, public or unreachable",
-    meaning="code that calls it leaves the private network, or hangs until its time-outs are over.",
-    remedies=("{command}",),
-    session=_other_services,
-)
-
-
-def _hook(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="plugin-hook",
+    looks_at="whether the plugin hook for other people's clients is set, and live",
+    meaning="botocore passes over a plugin that it cannot load: clients of other libraries go out "
+    "publicly although the variable is set.",
+    remedies=(
+        f'export {VARIABLE}="{ENTRY}", where sm-private-client is installed for the same Python',
+    ),
+).for_session
+def plugin_hook(facts: Facts) -> Iterator[CheckResult]:
     live = facts.hook.live
     if not facts.hook.configured:
         yield ok(VARIABLE, "It does not name our plugin; only this package's clients are routed.")
@@ -283,15 +267,3 @@ def _hook(facts: Facts) -> Iterator[CheckResult]:
         yield ok(VARIABLE, "It names our plugin, and a plain client is routed.")
     else:
         yield failure(VARIABLE, "It names our plugin, but a plain client is not routed by it.")
-
-
-HOOK = Check(
-    name="plugin-hook",
-    looks_at="whether the plugin hook for other people's clients is set, and live",
-    meaning="botocore passes over a plugin that it cannot load: clients of other libraries go out "
-    "publicly although the variable is set.",
-    remedies=(
-        f'export {VARIABLE}="{ENTRY}", where sm-private-client is installed for the same Python',
-    ),
-    session=_hook,
-)

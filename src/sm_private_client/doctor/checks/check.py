@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from sm_private_client.doctor.findings import Finding, HopName, Status
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from sm_private_client.doctor.facts import Facts, ServiceFacts, Unknown
 
+    SessionFunction = Callable[[Facts], Iterable["CheckResult"]]
+    ServiceFunction = Callable[[Facts, ServiceFacts], Iterable["CheckResult"]]
+
 __all__ = [
+    "NO_VPC_ENDPOINT",
     "Check",
     "CheckResult",
     "create_vpc_endpoint",
@@ -23,6 +27,18 @@ __all__ = [
     "warning",
 ]
 
+NO_VPC_ENDPOINT: Final = (
+    "custom-url-target",
+    "custom-url",
+    "fips",
+    "named-vpc-endpoint",
+    "discovery",
+    "vpc-endpoint",
+    "vpc-endpoint-state",
+    "vpc-endpoint-vpc",
+)
+"""Checks that explain why no VPC endpoint is used."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
@@ -32,7 +48,7 @@ class CheckResult:
         status: The status.
         subject: What it is about: a service, an id, a variable.
         seen: What was seen, as a sentence.
-        values: What stands for the braces in the check's words.
+        values: The texts for the braces in the check's words.
         permission: The missing IAM permission of an ``unknown`` one.
     """
 
@@ -83,7 +99,7 @@ def create_vpc_endpoint(service: str = "{service}", vpc: str = "{vpc}") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One check.
+    """One check; its function is decorated with ``for_session`` or ``for_each_service``.
 
     Attributes:
         name: In kebab case; an anchor of docs/doctor.md.
@@ -91,9 +107,9 @@ class Check:
         meaning: What it means if something is wrong; braces take a result's values.
         remedies: Commands or settings that mend it; braces take a result's values.
         hop: The hop of the path it is about; ``None`` if it is beside the path.
+        explained_by: The checks whose failure this one's failure is only a consequence of.
         session: Its function, if it is about the session as a whole.
         service: Its function, if it is about each service.
-        explained_by: The checks whose failure this one's failure is merely a consequence of.
     """
 
     name: str
@@ -101,9 +117,17 @@ class Check:
     meaning: str
     remedies: tuple[str, ...]
     hop: HopName | None = None
-    session: Callable[[Facts], Iterable[CheckResult]] | None = None
-    service: Callable[[Facts, ServiceFacts], Iterable[CheckResult]] | None = None
     explained_by: tuple[str, ...] = ()
+    session: SessionFunction | None = None
+    service: ServiceFunction | None = None
+
+    def for_session(self, function: SessionFunction) -> Check:
+        """Return the check with a function of the session as a whole."""
+        return replace(self, session=function)
+
+    def for_each_service(self, function: ServiceFunction) -> Check:
+        """Return the check with a function of each service."""
+        return replace(self, service=function)
 
     def findings(self, facts: Facts) -> Iterator[Finding]:
         """Run the check on facts."""

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Final, Literal
 
 from sm_private_client.doctor.checks.check import (
+    NO_VPC_ENDPOINT,
     Check,
     CheckResult,
     failure_if,
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "ACLS",
-    "CONNECTION",
-    "DNS",
-    "GROUPS",
-    "LATENCY",
-    "RESOLVER",
     "blocked_directions",
+    "connection",
+    "dns",
+    "latency",
     "lets_in",
+    "network_acl",
+    "resolver",
+    "security_group",
 ]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -48,31 +49,11 @@ _EPHEMERAL: Final = 40000
 _SLOW: Final = 0.25
 """Seconds for TCP and TLS together; inside a region they take a few milliseconds."""
 
-_NO_ENDPOINT: Final = (
-    "named-vpc-endpoint",
-    "custom-url-target",
-    "custom-url",
-    "fips",
-    "discovery",
-    "vpc-endpoint",
-    "vpc-endpoint-state",
-    "vpc-endpoint-vpc",
-)
 
 # Names
 
 
-def _resolver(facts: Facts) -> Iterator[CheckResult]:
-    names = [name for service in facts.services for name in service.names]
-    if names and all(name.unanswered for name in names):
-        seen = f"No name was answered; asked was {facts.resolver}."
-        broken = not any(service.works for service in facts.services)
-        yield failure_if(broken, facts.resolver, seen, resolver=facts.resolver)
-    elif names:
-        yield ok(facts.resolver, f"{facts.resolver} answers.")
-
-
-RESOLVER = Check(
+@Check(
     name="resolver",
     looks_at="whether the resolver that this machine asks (/etc/resolv.conf) answers at all",
     meaning="no name can be looked up, so neither SageMaker nor EC2 is found.",
@@ -82,24 +63,45 @@ RESOLVER = Check(
         "open UDP and TCP port 53 from this machine to it",
     ),
     hop="dns",
-    session=_resolver,
-)
+).for_session
+def resolver(facts: Facts) -> Iterator[CheckResult]:
+    names = [name for service in facts.services for name in service.names]
+    if names and all(name.unanswered for name in names):
+        seen = f"No name was answered; the resolver is {facts.resolver}."
+        broken = not any(service.works for service in facts.services)
+        yield failure_if(broken, facts.resolver, seen, resolver=facts.resolver)
+    elif names:
+        yield ok(facts.resolver, f"{facts.resolver} answers.")
 
 
-def _dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="dns",
+    looks_at="what DNS answers for the default host and for the VPC endpoint's regional and zonal "
+    "names, and which resolver answered",
+    meaning="the resolver that this machine asks does not lead to the VPC endpoint: it is not the "
+    "VPC's own, it has a rule or an entry of its own, or it cannot be reached.",
+    remedies=(
+        "dig +short {host} (asked: {resolver}), and compare with the addresses that EC2 shows",
+        "forward the name to the VPC's resolver (169.254.169.253, or a Route 53 Resolver inbound "
+        "endpoint from outside)",
+    ),
+    hop="dns",
+    explained_by=("resolver", "vpc-attributes", "private-dns", *NO_VPC_ENDPOINT),
+).for_each_service
+def dns(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for name in service.names:
         lost = not service.works and _is_used(service, name)
         values = {"host": name.host, "resolver": facts.resolver}
-        asked = f"asked was {facts.resolver}."
+        resolver = f"the resolver is {facts.resolver}."
         if name.failure is not None:
-            yield failure_if(lost, name.host, f"{name.host} {name.failure}; {asked}", **values)
+            yield failure_if(lost, name.host, f"{name.host} {name.failure}; {resolver}", **values)
             continue
         if not name.refused:
             listed = ", ".join(name.addresses)
-            yield ok(name.host, f"{name.host} resolves to {listed}; {asked}")
+            yield ok(name.host, f"{name.host} resolves to {listed}; {resolver}")
             continue
         address, why = name.refused[0]
-        seen = f"{name.host} resolves to {address}, which {why}; {asked}"
+        seen = f"{name.host} resolves to {address}, which {why}; {resolver}"
         lost = lost and service.serving is not None
         if not lost and name.kind == "default" and not _has_private_dns(service):
             yield ok(name.host, seen)
@@ -120,22 +122,6 @@ def _is_used(service: ServiceFacts, name: NameAnswer) -> bool:
         return service.serving is None or _has_private_dns(service)
     return name.kind == "regional"
 
-
-DNS = Check(
-    name="dns",
-    looks_at="what DNS answers for the default host and for the VPC endpoint's regional and zonal "
-    "names, and which resolver answered",
-    meaning="the resolver that this machine asks does not lead to the VPC endpoint: it is not the "
-    "VPC's own, it has a rule or an entry of its own, or it cannot be reached.",
-    remedies=(
-        "dig +short {host} (asked: {resolver}), and compare with the addresses that EC2 shows",
-        "forward the name to the VPC's resolver (169.254.169.253, or a Route 53 Resolver inbound "
-        "endpoint from outside)",
-    ),
-    hop="dns",
-    service=_dns,
-    explained_by=("resolver", "vpc-attributes", "private-dns", *_NO_ENDPOINT),
-)
 
 # Firewalls
 
@@ -178,7 +164,17 @@ def _overlaps(cidr: str, nets: list[Network]) -> bool:
     return any(net.version == allowed.version and net.overlaps(allowed) for net in nets)
 
 
-def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="security-group",
+    looks_at="whether the VPC endpoint's security groups let port 443 in from our address or group",
+    meaning="packets that no rule lets in are dropped, and connections hang.",
+    remedies=(
+        "aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port 443 "
+        "--cidr {source}",
+    ),
+    hop="network-interface",
+).for_each_service
+def security_group(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = _interface(service)
     if used is None or not used.security_groups:
         return
@@ -188,7 +184,7 @@ def _groups(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         return
     ids = ", ".join(group.group_id for group in groups)
     if any(peer.connected for peer in service.peers):
-        yield ok(subject, f"{ids} lets us in: a connection stands.")
+        yield ok(subject, f"{ids} lets us in: a connection was made.")
         return
     allowed = lets_in(groups, sources=facts.sources, own_group_ids=facts.own_group_ids)
     if allowed is None:
@@ -207,19 +203,6 @@ def _interface(service: ServiceFacts) -> VpcEndpointFacts | None:
     """Return the VPC endpoint that serves, if it has network interfaces."""
     used = service.serving
     return used if used is not None and used.vpc_endpoint.kind == "Interface" else None
-
-
-GROUPS = Check(
-    name="security-group",
-    looks_at="whether the VPC endpoint's security groups let port 443 in from our address or group",
-    meaning="packets that no rule lets in are dropped, and connections hang.",
-    remedies=(
-        "aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port 443 "
-        "--cidr {source}",
-    ),
-    hop="network-interface",
-    service=_groups,
-)
 
 
 def blocked_directions(acl: NetworkAcl, *, sources: Iterable[str]) -> tuple[Direction, ...]:
@@ -252,7 +235,18 @@ def _matches(entry: AclEntry, net: Network, port: int) -> bool:
     return within and _has_port(entry.from_port, entry.to_port, port)
 
 
-def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="network-acl",
+    looks_at="whether the network ACLs of the VPC endpoint's subnets let port 443 in and the "
+    "answers out",
+    meaning="network ACLs keep no state: requests and answers need a rule each.",
+    remedies=(
+        "aws ec2 create-network-acl-entry --network-acl-id {acl} {flag} --rule-number {number} "
+        "--protocol tcp --port-range {ports} --cidr-block {source} --rule-action allow",
+    ),
+    hop="network-interface",
+).for_each_service
+def network_acl(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used = _interface(service)
     if used is None:
         return
@@ -268,8 +262,8 @@ def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
             yield ok(acl.acl_id, f"{acl.acl_id} lets port 443 in and the answers out.")
             continue
         source, direction = facts.sources[0], blocked[0]
-        first, last = ("443", "443") if direction == "inbound" else ("1024", "65535")
-        ports = "443" if direction == "inbound" else "1024-65535"
+        inbound = direction == "inbound"
+        ports = "443" if inbound else "1024-65535"
         seen = (
             f"{acl.acl_id} drops {direction} traffic of {source}, TCP ports {ports}, in "
             f"{', '.join(lost)}."
@@ -279,8 +273,8 @@ def _acls(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
             acl.acl_id,
             seen,
             acl=acl.acl_id,
-            flag="--ingress" if direction == "inbound" else "--egress",
-            ports=f"From={first},To={last}",
+            flag="--ingress" if inbound else "--egress",
+            ports="From=443,To=443" if inbound else "From=1024,To=65535",
             source=source,
             number=str(_free_number(acl.entries, direction)),
         )
@@ -292,23 +286,22 @@ def _free_number(entries: tuple[AclEntry, ...], direction: Direction) -> int:
     return max(1, min([100, *(number - 1 for number in taken)]))
 
 
-ACLS = Check(
-    name="network-acl",
-    looks_at="whether the network ACLs of the VPC endpoint's subnets let port 443 in and the "
-    "answers out",
-    meaning="network ACLs keep no state: requests and answers need a rule each.",
-    remedies=(
-        "aws ec2 create-network-acl-entry --network-acl-id {acl} {flag} --rule-number {number} "
-        "--protocol tcp --port-range {ports} --cidr-block {source} --rule-action allow",
-    ),
-    hop="network-interface",
-    service=_acls,
-)
-
 # Connections
 
 
-def _connection(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="connection",
+    looks_at="a TCP connection to port 443 of every network interface",
+    meaning="nothing answers there: a firewall drops the packets, the zone is down, or there is no "
+    "network way from here (routes, peering, VPN).",
+    remedies=(
+        "nc -vz {address} 443, from this machine and from another one in the VPC",
+        "check the route tables, and peering, transit gateway or VPN, between here and the VPC",
+    ),
+    hop="network-interface",
+    explained_by=("security-group", "network-acl", "ip-address-type", *NO_VPC_ENDPOINT, "dns"),
+).for_each_service
+def connection(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     works = service.works or any(peer.connected for peer in service.peers)
     for peer in service.peers:
         address = peer.address.address
@@ -320,34 +313,16 @@ def _connection(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
             yield failure_if(not works, address, seen, address=address)
 
 
-CONNECTION = Check(
-    name="connection",
-    looks_at="a TCP connection to port 443 of every network interface",
-    meaning="nothing answers there: a firewall drops the packets, the zone is down, or there is no "
-    "network way from here (routes, peering, VPN).",
-    remedies=(
-        "nc -vz {address} 443, from this machine and from another one in the VPC",
-        "check the route tables, and peering, transit gateway or VPN, between here and the VPC",
-    ),
-    hop="network-interface",
-    service=_connection,
-    explained_by=("security-group", "network-acl", "ip-address-type", *_NO_ENDPOINT, "dns"),
-)
-
-
-def _latency(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="latency",
+    looks_at="how long connection and TLS take to every network interface",
+    meaning="the way is long (another region, a slow VPN), or something on it is overloaded.",
+    remedies=("call from the VPC endpoint's own region and zone",),
+).for_each_service
+def latency(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for peer in service.peers:
         if not peer.is_good or peer.tls is None:
             continue
         took = peer.seconds + peer.tls.seconds
         seen = f"{peer.label} took {took * 1000:.0f} ms for connection and TLS."
         yield (warning if took > _SLOW else ok)(peer.address.address, seen)
-
-
-LATENCY = Check(
-    name="latency",
-    looks_at="how long connection and TLS take to every network interface",
-    meaning="the way is long (another region, a slow VPN), or something on it is overloaded.",
-    remedies=("call from the VPC endpoint's own region and zone",),
-    service=_latency,
-)

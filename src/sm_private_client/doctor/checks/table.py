@@ -1,4 +1,4 @@
-"""The table of all checks, in the order of causes: what stands earlier explains what is later."""
+"""The table of all checks, in the order of causes: an earlier one explains a later one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from sm_private_client.doctor.checks import (
     calls,
     connections,
-    session,
-    settings,
+    environment,
+    service_settings,
     tls,
     vpc_endpoints,
 )
@@ -21,46 +21,46 @@ if TYPE_CHECKING:
 __all__ = ["CHECKS", "check_all"]
 
 CHECKS: Final[tuple[Check, ...]] = (
-    session.SETTINGS,
-    session.BUNDLE,
-    session.CREDENTIALS,
-    session.EXPIRY,
-    session.CLOCK,
-    session.KEYS,
-    session.PROXY,
-    settings.URL_TARGET,
-    settings.CUSTOM_URL,
-    settings.FIPS,
-    settings.NAMED,
-    connections.RESOLVER,
-    vpc_endpoints.DISCOVERY,
-    vpc_endpoints.EXISTS,
-    vpc_endpoints.STATE,
-    vpc_endpoints.VPC,
-    vpc_endpoints.ATTRIBUTES,
-    vpc_endpoints.PRIVATE_DNS,
-    connections.DNS,
-    calls.ROUTE,
-    vpc_endpoints.ADDRESSES,
-    connections.GROUPS,
-    connections.ACLS,
-    connections.CONNECTION,
-    tls.NAME,
-    tls.EXPIRED,
-    tls.INSPECTION,
-    tls.AUTHORITY,
-    tls.HANDSHAKE,
-    calls.POLICY,
-    calls.PERMISSION,
-    calls.CALL,
-    session.LOCATION,
-    vpc_endpoints.ZONE,
-    connections.LATENCY,
-    calls.OTHER_SERVICES,
-    calls.HOOK,
+    environment.settings,
+    environment.ca_bundle,
+    environment.credentials,
+    environment.credentials_expiry,
+    environment.clock,
+    environment.signature,
+    environment.proxy,
+    service_settings.custom_url_target,
+    service_settings.custom_url,
+    service_settings.fips,
+    service_settings.named_vpc_endpoint,
+    connections.resolver,
+    vpc_endpoints.discovery,
+    vpc_endpoints.vpc_endpoint,
+    vpc_endpoints.vpc_endpoint_state,
+    vpc_endpoints.vpc_endpoint_vpc,
+    vpc_endpoints.vpc_attributes,
+    vpc_endpoints.private_dns,
+    connections.dns,
+    calls.route,
+    vpc_endpoints.ip_address_type,
+    connections.security_group,
+    connections.network_acl,
+    connections.connection,
+    tls.tls_name,
+    tls.tls_expired,
+    tls.tls_inspection,
+    tls.tls_authority,
+    tls.tls_handshake,
+    calls.endpoint_policy,
+    calls.permission,
+    calls.signed_call,
+    environment.location,
+    vpc_endpoints.zone,
+    connections.latency,
+    calls.other_service,
+    calls.plugin_hook,
 )
 
 
 def check_all(facts: Facts) -> tuple[Finding, ...]:
-    """Runs every check, in the table's order."""
+    """Run every check, in the table's order."""
     return tuple(finding for check in CHECKS for finding in check.findings(facts))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sm_private_client.doctor.facts import Peer, TlsProblem
 
-__all__ = ["AUTHORITY", "EXPIRED", "HANDSHAKE", "INSPECTION", "NAME"]
+__all__ = ["tls_authority", "tls_expired", "tls_handshake", "tls_inspection", "tls_name"]
 
 
 def _handshakes(service: ServiceFacts) -> list[tuple[Peer, TlsResult]]:
@@ -29,7 +29,18 @@ def _host(service: ServiceFacts) -> str:
     return service.route.host
 
 
-def _tls_name(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="tls-name",
+    looks_at="whether the certificate is for the host that is called",
+    meaning="what answers is not the VPC endpoint of that name, or something on the way answers "
+    "for it.",
+    remedies=(
+        "openssl s_client -connect {host}:443 -servername {host} </dev/null, to see who answers",
+        "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name that EC2 gives for the VPC endpoint>",
+    ),
+    hop="tls",
+).for_each_service
+def tls_name(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     host = _host(service)
     wrong = _failed(service, "name")
     for peer, tls in wrong:
@@ -40,21 +51,18 @@ def _tls_name(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield ok(host, f"The certificate is for {host}.")
 
 
-NAME = Check(
-    name="tls-name",
-    looks_at="whether the certificate is for the host that is called",
-    meaning="what answers is not the VPC endpoint of that name, or something on the way answers "
-    "for it.",
+@Check(
+    name="tls-expired",
+    looks_at="whether the certificate is valid now",
+    meaning="this machine's clock is wrong, or something on the way answers with an old "
+    "certificate: Amazon's are renewed long before.",
     remedies=(
-        "openssl s_client -connect {host}:443 -servername {host} </dev/null, to see who answers",
-        "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name that EC2 gives for the VPC endpoint>",
+        "date -u, and set the clock right: sudo chronyc makestep",
+        "have what inspects TLS renew its certificate, or let {host} pass it by",
     ),
     hop="tls",
-    service=_tls_name,
-)
-
-
-def _tls_expired(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def tls_expired(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     for peer, tls in _failed(service, "expired"):
         shown = tls.certificate
         if shown is None:
@@ -70,20 +78,6 @@ def _tls_expired(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure_if(not service.works, peer.address.address, seen, host=_host(service))
 
 
-EXPIRED = Check(
-    name="tls-expired",
-    looks_at="whether the certificate is valid now",
-    meaning="this machine's clock is wrong, or something on the way answers with an old "
-    "certificate: Amazon's are renewed long before.",
-    remedies=(
-        "date -u, and set the clock right: sudo chronyc makestep",
-        "have what inspects TLS renew its certificate, or let {host} pass it by",
-    ),
-    hop="tls",
-    service=_tls_expired,
-)
-
-
 def _is_inspected(tls: TlsResult) -> bool:
     shown = tls.certificate
     if shown is None or not shown.issuer or shown.is_amazons:
@@ -91,7 +85,18 @@ def _is_inspected(tls: TlsResult) -> bool:
     return tls.problem in (None, "authority")
 
 
-def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="tls-inspection",
+    looks_at="whether Amazon signed the certificate",
+    meaning="TLS is inspected on the way: what inspects it sees every payload in the clear (or "
+    "this is a stand-in with an authority of its own).",
+    remedies=(
+        "have what inspects TLS let {host} pass it by",
+        "if inspection is intended: export AWS_CA_BUNDLE=<a bundle that also has {issuer}>",
+    ),
+    hop="tls",
+).for_each_service
+def tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if not isinstance(service.route, RouteFailure) and service.route.is_local:
         return
     host = _host(service)
@@ -111,21 +116,17 @@ def _tls_inspection(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult
         yield ok(host, f"{first.issuer} signed the certificate.")
 
 
-INSPECTION = Check(
-    name="tls-inspection",
-    looks_at="whether Amazon signed the certificate",
-    meaning="TLS is inspected on the way: what inspects it sees every payload in the clear (or "
-    "this is a stand-in with an authority of its own).",
+@Check(
+    name="tls-authority",
+    looks_at="whether the CA bundle in use has the authority that signed the certificate",
+    meaning="the bundle lacks Amazon's own authorities (Amazon Trust Services).",
     remedies=(
-        "have what inspects TLS let {host} pass it by",
-        "if inspection is meant: export AWS_CA_BUNDLE=<a bundle that also has {issuer}>",
+        "unset AWS_CA_BUNDLE REQUESTS_CA_BUNDLE, which takes botocore's own bundle",
+        "cat AmazonRootCA1.pem >> $AWS_CA_BUNDLE (from https://www.amazontrust.com/repository/)",
     ),
     hop="tls",
-    service=_tls_inspection,
-)
-
-
-def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     bundle = facts.environment.ca_bundle
     wrong = [(p, tls) for p, tls in _failed(service, "authority") if not _is_inspected(tls)]
     for peer, tls in wrong:
@@ -137,27 +138,7 @@ def _tls_authority(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]
         yield ok(bundle, f"{bundle} has the authority that signed the certificate.")
 
 
-AUTHORITY = Check(
-    name="tls-authority",
-    looks_at="whether the CA bundle in use has the authority that signed the certificate",
-    meaning="the bundle lacks Amazon's own authorities (Amazon Trust Services).",
-    remedies=(
-        "unset AWS_CA_BUNDLE REQUESTS_CA_BUNDLE, which takes botocore's own bundle",
-        "cat AmazonRootCA1.pem >> $AWS_CA_BUNDLE (from https://www.amazontrust.com/repository/)",
-    ),
-    hop="tls",
-    service=_tls_authority,
-)
-
-
-def _tls_handshake(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
-    works = service.works or any(peer.is_good for peer in service.peers)
-    for peer, tls in _failed(service, "handshake"):
-        seen = f"{peer.label} took a connection, but no TLS handshake: {tls.detail}."
-        yield failure_if(not works, peer.address.address, seen, host=_host(service))
-
-
-HANDSHAKE = Check(
+@Check(
     name="tls-handshake",
     looks_at="whether a TLS handshake is answered at all",
     meaning="a firewall that looks into TLS cuts the connection, or what listens there speaks no "
@@ -167,5 +148,9 @@ HANDSHAKE = Check(
         "openssl s_client -connect {host}:443 -servername {host} </dev/null",
     ),
     hop="tls",
-    service=_tls_handshake,
-)
+).for_each_service
+def tls_handshake(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    works = service.works or any(peer.is_good for peer in service.peers)
+    for peer, tls in _failed(service, "handshake"):
+        seen = f"{peer.label} took a connection, but no TLS handshake: {tls.detail}."
+        yield failure_if(not works, peer.address.address, seen, host=_host(service))

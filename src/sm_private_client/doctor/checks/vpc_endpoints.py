@@ -21,22 +21,19 @@ if TYPE_CHECKING:
 
     from sm_private_client.privatelink.records import VpcEndpoint
 
-__all__ = ["ADDRESSES", "ATTRIBUTES", "DISCOVERY", "EXISTS", "PRIVATE_DNS", "STATE", "VPC", "ZONE"]
+__all__ = [
+    "discovery",
+    "ip_address_type",
+    "private_dns",
+    "vpc_attributes",
+    "vpc_endpoint",
+    "vpc_endpoint_state",
+    "vpc_endpoint_vpc",
+    "zone",
+]
 
 
-def _discovery(facts: Facts) -> Iterator[CheckResult]:
-    for found in [service.vpc_endpoints for service in facts.services[:1]]:
-        if not isinstance(found, Unknown):
-            yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
-        elif not found.unreachable:
-            yield unknown("ec2", found)
-        else:
-            seen = f"EC2 could not be asked for VPC endpoints: {found.reason}."
-            stranded = not all(service.has_route for service in facts.services)
-            yield failure_if(stranded, "ec2", seen, region=facts.region)
-
-
-DISCOVERY = Check(
+@Check(
     name="discovery",
     looks_at="whether EC2 can be asked which VPC endpoints there are (ec2:DescribeVpcEndpoints)",
     meaning="without private DNS a VPC endpoint is found by asking EC2, which has to be reachable.",
@@ -44,9 +41,20 @@ DISCOVERY = Check(
         "export SM_PRIVATE_VPC_ENDPOINT=<the DNS name of the VPC endpoint> (EC2 need not be asked)",
         create_vpc_endpoint("com.amazonaws.{region}.ec2", "<vpc>"),
     ),
-    session=_discovery,
     explained_by=("credentials", "credentials-expiry", "clock", "signature", "proxy", "resolver"),
-)
+).for_session
+def discovery(facts: Facts) -> Iterator[CheckResult]:
+    if not facts.services:
+        return
+    found = facts.services[0].vpc_endpoints
+    if not isinstance(found, Unknown):
+        yield ok("ec2", "EC2 describes the VPC endpoints of this account.")
+    elif not found.unreachable:
+        yield unknown("ec2", found)
+    else:
+        seen = f"EC2 could not be asked for VPC endpoints: {found.reason}."
+        stranded = not all(service.has_route for service in facts.services)
+        yield failure_if(stranded, "ec2", seen, region=facts.region)
 
 
 def _all(service: ServiceFacts) -> list[VpcEndpoint]:
@@ -58,7 +66,18 @@ def _here(facts: Facts, service: ServiceFacts) -> list[VpcEndpoint]:
     return [v for v in _all(service) if facts.vpc_id in (None, v.vpc_id)]
 
 
-def _exists(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="vpc-endpoint",
+    looks_at="whether there is a VPC endpoint of the service's endpoint service",
+    meaning="no VPC endpoint, no private way to the service.",
+    remedies=(
+        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
+        "--vpc-id {vpc} --subnet-ids <subnets> --security-group-ids <group> --private-dns-enabled",
+    ),
+    hop="network-interface",
+    explained_by=("named-vpc-endpoint", "custom-url-target"),
+).for_each_service
+def vpc_endpoint(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     name, endpoint_service = service.service_name, service.endpoint_service
     values = {"service": endpoint_service, "vpc": facts.vpc_label}
     if not service.endpoint_services:
@@ -78,21 +97,14 @@ def _exists(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure(name, seen, **values)
 
 
-EXISTS = Check(
-    name="vpc-endpoint",
-    looks_at="whether there is a VPC endpoint of the service's endpoint service",
-    meaning="no VPC endpoint, no private way to the service.",
-    remedies=(
-        "aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --service-name {service} "
-        "--vpc-id {vpc} --subnet-ids <subnets> --security-group-ids <group> --private-dns-enabled",
-    ),
+@Check(
+    name="vpc-endpoint-state",
+    looks_at="the state of the VPC endpoint; only `available` carries calls",
+    meaning="a VPC endpoint that is not available has no names in DNS and takes no connection.",
+    remedies=("{remedy}",),
     hop="network-interface",
-    service=_exists,
-    explained_by=("named-vpc-endpoint", "custom-url-target"),
-)
-
-
-def _state(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def vpc_endpoint_state(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     mine = _here(facts, service)
     works = service.works or any(v.is_available for v in mine)
     for v in sorted(mine, key=lambda v: v.is_available):
@@ -112,17 +124,18 @@ def _state(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure_if(not works, v.vpc_endpoint_id, seen, remedy=remedy)
 
 
-STATE = Check(
-    name="vpc-endpoint-state",
-    looks_at="the state of the VPC endpoint; only `available` carries calls",
-    meaning="a VPC endpoint that is not available has no names in DNS and takes no connection.",
-    remedies=("{remedy}",),
+@Check(
+    name="vpc-endpoint-vpc",
+    looks_at="whether the VPC endpoint is in our VPC",
+    meaning="the VPC endpoint of another VPC is reached only over peering, a transit gateway or a "
+    "VPN, and only by its own DNS name.",
+    remedies=(
+        "export SM_PRIVATE_VPC_ID=<the VPC whose VPC endpoint to use>",
+        create_vpc_endpoint(),
+    ),
     hop="network-interface",
-    service=_state,
-)
-
-
-def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def vpc_endpoint_vpc(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     every, name, route = _all(service), service.service_name, service.route
     if not every:
         return
@@ -140,21 +153,15 @@ def _vpc(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield ok(name, seen) if service.has_route else failure(name, seen, **values)
 
 
-VPC = Check(
-    name="vpc-endpoint-vpc",
-    looks_at="whether the VPC endpoint is in our VPC",
-    meaning="the VPC endpoint of another VPC is reached only over peering, a transit gateway or a "
-    "VPN, and only by its own DNS name.",
-    remedies=(
-        "export SM_PRIVATE_VPC_ID=<the VPC whose VPC endpoint is meant>",
-        create_vpc_endpoint(),
-    ),
-    hop="network-interface",
-    service=_vpc,
-)
-
-
-def _attributes(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="vpc-attributes",
+    looks_at="enableDnsSupport and enableDnsHostnames of the VPC",
+    meaning="without enableDnsSupport the VPC has no resolver, and without both there is no "
+    "private DNS.",
+    remedies=("aws ec2 modify-vpc-attribute --vpc-id {vpc} {flag}",),
+    hop="dns",
+).for_session
+def vpc_attributes(facts: Facts) -> Iterator[CheckResult]:
     vpc = facts.vpc
     if vpc is None:
         return
@@ -181,18 +188,24 @@ def _is_lost_in_dns(service: ServiceFacts) -> bool:
     return not service.has_route or any(n.failure or n.refused for n in default)
 
 
-ATTRIBUTES = Check(
-    name="vpc-attributes",
-    looks_at="enableDnsSupport and enableDnsHostnames of the VPC",
-    meaning="without enableDnsSupport the VPC has no resolver, and without both there is no "
-    "private DNS.",
-    remedies=("aws ec2 modify-vpc-attribute --vpc-id {vpc} {flag}",),
+@Check(
+    name="private-dns",
+    looks_at="whether private DNS is on for the VPC endpoint",
+    meaning="routed clients still find the VPC endpoint, but the AWS CLI, other SDKs and "
+    "other people's code call the default host, which is public then.",
+    remedies=(
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --private-dns-enabled",
+    ),
     hop="dns",
-    session=_attributes,
-)
-
-
-def _private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    explained_by=(
+        "vpc-attributes",
+        "named-vpc-endpoint",
+        "custom-url-target",
+        "custom-url",
+        "fips",
+    ),
+).for_each_service
+def private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if service.serving is None or service.serving.vpc_endpoint.kind != "Interface":
         return
     used, route = service.serving.vpc_endpoint, service.route
@@ -202,7 +215,7 @@ def _private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         return
     default = next((n for n in service.names if n.kind == "default"), None)
     if default is not None and default.addresses and not default.refused:
-        yield ok(subject, f"It is off, and {default.host} resolves privately nevertheless.")
+        yield ok(subject, f"It is off, and {default.host} still resolves privately.")
         return
     if isinstance(route, RouteFailure):
         regional = [n for n in service.names if n.kind == "regional"]
@@ -214,27 +227,17 @@ def _private_dns(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     yield failure_if(stranded, subject, seen, vpc_endpoint=subject)
 
 
-PRIVATE_DNS = Check(
-    name="private-dns",
-    looks_at="whether private DNS is on for the VPC endpoint",
-    meaning="routed clients find the VPC endpoint nevertheless, but the AWS CLI, other SDKs and "
-    "other people's code call the default host, which is public then.",
+@Check(
+    name="zone",
+    looks_at="whether the VPC endpoint has a network interface in our Availability Zone",
+    meaning="calls cross zones: slower, dearer, and lost with the other zone. AWS asks for the "
+    "Runtime's VPC endpoint to be in the caller's own zone for private DNS.",
     remedies=(
-        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --private-dns-enabled",
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --add-subnet-ids "
+        "<a subnet in {zone}>",
     ),
-    hop="dns",
-    service=_private_dns,
-    explained_by=(
-        "vpc-attributes",
-        "named-vpc-endpoint",
-        "custom-url-target",
-        "custom-url",
-        "fips",
-    ),
-)
-
-
-def _zone(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def zone(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     used, zone = service.serving, facts.availability_zone
     if used is None or zone is None or not used.zones:
         return
@@ -246,20 +249,16 @@ def _zone(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield warning(subject, seen, vpc_endpoint=subject, zone=zone)
 
 
-ZONE = Check(
-    name="zone",
-    looks_at="whether the VPC endpoint has a network interface in our Availability Zone",
-    meaning="calls cross zones: slower, dearer, and lost with the other zone. AWS asks for the "
-    "Runtime's VPC endpoint to be in the caller's own zone for private DNS.",
+@Check(
+    name="ip-address-type",
+    looks_at="the IP address type of the VPC endpoint against this machine's addresses",
+    meaning="a machine without IPv6 does not reach an IPv6 address.",
     remedies=(
-        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --add-subnet-ids "
-        "<a subnet in {zone}>",
+        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --ip-address-type dualstack",
     ),
-    service=_zone,
-)
-
-
-def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    hop="network-interface",
+).for_each_service
+def ip_address_type(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     if service.serving is None:
         return
     used = service.serving.vpc_endpoint
@@ -271,15 +270,3 @@ def _addresses(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure_if(not service.works, subject, seen, vpc_endpoint=subject)
     else:
         yield ok(subject, seen)
-
-
-ADDRESSES = Check(
-    name="ip-address-type",
-    looks_at="the IP address type of the VPC endpoint against this machine's addresses",
-    meaning="a machine without IPv6 does not reach an IPv6 address.",
-    remedies=(
-        "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {vpc_endpoint} --ip-address-type dualstack",
-    ),
-    hop="network-interface",
-    service=_addresses,
-)

@@ -8,6 +8,7 @@ that has a route is called; its names and addresses are tried. What is late is `
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,13 +22,13 @@ from sm_private_client.doctor.probes.account import (
     identity_of_caller,
     probe_account,
 )
+from sm_private_client.doctor.probes.environment import credentials_of, environment_of, probe_hook
 from sm_private_client.doctor.probes.network import name_servers
 from sm_private_client.doctor.probes.other_services import (
     other_endpoint_services,
     probe_other_services,
 )
 from sm_private_client.doctor.probes.service import ServiceProbe
-from sm_private_client.doctor.probes.session import credentials_of, environment_of, probe_hook
 from sm_private_client.errors import ConfigurationError, PrivateClientError
 from sm_private_client.privatelink import services as catalogue
 from sm_private_client.privatelink.hostnames import endpoint_service_name
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from sm_private_client.privatelink.hostnames import Partition
     from sm_private_client.routing.location import Location
     from sm_private_client.routing.search import RouteRequest
+    from sm_private_client.routing.settings import RoutingSettings
     from sm_private_client.session import Session
     from sm_private_client.types import BotoClient
 
@@ -85,43 +87,45 @@ def gather(session: Session, service_names: Sequence[str], *, deep: bool) -> Fac
     router = routes_of(session).router
     try:
         partition = router.partition(region)
-        requests = {name: router.request(name, region) for name in names}
+        requests = [router.request(name, region) for name in names]
     except ConfigurationError as error:
         return Facts(region=region, settings_problem=redacted(error.what))
-    return _Probes(session, region, partition, requests, deep=deep).run()
+    deadline = time.monotonic() + PROBE_TIMEOUT
+    return _Probes(session, region, partition, requests, deadline, deep=deep).run()
 
 
+@dataclass(frozen=True)
 class _Probes:
-    def __init__(
-        self,
-        session: Session,
-        region: str,
-        partition: Partition,
-        requests: dict[str, RouteRequest],
-        *,
-        deep: bool,
-    ) -> None:
-        self._session = session
-        self._region = region
-        self._partition = partition
-        self._requests = requests
-        self._deep = deep
-        self._deadline = time.monotonic() + PROBE_TIMEOUT
-        self._settings = next(iter(requests.values())).settings
-        self._services = {
-            name: ServiceProbe(session, partition, r, deadline=self._deadline, deep=deep)
-            for name, r in requests.items()
-        }
+    session: Session
+    region: str
+    partition: Partition
+    requests: Sequence[RouteRequest]
+    deadline: float
+    deep: bool = field(kw_only=True)
+
+    @property
+    def settings(self) -> RoutingSettings:
+        return self.requests[0].settings  # one session's, and so the same for every service
 
     def run(self) -> Facts:
-        session = self._session
+        session = self.session
         environ = read_environment()
         environment = environment_of(
             session,
             environ,
-            fips=any(r.fips for r in self._requests.values()),
-            dual_stack=".api.aws" in (next(iter(self._requests.values())).default_url or ""),
+            fips=any(r.fips for r in self.requests),
+            dual_stack=".api.aws" in (self.requests[0].default_url or ""),
         )
+        services = [
+            ServiceProbe(
+                session=session,
+                partition=self.partition,
+                request=request,
+                deadline=self.deadline,
+                deep=self.deep,
+            )
+            for request in self.requests
+        ]
         credentials = self._credentials()
         ec2, sts = (self._client(name, credentials) for name in ("ec2", "sts"))
         location: BackgroundTask[Location | None] = BackgroundTask(
@@ -131,18 +135,18 @@ class _Probes:
             lambda: sts if isinstance(sts, Unknown) else identity_of_caller(sts), what="STS"
         )
         vpc_id = partial(self._vpc_id, location)
-        account_task = BackgroundTask(lambda: self._account(ec2, vpc_id()), what="EC2")
+        account_task = BackgroundTask(lambda: self._account(ec2, services, vpc_id()), what="EC2")
         late = Unknown(reason="EC2 did not answer in time", unreachable=True)
         no_account = Account(vpc_endpoints=late, vpcs={})
         account = partial(self._within, account_task, no_account)
         other_services = BackgroundTask(
             lambda: probe_other_services(
                 session,
-                region=self._region,
-                partition=self._partition,
+                region=self.region,
+                partition=self.partition,
                 account=account,
                 vpc_id=vpc_id,
-                deep=self._deep,
+                deep=self.deep,
             ),
             what="other services",
         )
@@ -155,42 +159,42 @@ class _Probes:
                     with_call=isinstance(credentials, Credentials),
                     with_tls=environment.ca_bundle_problem is None,
                 ),
-                what=name,
+                what=service.service_name,
             )
-            for name, service in self._services.items()
+            for service in services
         ]
-        services = tuple(
+        seen = tuple(
             self._within(task, service.too_late())
-            for service, task in zip(self._services.values(), tasks, strict=True)
+            for service, task in zip(services, tasks, strict=True)
         )
         place = self._within(location, None)
-        sources = {p.source_address for s in services for p in s.peers}
+        sources = {p.source_address for s in seen for p in s.peers}
         own = tuple(sorted(filter(None, map(_own, sources))))
-        used = next((s.serving for s in services if s.serving), None)
+        used = next((s.serving for s in seen if s.serving), None)
         of_vpc = vpc_id() or (used.vpc_endpoint.vpc_id if used else None)
         return Facts(
-            region=self._region,
-            partition=self._partition.name,
+            region=self.region,
+            partition=self.partition.name,
             credentials=credentials,
             identity=self._within(identity, Unknown(reason="STS did not answer in time")),
             location=place,
             vpc_id=vpc_id(),
-            availability_zone=self._availability_zone(place, services),
+            availability_zone=self._availability_zone(place, seen),
             vpc=account().vpcs.get(of_vpc) if of_vpc else None,
             own_addresses=own,
             own_group_ids=self._own_groups(ec2, own),
             name_servers=name_servers(),
             environment=environment,
             hook=probe_hook(environ),
-            services=services,
+            services=seen,
             other_services=self._within(other_services, ()),
         )
 
     def _within(self, task: BackgroundTask[T], instead: T) -> T:
-        return task.result_or(instead, self._deadline)
+        return task.result_or(instead, self.deadline)
 
     def _credentials(self) -> Credentials | Unknown | None:
-        task = BackgroundTask(lambda: credentials_of(self._session), what="credentials")
+        task = BackgroundTask(lambda: credentials_of(self.session), what="credentials")
         late = Unknown(reason="the provider did not answer in time")
         return task.result_or(late, time.monotonic() + _CREDENTIALS_TIMEOUT)
 
@@ -199,10 +203,10 @@ class _Probes:
             return Unknown(reason="there are no AWS credentials")
         if isinstance(credentials, Unknown):
             return Unknown(reason=f"there are no credentials: {credentials.reason}")
-        make: Any = self._session.client
+        make: Any = self.session.client
 
         def make_client() -> BotoClient:
-            client = make(name, self._region, config=_QUICK)
+            client = make(name, self.region, config=_QUICK)
             if is_guarded(client):  # the session is sealed: its way may take seconds to find
                 decide_route(client)
             return client
@@ -218,18 +222,20 @@ class _Probes:
         except (BotoCoreError, ValueError) as error:
             return Unknown(reason=f"no client of {name} could be made ({type(error).__name__})")
 
-    def _account(self, ec2: BotoClient | Unknown, vpc_id: str | None) -> Account:
+    def _account(
+        self, ec2: BotoClient | Unknown, services: Sequence[ServiceProbe], vpc_id: str | None
+    ) -> Account:
         if isinstance(ec2, Unknown):
             return Account(vpc_endpoints=ec2, vpcs={})
         family = [
-            endpoint_service_name(row, region=self._region, partition=self._partition)
+            endpoint_service_name(row, region=self.region, partition=self.partition)
             for row in catalogue.CATALOGUE
             if not row.is_browser_only
         ]
         return probe_account(
             ec2,
-            endpoint_services=[*family, *other_endpoint_services(self._region, self._partition)],
-            in_full={n for probe in self._services.values() for n in probe.endpoint_services()},
+            endpoint_services=[*family, *other_endpoint_services(self.region, self.partition)],
+            in_full={n for service in services for n in service.endpoint_services()},
             vpc_ids=(vpc_id,) if vpc_id else (),
         )
 
@@ -242,16 +248,16 @@ class _Probes:
         return known(self._within(task, Unknown(reason="late"))) or ()
 
     def _vpc_id(self, location: BackgroundTask[Location | None]) -> str | None:
-        if self._settings.vpc_id is not None:
-            return self._settings.vpc_id
+        if self.settings.vpc_id is not None:
+            return self.settings.vpc_id
         place = self._within(location, None)
         return place.vpc_id if place else None
 
     def _availability_zone(
         self, place: Location | None, services: tuple[ServiceFacts, ...]
     ) -> str | None:
-        if self._settings.availability_zone is not None:
-            return self._settings.availability_zone
+        if self.settings.availability_zone is not None:
+            return self.settings.availability_zone
         decided = (s.route.availability_zone for s in services if isinstance(s.route, Route))
         return next(filter(None, decided), place.availability_zone if place else None)
 

@@ -70,7 +70,7 @@ def look_up(
 
 
 class AddressProbe:
-    """Connects to addresses and makes TLS handshakes.
+    """A probe of addresses: connections and TLS handshakes.
 
     Args:
         network: The network to go through.
@@ -89,13 +89,9 @@ class AddressProbe:
         return self._connect(address, port)[0]
 
     def probe(self, address: EndpointAddress, host: str, *, port: int = 443, tls: bool) -> Peer:
-        """Try a connection to one address, then a handshake.
+        """Try a connection to one address, then a handshake for the host's name.
 
-        Args:
-            address: The address.
-            host: The name that the certificate must be good for.
-            port: The port.
-            tls: True if TLS is spoken; a stand-in on this machine may not.
+        A stand-in on this machine may speak no TLS.
         """
         started = time.monotonic()
         failure, source = self._connect(address.address, port)
@@ -106,11 +102,7 @@ class AddressProbe:
         elif failure is None:
             result = TlsResult(detail="not encrypted, a stand-in on this machine")
         return Peer(
-            address=address,
-            tcp_failure=failure,
-            seconds=seconds,
-            tls=result,
-            source_address=source,
+            address=address, tcp_failure=failure, seconds=seconds, tls=result, source_address=source
         )
 
     def _connect(self, address: str, port: int) -> tuple[str | None, str | None]:

@@ -50,13 +50,8 @@ def probe_other_services(
 ) -> tuple[OtherServiceFacts, ...]:
     """Look every other service's host up and try one connection; nothing is sent.
 
-    Args:
-        session: Whose network and settings count.
-        region: The region.
-        partition: Its partition.
-        account: Waits for what EC2 answers: gateways have no names of their own.
-        vpc_id: Waits for our VPC.
-        deep: All of them, not only the most needed.
+    ``account`` waits for what EC2 answers (gateways have no names of their own), and ``vpc_id``
+    for our VPC. Without ``deep``, only the most needed services are looked at.
     """
     routes = routes_of(session)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -93,10 +93,11 @@ _CALLS: Final[Mapping[str, HarmlessCall]] = {
 """The services for which a harmless call is known; the others are tried up to TLS."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class ServiceProbe:
-    """Looks at one service.
+    """A probe of one service.
 
-    Args:
+    Attributes:
         session: Whose route and network count.
         partition: The region's.
         request: What its route is asked for.
@@ -104,30 +105,25 @@ class ServiceProbe:
         deep: Try the interfaces of all its VPC endpoints.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        partition: Partition,
-        request: RouteRequest,
-        *,
-        deadline: float,
-        deep: bool,
-    ) -> None:
-        self._session = session
-        self._partition = partition
-        self._request = request
-        self._deadline = deadline
-        self._deep = deep
-        self._name = request.service_name
+    session: Session
+    partition: Partition
+    request: RouteRequest
+    deadline: float
+    deep: bool
+
+    @property
+    def service_name(self) -> str:
+        """boto3's name of the service."""
+        return self.request.service_name
 
     def endpoint_services(self) -> tuple[str, ...]:
         """Return the endpoint services that serve it, the best first."""
-        request = self._request
-        rows = [catalogue.for_service(self._name, fips=request.fips)]
+        request = self.request
+        rows = [catalogue.for_service(self.service_name, fips=request.fips)]
         if request.fips and request.default_is_fips:
-            rows.append(catalogue.for_service(self._name))
+            rows.append(catalogue.for_service(self.service_name))
         return tuple(
-            endpoint_service_name(row, region=request.region, partition=self._partition)
+            endpoint_service_name(row, region=request.region, partition=self.partition)
             for row in rows
             if row is not None
         )
@@ -151,7 +147,7 @@ class ServiceProbe:
         facts = self._bare(self._route())
         call: BackgroundTask[Call | None] | None = None
         if with_call and facts.has_route:
-            call = BackgroundTask(self._call, what=f"call {self._name}")
+            call = BackgroundTask(self._call, what=f"call {self.service_name}")
         mine = vpc_endpoints()
         if not isinstance(mine, Unknown):
             served = facts.endpoint_services
@@ -160,7 +156,7 @@ class ServiceProbe:
         facts = replace(facts, names=self._names(facts))
         if with_tls:
             facts = replace(facts, peers=self._peers(facts))
-        return replace(facts, call=call.result_or(None, self._deadline) if call else None)
+        return replace(facts, call=call.result_or(None, self.deadline) if call else None)
 
     def too_late(self) -> ServiceFacts:
         """Return the facts of a service that was not looked at in time."""
@@ -168,25 +164,25 @@ class ServiceProbe:
         return replace(self._bare(self._late_route()), vpc_endpoints=why)
 
     def _bare(self, route: Route | RouteFailure) -> ServiceFacts:
-        request = self._request
-        row = catalogue.for_service(self._name, fips=request.fips)
+        request = self.request
+        row = catalogue.for_service(self.service_name, fips=request.fips)
         setting = request.configured_url
         return ServiceFacts(
-            service_name=self._name,
+            service_name=self.service_name,
             endpoint_services=self.endpoint_services(),
             default_host=urlsplit(request.default_url or "").hostname,
             has_endpoint_policy=row.endpoint_policy if row else None,
-            url_setting=_url_setting(setting, self._partition) if setting else None,
+            url_setting=_url_setting(setting, self.partition) if setting else None,
             route=route,
         )
 
     def _route(self) -> Route | RouteFailure:
         task = BackgroundTask(
-            lambda: self._session.route(self._name, self._request.region),
-            what=f"route {self._name}",
+            lambda: self.session.route(self.service_name, self.request.region),
+            what=f"route {self.service_name}",
         )
         try:
-            return task.result(self._deadline - _MORE_TIME)
+            return task.result(self.deadline - _MORE_TIME)
         except TimeoutError:
             return self._late_route()
         except PrivateClientError as error:
@@ -197,19 +193,19 @@ class ServiceProbe:
             return RouteFailure(reference="routing", what=redacted(str(error).splitlines()[0]))
 
     def _late_route(self) -> RouteFailure:
-        what = f"The route to {self._name} was not decided in time."
+        what = f"The route to {self.service_name} was not decided in time."
         return RouteFailure(reference="no-private-route", what=what)
 
     def _call(self) -> Call | None:
         """Make the service's call; return ``None`` if none is known to be harmless."""
-        harmless = _CALLS.get(self._name)
+        harmless = _CALLS.get(self.service_name)
         if harmless is None:
             return None
         started = time.monotonic()
         outcome = Call(operation=harmless.operation, action=f"sagemaker:{harmless.operation}")
-        make: Any = self._session.client
+        make: Any = self.session.client
         try:
-            client = make(self._name, self._request.region, config=_QUICK)
+            client = make(self.service_name, self.request.region, config=_QUICK)
             response = getattr(client, harmless.method)(**harmless.parameters)
             outcome = replace(outcome, expected=True)
         except ClientError as error:
@@ -245,14 +241,14 @@ class ServiceProbe:
             kinds[facts.default_host] = "default"
         for one in self._of_interest(facts):
             for host in one.vpc_endpoint.dns_names:
-                name = parse_vpce_name(host, (self._partition,))
+                name = parse_vpce_name(host, (self.partition,))
                 if name is not None:
                     kinds[host] = "zonal" if name.availability_zone else "regional"
-        policy = AddressPolicy(allowed_networks=self._request.settings.allowed_networks)
+        policy = AddressPolicy(allowed_networks=self.request.settings.allowed_networks)
         if isinstance(facts.route, Route):
             kinds.setdefault(facts.route.host, "route")
             policy = facts.route.address_policy
-        network = routes_of(self._session).network
+        network = routes_of(self.session).network
         tasks = [
             BackgroundTask(partial(look_up, network, host, kind, policy), what=f"DNS {host}")
             for host, kind in kinds.items()
@@ -260,17 +256,17 @@ class ServiceProbe:
         return tuple(
             task.result_or(
                 NameAnswer(host=host, kind=kind, failure="was not answered", unanswered=True),
-                self._deadline,
+                self.deadline,
             )
             for (host, kind), task in zip(kinds.items(), tasks, strict=True)
         )
 
     def _of_interest(self, facts: ServiceFacts) -> tuple[VpcEndpointFacts, ...]:
         used = facts.serving
-        if not self._deep:
+        if not self.deep:
             return (used,) if used is not None else ()
         usable = (v for v in known(facts.vpc_endpoints) or () if v.vpc_endpoint.is_available)
-        vpc_id = self._request.settings.vpc_id or (used.vpc_endpoint.vpc_id if used else None)
+        vpc_id = self.request.settings.vpc_id or (used.vpc_endpoint.vpc_id if used else None)
         return tuple(v for v in usable if vpc_id in (None, v.vpc_endpoint.vpc_id))
 
     def _peers(self, facts: ServiceFacts) -> tuple[Peer, ...]:
@@ -297,7 +293,7 @@ class ServiceProbe:
             host = next((n.host for n in facts.names if n.kind == "regional"), host)
         if not host:
             return ()
-        routes = routes_of(self._session)
+        routes = routes_of(self.session)
         probe = AddressProbe(routes.network, routes.bundle())
         tls = url.scheme != "http"
         port = url.port or (443 if tls else 80)
@@ -309,7 +305,7 @@ class ServiceProbe:
             for address in targets.values()
         ]
         return tuple(
-            task.result_or(Peer(address=address, tcp_failure="no answer in time"), self._deadline)
+            task.result_or(Peer(address=address, tcp_failure="no answer in time"), self.deadline)
             for address, task in zip(targets.values(), tasks, strict=True)
         )
 
@@ -326,7 +322,7 @@ def _url_setting(configured: ConfiguredUrl, partition: Partition) -> UrlSetting:
 
 
 def read_host(host: str, partition: Partition) -> tuple[str | None, str] | None:
-    """Return boto3's service name and the region that a host name stands for.
+    """Return boto3's service name and the region of a host name.
 
     It reads a VPC endpoint's DNS name, or a default host name of the SageMaker family; any other
     host is ``None``.

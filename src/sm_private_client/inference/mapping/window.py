@@ -1,4 +1,4 @@
-"""The items between source and consumer, and the calls that carry them.
+"""The bookkeeping of ``map``: items read and not yet returned, and the calls under way.
 
 No clock, no I/O, no waiting: threads and asyncio share it. It is not safe between threads; whoever
 shares it holds a lock.
@@ -203,8 +203,8 @@ class Batch(Generic[T, R]):
 class Window(Generic[T, R]):
     """Items in, calls out; outcomes in, results out.
 
-    It is full at ``CALLS_AHEAD`` times the limit times the batch size. Finished items that wait
-    for their turn count: one slow item at the front holds the rest back, not memory.
+    It is full with ``CALLS_AHEAD`` times the limit times the batch size items. Finished ones that
+    wait for an earlier one count too: one slow item stops reading, and memory stays bounded.
 
     Once an item failed and errors are raised, nothing more is started. The results of the calls
     under way are still returned (in order, those before the failed item). Then the error of the
@@ -302,7 +302,7 @@ class Window(Generic[T, R]):
             self.limit.overloaded()
 
     def settle(self, batch: Batch[T, R]) -> None:
-        """Take back a call whose items have their outcomes."""
+        """End a call: count it for the limit, and make its items ready to return."""
         if not batch.failed_attempts:
             self.limit.answered(batch.started, in_flight=self.running)
         self.running -= 1

@@ -11,41 +11,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "BUNDLE",
-    "CLOCK",
-    "CREDENTIALS",
-    "EXPIRY",
-    "KEYS",
-    "LOCATION",
-    "PROXY",
-    "SETTINGS",
+    "ca_bundle",
+    "clock",
     "covered_by_no_proxy",
+    "credentials",
+    "credentials_expiry",
+    "location",
+    "proxy",
+    "settings",
+    "signature",
 ]
 
 EXPIRED_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
-UNKNOWN_KEY_CODES: Final = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "UnrecognizedClient",
-    }
-)
 SIGNATURE_CODES: Final = frozenset(
     {
         "IncompleteSignature",
         "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "RequestExpired",
         "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "UnrecognizedClientException",
     }
 )
-TIME_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+_TIME_CODES: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
-LARGEST_SKEW: Final = 300.0
+_LARGEST_SKEW: Final = 300.0
 """Seconds; AWS refuses signatures that are further from its own clock (IAM User Guide, SigV4)."""
 
 _NOTICEABLE_SKEW: Final = 60.0
@@ -53,14 +49,7 @@ _SOON: Final = 900.0
 """Seconds before expiry at which the doctor warns; botocore itself renews that early."""
 
 
-def _settings(facts: Facts) -> Iterator[CheckResult]:
-    if facts.settings_problem is not None:
-        yield failure("settings", f"{facts.settings_problem.rstrip('.')}.")
-    else:
-        yield ok("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
-
-
-SETTINGS = Check(
+@Check(
     name="settings",
     looks_at="the region, its partition, and the routing settings from arguments, SM_PRIVATE_* "
     "variables and the profile",
@@ -70,11 +59,23 @@ SETTINGS = Check(
         "correct or unset the setting that is named",
     ),
     hop="you",
-    session=_settings,
-)
+).for_session
+def settings(facts: Facts) -> Iterator[CheckResult]:
+    if facts.settings_problem is not None:
+        yield failure("settings", f"{facts.settings_problem.rstrip('.')}.")
+    else:
+        yield ok("settings", f"The region is {facts.region}, of the partition {facts.partition}.")
 
 
-def _bundle(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="ca-bundle",
+    looks_at="the CA bundle that TLS is verified with: verify=, AWS_CA_BUNDLE, the profile's "
+    "ca_bundle, REQUESTS_CA_BUNDLE, else botocore's own",
+    meaning="without a readable bundle no server can be trusted, so nothing is sent.",
+    remedies=("unset AWS_CA_BUNDLE", "export AWS_CA_BUNDLE=/path/to/certificates.pem"),
+    hop="tls",
+).for_session
+def ca_bundle(facts: Facts) -> Iterator[CheckResult]:
     environment = facts.environment
     if environment.ca_bundle_problem is not None:
         yield failure(environment.ca_bundle, environment.ca_bundle_problem)
@@ -82,18 +83,17 @@ def _bundle(facts: Facts) -> Iterator[CheckResult]:
         yield ok(environment.ca_bundle, f"TLS is verified with {environment.ca_bundle}.")
 
 
-BUNDLE = Check(
-    name="ca-bundle",
-    looks_at="the CA bundle that TLS is verified with: verify=, AWS_CA_BUNDLE, the profile's "
-    "ca_bundle, REQUESTS_CA_BUNDLE, else botocore's own",
-    meaning="without a readable bundle no server can be trusted, so nothing is sent.",
-    remedies=("unset AWS_CA_BUNDLE", "export AWS_CA_BUNDLE=/path/to/certificates.pem"),
-    hop="tls",
-    session=_bundle,
-)
-
-
-def _credentials(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="credentials",
+    looks_at="whether there are credentials, and from which provider; never their values",
+    meaning="without credentials no call can be signed, and EC2 cannot be asked for VPC endpoints.",
+    remedies=(
+        "aws sso login (or aws configure, or AWS_PROFILE=<a profile with credentials>)",
+        "give the instance, task or function a role",
+    ),
+    hop="signature",
+).for_session
+def credentials(facts: Facts) -> Iterator[CheckResult]:
     found = facts.credentials
     if facts.settings_problem is not None:
         return
@@ -108,20 +108,14 @@ def _credentials(facts: Facts) -> Iterator[CheckResult]:
         yield ok("credentials", f"There are {kind} credentials from {found.source}{whose}.")
 
 
-CREDENTIALS = Check(
-    name="credentials",
-    looks_at="whether there are credentials, and from which provider; never their values",
-    meaning="without credentials no call can be signed, and EC2 cannot be asked for VPC endpoints.",
-    remedies=(
-        "aws sso login (or aws configure, or AWS_PROFILE=<a profile with credentials>)",
-        "give the instance, task or function a role",
-    ),
+@Check(
+    name="credentials-expiry",
+    looks_at="when the credentials expire, as they say and as AWS answers",
+    meaning="temporary credentials end, and AWS refuses what is signed with them from then on.",
+    remedies=("aws sso login (or get new temporary credentials from where these came from)",),
     hop="signature",
-    session=_credentials,
-)
-
-
-def _expiry(facts: Facts) -> Iterator[CheckResult]:
+).for_session
+def credentials_expiry(facts: Facts) -> Iterator[CheckResult]:
     found = facts.credentials
     if not isinstance(found, Credentials):
         return
@@ -143,17 +137,14 @@ def _calls(facts: Facts) -> list[Call]:
     return [service.call for service in facts.services if service.call is not None]
 
 
-EXPIRY = Check(
-    name="credentials-expiry",
-    looks_at="when the credentials expire, as they say and as AWS answers",
-    meaning="temporary credentials end, and AWS refuses what is signed with them from then on.",
-    remedies=("aws sso login (or get new temporary credentials from where these came from)",),
+@Check(
+    name="clock",
+    looks_at="this machine's clock against the Date of an answer",
+    meaning="AWS refuses signatures that are more than five minutes from its own time.",
+    remedies=("sudo chronyc makestep (or: sudo timedatectl set-ntp true)",),
     hop="signature",
-    session=_expiry,
-)
-
-
-def _clock(facts: Facts) -> Iterator[CheckResult]:
+).for_session
+def clock(facts: Facts) -> Iterator[CheckResult]:
     skews = [call.clock_skew for call in _calls(facts) if call.clock_skew is not None]
     if not skews:
         if facts.settings_problem is None:
@@ -162,7 +153,7 @@ def _clock(facts: Facts) -> Iterator[CheckResult]:
     skew = max(skews, key=abs)
     way = "ahead of" if skew > 0 else "behind"
     seen = f"This machine's clock is {abs(skew):.0f} s {way} AWS's."
-    if abs(skew) > LARGEST_SKEW or any(c.code in TIME_CODES for c in _calls(facts)):
+    if abs(skew) > _LARGEST_SKEW or any(c.code in _TIME_CODES for c in _calls(facts)):
         yield failure("clock", seen)
     elif abs(skew) > _NOTICEABLE_SKEW:
         yield warning("clock", seen)
@@ -170,28 +161,7 @@ def _clock(facts: Facts) -> Iterator[CheckResult]:
         yield ok("clock", "This machine's clock agrees with AWS's.")
 
 
-CLOCK = Check(
-    name="clock",
-    looks_at="this machine's clock against the Date of an answer",
-    meaning="AWS refuses signatures that are more than five minutes from its own time.",
-    remedies=("sudo chronyc makestep (or: sudo timedatectl set-ntp true)",),
-    hop="signature",
-    session=_clock,
-)
-
-
-def _keys(facts: Facts) -> Iterator[CheckResult]:
-    if not isinstance(facts.credentials, Credentials):
-        return
-    codes = {call.code for call in _calls(facts) if call.code}
-    wrong = sorted(codes & (UNKNOWN_KEY_CODES | SIGNATURE_CODES))
-    if wrong:
-        yield failure("credentials", f"AWS does not accept the signature ({wrong[0]}).")
-    elif any(call.status is not None for call in _calls(facts)):
-        yield ok("credentials", "AWS accepts the signature.")
-
-
-KEYS = Check(
+@Check(
     name="signature",
     looks_at="whether AWS accepts the signature of a call",
     meaning="the key is unknown to AWS, inactive or of another partition, or the secret or the "
@@ -201,9 +171,17 @@ KEYS = Check(
         "set the key, the secret and the session token of one and the same credentials",
     ),
     hop="signature",
-    session=_keys,
     explained_by=("clock", "credentials-expiry"),
-)
+).for_session
+def signature(facts: Facts) -> Iterator[CheckResult]:
+    if not isinstance(facts.credentials, Credentials):
+        return
+    codes = {call.code for call in _calls(facts) if call.code}
+    wrong = sorted(codes & SIGNATURE_CODES)
+    if wrong:
+        yield failure("credentials", f"AWS does not accept the signature ({wrong[0]}).")
+    elif any(call.status is not None for call in _calls(facts)):
+        yield ok("credentials", "AWS accepts the signature.")
 
 
 def covered_by_no_proxy(host: str, no_proxy: tuple[str, ...]) -> bool:
@@ -212,7 +190,14 @@ def covered_by_no_proxy(host: str, no_proxy: tuple[str, ...]) -> bool:
     return any(name in ("*", host) or host.endswith(f".{name}") for name in names)
 
 
-def _proxy(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="proxy",
+    looks_at="HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+    meaning="what goes through a proxy does not go through the VPC endpoint, or nowhere at all.",
+    remedies=('export NO_PROXY="$NO_PROXY,{no_proxy}"', "unset HTTPS_PROXY https_proxy"),
+    hop="you",
+).for_session
+def proxy(facts: Facts) -> Iterator[CheckResult]:
     environment = facts.environment
     if not environment.proxies:
         if facts.settings_problem is None:
@@ -242,17 +227,13 @@ def _proxy(facts: Facts) -> Iterator[CheckResult]:
         yield ok(name, f"{name} is set, and NO_PROXY keeps the private hosts from it.")
 
 
-PROXY = Check(
-    name="proxy",
-    looks_at="HTTPS_PROXY, ALL_PROXY and NO_PROXY",
-    meaning="what goes through a proxy does not go through the VPC endpoint, or nowhere at all.",
-    remedies=('export NO_PROXY="$NO_PROXY,{no_proxy}"', "unset HTTPS_PROXY https_proxy"),
-    hop="you",
-    session=_proxy,
-)
-
-
-def _location(facts: Facts) -> Iterator[CheckResult]:
+@Check(
+    name="location",
+    looks_at="in which VPC and Availability Zone this process runs",
+    meaning="if it is not known, the nearest VPC endpoint cannot be chosen.",
+    remedies=("export SM_PRIVATE_VPC_ID=vpc-… SM_PRIVATE_AVAILABILITY_ZONE=us-east-1a",),
+).for_session
+def location(facts: Facts) -> Iterator[CheckResult]:
     if facts.settings_problem is not None:
         return
     if facts.vpc_id is None and facts.availability_zone is None:
@@ -262,12 +243,3 @@ def _location(facts: Facts) -> Iterator[CheckResult]:
     source = place.source if place is not None and place.source != "unknown" else "the settings"
     where = " in ".join(filter(None, (facts.availability_zone, facts.vpc_id)))
     yield ok("location", f"This is {where}, say {source}.")
-
-
-LOCATION = Check(
-    name="location",
-    looks_at="in which VPC and Availability Zone this process runs",
-    meaning="if it is not known, the nearest VPC endpoint cannot be chosen.",
-    remedies=("export SM_PRIVATE_VPC_ID=vpc-… SM_PRIVATE_AVAILABILITY_ZONE=us-east-1a",),
-    session=_location,
-)

@@ -18,14 +18,25 @@ from sm_private_client.doctor.facts import Facts, RouteFailure, ServiceFacts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CUSTOM_URL", "FIPS", "NAMED", "URL_TARGET"]
+__all__ = ["custom_url", "custom_url_target", "fips", "named_vpc_endpoint"]
 
 
 def _variable(service: ServiceFacts) -> str:
     return f"AWS_ENDPOINT_URL_{service.service_name.upper().replace('-', '_')}"
 
 
-def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+@Check(
+    name="custom-url-target",
+    looks_at="whether a custom URL (AWS_ENDPOINT_URL*, the services section) is of the right "
+    "service and region",
+    meaning="a host serves one service of one region; it answers for no other.",
+    remedies=(
+        "unset AWS_ENDPOINT_URL {variable}",
+        "export {variable}=https://<the DNS name of a VPC endpoint of {service} in {region}>",
+    ),
+    hop="you",
+).for_each_service
+def custom_url_target(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     setting = service.url_setting
     if setting is None:
         return
@@ -56,21 +67,19 @@ def _url_target(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     )
 
 
-URL_TARGET = Check(
-    name="custom-url-target",
-    looks_at="whether a custom URL (AWS_ENDPOINT_URL*, the services section) is of the right "
-    "service and region",
-    meaning="a host serves one service of one region; it answers for no other.",
+@Check(
+    name="custom-url",
+    looks_at="AWS_ENDPOINT_URL and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    meaning="one URL for all services reaches one of them, and the others by mistake; one that is "
+    "ignored reaches none.",
     remedies=(
-        "unset AWS_ENDPOINT_URL {variable}",
-        "export {variable}=https://<the DNS name of a VPC endpoint of {service} in {region}>",
+        "unset AWS_ENDPOINT_URL AWS_IGNORE_CONFIGURED_ENDPOINT_URLS; set "
+        "AWS_ENDPOINT_URL_<SERVICE> for the services that are meant",
     ),
     hop="you",
-    service=_url_target,
-)
-
-
-def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    explained_by=("custom-url-target",),
+).for_each_service
+def custom_url(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     environment = facts.environment
     ignored = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
     if environment.variable(ignored):
@@ -83,22 +92,17 @@ def _custom_url(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure_if(not service.works, "AWS_ENDPOINT_URL", seen)
 
 
-CUSTOM_URL = Check(
-    name="custom-url",
-    looks_at="AWS_ENDPOINT_URL and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    meaning="one URL for all services reaches one of them, and the others by mistake; one that is "
-    "ignored reaches none.",
+@Check(
+    name="fips",
+    looks_at="FIPS and dual-stack settings, which botocore drops silently for a custom URL",
+    meaning="FIPS was asked for and there is no private FIPS way; it is never dropped silently.",
     remedies=(
-        "unset AWS_ENDPOINT_URL AWS_IGNORE_CONFIGURED_ENDPOINT_URLS; set "
-        "AWS_ENDPOINT_URL_<SERVICE> for the services that are meant",
+        create_vpc_endpoint(vpc="<vpc>"),
+        "unset AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT, if you may",
     ),
     hop="you",
-    service=_custom_url,
-    explained_by=("custom-url-target",),
-)
-
-
-def _fips(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+).for_each_service
+def fips(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route, setting = service.route, service.url_setting
     values = {"service": service.endpoint_service}
     if not facts.environment.fips:
@@ -114,20 +118,21 @@ def _fips(facts: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         yield failure("use_fips_endpoint", f"FIPS is asked for. {route.what}", **values)
 
 
-FIPS = Check(
-    name="fips",
-    looks_at="FIPS and dual-stack settings, which botocore drops silently for a custom URL",
-    meaning="FIPS was asked for and there is no private FIPS way; it is never dropped silently.",
+@Check(
+    name="named-vpc-endpoint",
+    looks_at="the VPC endpoint or URL that the settings name: that it exists and is of the right "
+    "service and region",
+    meaning="what vpc_endpoint=, SM_PRIVATE_VPC_ENDPOINT, the profile or a custom URL names cannot "
+    "carry this service.",
     remedies=(
-        create_vpc_endpoint(vpc="<vpc>"),
-        "unset AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT, if you may",
+        "aws ec2 describe-vpc-endpoints --filters Name=service-name,Values={service} "
+        "--query 'VpcEndpoints[].[VpcEndpointId,DnsEntries[0].DnsName]', and name one of these",
+        "unset SM_PRIVATE_VPC_ENDPOINT, so that the VPC endpoint is looked for",
     ),
     hop="you",
-    service=_fips,
-)
-
-
-def _named(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
+    explained_by=("custom-url-target", "fips"),
+).for_each_service
+def named_vpc_endpoint(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
     route = service.route
     if not isinstance(route, RouteFailure):
         if route.source in ("explicit", "configured"):
@@ -140,20 +145,3 @@ def _named(_: Facts, service: ServiceFacts) -> Iterator[CheckResult]:
         failed = [s.detail for s in route.steps if s.outcome in ("no", "failed")]
         seen = " ".join([route.what.rstrip(":"), *(f"{detail}." for detail in failed[:1])])
         yield failure(service.service_name, seen, service=service.endpoint_service)
-
-
-NAMED = Check(
-    name="named-vpc-endpoint",
-    looks_at="the VPC endpoint or URL that the settings name: that it exists and is of the right "
-    "service and region",
-    meaning="what vpc_endpoint=, SM_PRIVATE_VPC_ENDPOINT, the profile or a custom URL names cannot "
-    "carry this service.",
-    remedies=(
-        "aws ec2 describe-vpc-endpoints --filters Name=service-name,Values={service} "
-        "--query 'VpcEndpoints[].[VpcEndpointId,DnsEntries[0].DnsName]', and name one of these",
-        "unset SM_PRIVATE_VPC_ENDPOINT, so that the VPC endpoint is looked for",
-    ),
-    hop="you",
-    service=_named,
-    explained_by=("custom-url-target", "fips"),
-)

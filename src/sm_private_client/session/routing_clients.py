@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RouteLookups", "own_vpc"]
 
-_QUICK: Final = Config(
+_ROUTING_CALLS: Final = Config(
     connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
 )
 """For these calls, so that the error of no route comes within ten seconds."""
@@ -55,7 +55,9 @@ class RouteLookups:
 
     def ec2(self, region: str, credentials: ClientCredentials) -> Ec2Access:
         """Make an EC2 client; see ``Lookups.ec2``."""
-        client = self._make("ec2", region_name=region, config=_QUICK, **credentials.as_arguments())
+        client = self._make(
+            "ec2", region_name=region, config=_ROUTING_CALLS, **credentials.as_arguments()
+        )
         public_address = None
         if is_guarded(client):  # the session is sealed
             decide_route(client)  # now: the call itself has less time
@@ -78,7 +80,7 @@ class RouteLookups:
         client = self._make(
             route.service_name,
             region_name=route.region,
-            config=_QUICK,
+            config=_ROUTING_CALLS,
             **credentials.as_arguments(),
         )
         self._guard(client, route)

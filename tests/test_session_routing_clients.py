@@ -1,4 +1,4 @@
-"""Specification of session/lookups.py: what SageMaker and EC2 are asked for a route."""
+"""Specification of session/routing_clients.py: what SageMaker and EC2 are asked for a route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sm_private_client.privatelink.services import CATALOGUE
 from sm_private_client.routing.botocore_rules import partitions
 from sm_private_client.routing.discovery import Discovery, Ec2Access
 from sm_private_client.routing.location import SageMakerResource
-from sm_private_client.session.lookups import own_vpc
+from sm_private_client.session.routing_clients import own_vpc
 from sm_private_client.testing import LocalPrivateLink
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
