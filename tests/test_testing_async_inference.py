@@ -319,4 +319,4 @@ def test_stopping_forgets_what_waits() -> None:
         link.faults.delay_jobs(3600)
         runtime: Any = link.session().client("sagemaker-runtime", config=ONCE)
         runtime.invoke_endpoint_async(EndpointName="churn", InputLocation="s3://other-inputs/row")
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile

@@ -109,7 +109,8 @@ def test_the_service_fails_so_many_times(
     assert len(link.model("churn").calls) == 0
     assert invoke(runtime) == b"ROW"
     assert len(link.model("churn").calls) == 1
-    assert [record.status for record in link.requests] == [status, status, 200]
+    # One that an earlier test gave up is recorded when its model ends, which may be here.
+    assert [record.status for record in link.requests][-3:] == [status, status, 200]
 
 
 @pytest.mark.parametrize("name", ["unavailable", "internal_failure", "not_ready", "model_error"])

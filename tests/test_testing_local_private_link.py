@@ -52,7 +52,7 @@ def test_nothing_is_left_behind() -> None:
         runtime.invoke_endpoint(EndpointName="churn", Body=b"")["Body"].read()
         account, directory = link.account_id, Path(link.ca_bundle).parent
         assert set(threading.enumerate()) > before
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile
     assert not directory.exists()
     assert not any(account in dict.keys(known) for known in BackendDict._instances)
 
@@ -114,7 +114,7 @@ def test_a_start_that_fails_leaves_nothing(arguments: dict[str, Any], message: s
     with pytest.raises(ConfigurationError) as caught:
         LocalPrivateLink(**arguments).start()
     assert caught.value.what == message
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile
 
 
 def test_vpc_endpoints_need_known_vpcs_and_zones() -> None:
